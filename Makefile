@@ -1,0 +1,96 @@
+# Every target sets itself up from a bare clone: python3 (3.10 or newer), make and a network are all it needs.
+# Variables can be set on the command line, for example `make test PYTHON=python3.12 PYTEST_OPTIONS="-x -k optics"`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-kilted test-runtime test-tensorrt test-kinect test-colcon check format clean
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_KILTED ?= .venv-kilted
+VENV_RUNTIME ?= .venv-runtime-$(notdir $(PYTHON))
+VENV_COLCON ?= .venv-colcon
+VENV_KINECT ?= .venv-kinect
+TESTS ?= test
+PYTEST_OPTIONS ?=
+RVIZ ?= 0
+DEMO_OPTIONS ?=
+
+# The tests of a robot's set: no torch, so no network, losses, datasets, training and export.
+RUNTIME_TESTS ?= $(wildcard test/core test/metrics test/bags test/inference test/ros test/cli test/test_*.py)
+
+# Nodes of this checkout talk to each other only, and images fit into shared memory (see config/fastdds.xml).
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+export FASTRTPS_DEFAULT_PROFILES_FILE ?= $(FASTDDS_DEFAULT_PROFILES_FILE)
+
+# The environments bring their own ROS 2. One that is sourced in this shell would put its libraries in front.
+ifneq ($(AMENT_PREFIX_PATH),)
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH ROS_DISTRO ROS_VERSION
+endif
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+PACKAGE_FILES := setup.py setup.cfg package.xml
+SETUP_FILES := scripts/make_venv.sh requirements/constraints.txt $(PACKAGE_FILES)
+FULL_SET := $(addprefix requirements/,runtime.txt ros-jazzy.txt train.txt test.txt dev.txt)
+KILTED_SET := $(addprefix requirements/,runtime.txt ros-kilted.txt test.txt)
+RUNTIME_SET := $(addprefix requirements/,runtime.txt ros-jazzy.txt test.txt)
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+setup: $(VENV)/.installed ## Make .venv: ROS 2 Jazzy, torch, the tools (once; later runs see that nothing changed)
+	@echo "set-up: $(VENV) is up to date"
+
+demo: $(VENV)/.installed ## Play a recorded scene through the running node; results in demo_output/ (RVIZ=1 opens RViz)
+	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.demo $(DEMO_OPTIONS)
+
+test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
+	$(VENV)/bin/python -m pytest $(TESTS) $(PYTEST_OPTIONS)
+
+test-kilted: $(VENV_KILTED)/.installed ## The ROS tests on ROS 2 Kilted
+	$(VENV_KILTED)/bin/python -m pytest test/ros $(PYTEST_OPTIONS)
+
+test-runtime: $(VENV_RUNTIME)/.installed ## A robot's set, without torch (PYTHON=python3.10: as on Humble and JetPack 6)
+	$(VENV_RUNTIME)/bin/python -m pytest $(RUNTIME_TESTS) $(PYTEST_OPTIONS)
+
+test-tensorrt: $(VENV)/.installed-tensorrt ## Engine building with the TensorRT-RTX wheels, without a GPU
+	$(VENV)/bin/python -m pytest test/inference/tensorrt $(PYTEST_OPTIONS)
+
+test-kinect: $(VENV_KINECT)/.installed ## Azure Kinect recordings with pyk4a, which needs NumPy 1
+	$(VENV_KINECT)/bin/python -m pytest test/kinect $(PYTEST_OPTIONS)
+
+test-colcon: $(VENV_COLCON)/.installed ## Build and install the package with colcon
+	$(VENV_COLCON)/bin/python -m pytest test/test_colcon.py $(PYTEST_OPTIONS)
+
+check: $(VENV)/.installed ## Lint and types
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m mypy
+
+format: $(VENV)/.installed ## Sort imports and lay out the code
+	$(VENV)/bin/python -m ruff check --fix --select I .
+	$(VENV)/bin/python -m ruff format .
+
+clean: ## Remove environments, caches and results
+	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) build install log dist *.egg-info demo_output
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: $(SETUP_FILES) $(FULL_SET)
+	@scripts/make_venv.sh $(VENV) $(PYTHON) $(FULL_SET) && touch $@
+
+$(VENV_KILTED)/.installed: $(SETUP_FILES) $(KILTED_SET)
+	@scripts/make_venv.sh $(VENV_KILTED) $(PYTHON) $(KILTED_SET) && touch $@
+
+$(VENV_RUNTIME)/.installed: $(SETUP_FILES) $(RUNTIME_SET)
+	@scripts/make_venv.sh $(VENV_RUNTIME) $(PYTHON) $(RUNTIME_SET) && touch $@
+
+$(VENV_KINECT)/.installed: scripts/make_venv.sh requirements/kinect.txt $(PACKAGE_FILES)
+	@CONSTRAINTS=requirements/kinect.txt scripts/make_venv.sh $(VENV_KINECT) $(PYTHON) requirements/kinect.txt && touch $@
+
+$(VENV_COLCON)/.installed: $(SETUP_FILES) requirements/colcon.txt requirements/test.txt
+	@scripts/make_venv.sh $(VENV_COLCON) $(PYTHON) requirements/colcon.txt requirements/test.txt && touch $@
+
+$(VENV)/.installed-tensorrt: $(VENV)/.installed requirements/tensorrt.txt
+	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/tensorrt.txt && touch $@
