@@ -11,7 +11,8 @@ def test_every_code_survives_the_round_trip() -> None:
     codes = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     depth_m = depth_m_from_uint16_mm(codes)
     assert depth_m.dtype == np.float32
-    assert np.isnan(depth_m[0, 0]) and np.isfinite(depth_m.ravel()[1:]).all()
+    assert np.isnan(depth_m[0, 0])
+    assert np.isfinite(depth_m.ravel()[1:]).all()
     np.testing.assert_array_equal(uint16_mm_from_depth_m(depth_m), codes)
 
 
