@@ -1,0 +1,1 @@
+"""The console script `dfd`: one module for each command."""

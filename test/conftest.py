@@ -1,0 +1,76 @@
+"""Fixtures of all tests. Imports nothing that only some environments have."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FASTDDS_PROFILE = ROOT / "config" / "fastdds.xml"
+
+# Set before anything creates a DDS participant; a value from the command line wins.
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(FASTDDS_PROFILE))
+os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(FASTDDS_PROFILE))
+
+# Above 101 the ports of a domain run into those that Linux hands out to outgoing connections.
+DOMAIN_IDS = range(1, 102)
+# Two runs of the tests start at different places, and a domain rests before it is used again.
+_next_domain = itertools.count(os.getpid() * 13)
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Return the folder that holds package.xml."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of the real recordings, which are too large or too restricted to ship with the project."""
+    folder = Path(os.environ.get("DFD_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data at {folder}: name the folder in DFD_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture
+def ros_domain_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Return a ROS domain that no other test on this machine uses now, and set ROS_DOMAIN_ID to it."""
+    for _ in DOMAIN_IDS:
+        domain_id = DOMAIN_IDS[next(_next_domain) % len(DOMAIN_IDS)]
+        with open(Path(tempfile.gettempdir()) / f"dfd_perception_domain_{domain_id}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
+            yield domain_id
+            return
+    pytest.fail("all ROS domains are taken by other test runs")
+
+
+@pytest.fixture
+def ros_environment(ros_domain_id: int, tmp_path: Path) -> dict[str, str]:
+    """Return the environment for a child process with ROS nodes: this test's domain, its own log folder.
+
+    Everything else is inherited: the ROS wheels mark a prepared interpreter by two variables that belong together
+    (LD_LIBRARY_PATH and _ROS_WHEELS_BOOTSTRAP_COMPLETE), and a child with one of them cannot import rclpy.
+    """
+    environment = dict(os.environ)
+    environment["ROS_DOMAIN_ID"] = str(ros_domain_id)
+    environment["ROS_LOG_DIR"] = str(tmp_path / "ros_log")
+    return environment
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test under test/ros the marker `ros`."""
+    for item in items:
+        if (ROOT / "test" / "ros") in item.path.parents:
+            item.add_marker(pytest.mark.ros)
