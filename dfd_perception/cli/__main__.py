@@ -1,7 +1,7 @@
 """Entry point of the console script `dfd`.
 
-A command is a module of this package with `add_arguments(parser)` and `run(args) -> int`. Only the module of the command
-that was asked for is imported, so that `dfd --help` needs nothing but Python itself and is quick on a robot too.
+A command is a module of this package with `add_arguments(parser)` and `run(args) -> int`. Only the module of the
+command that was asked for is imported, so that `dfd --help` needs nothing but Python and is quick on a robot too.
 
 Exit codes: 0 done, 1 it failed, 2 bad use or bad input, 130 interrupted, 141 the reader of the output went away.
 """

@@ -1,0 +1,207 @@
+"""Say what is installed here, which backend would run and why, and how to get what is missing.
+
+Exit code 0: a model can run here. Exit code 1: it cannot, and the first lines say why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from typing import Any, NamedTuple
+
+from dfd_perception import __version__, environment
+from dfd_perception.environment import Package
+
+SYMBOLS = {"ok": "ok", "missing": "--", "warning": "!!", "error": "XX"}
+
+
+class Entry(NamedTuple):
+    """One line of the report; `advice` says what to do when the status is not ok."""
+
+    section: str
+    name: str
+    status: str
+    detail: str
+    advice: str = ""
+
+
+class Wanted(NamedTuple):
+    """A package that the project can use."""
+
+    name: str
+    distribution: str
+    purpose: str
+    advice: str
+    required: bool = False
+    compiled: bool = True
+    """Whether it has libraries that can fail to load: then it is imported, else only looked up."""
+
+
+PIP = "pip install -c requirements/constraints.txt"
+APT = "sudo apt install"
+WANTED = (
+    Wanted("numpy", "numpy", "everything", f"{PIP} numpy, or {APT} python3-numpy", required=True),
+    Wanted("cv2", "opencv-python-headless", "everything",
+           f"{PIP} opencv-python-headless (below 5), or {APT} python3-opencv", required=True),
+    Wanted("yaml", "PyYAML", "configuration and model files", f"{PIP} pyyaml, or {APT} python3-yaml", required=True),
+    Wanted("openvino", "openvino", "backend openvino: the fastest on x86 CPUs", f"{PIP} openvino"),
+    Wanted("onnxruntime", "onnxruntime", "backend onnxruntime: any CPU", f"{PIP} onnxruntime"),
+    Wanted("tensorrt", "tensorrt", "backend tensorrt: NVIDIA GPUs and Jetson",
+           "Jetson: it comes with JetPack, in the system's Python: make the environment with --system-site-packages. "
+           "Elsewhere: pip install tensorrt-cu13"),
+    Wanted("torch", "torch", "backend torch, training, export", f"{PIP} -r requirements/train.txt"),
+    Wanted("lightning_fabric", "lightning-fabric", "training", f"{PIP} -r requirements/train.txt", compiled=False),
+    Wanted("onnxscript", "onnxscript", "export to ONNX", f"{PIP} -r requirements/train.txt", compiled=False),
+    Wanted("rosbags", "rosbags", "bags: evaluate, play, record-bag", f"{PIP} rosbags", compiled=False),
+    Wanted("safetensors", "safetensors", "weights: torch backend, training", f"{PIP} safetensors", compiled=False),
+    Wanted("tqdm", "tqdm", "progress bars", f"{PIP} tqdm, or {APT} python3-tqdm", compiled=False),
+    Wanted("pyk4a", "pyk4a-bundle", "Azure Kinect, live or recorded",
+           "pip install '.[kinect]' in an environment of its own: pyk4a-bundle needs NumPy 1"),
+    Wanted("rclpy", "ros-rclpy", "the nodes",
+           "source /opt/ros/<distro>/setup.bash, or without ROS 2: make setup (x86_64: PyPI wheels into .venv)"),
+    Wanted("launch_ros", "launch_ros", "ros2 launch", "comes with a ROS 2 installation; without one use dfd_node"),
+    Wanted("cv_bridge", "cv_bridge", "images of a ROS installation; the nodes do without",
+           f"{APT} ros-$ROS_DISTRO-cv-bridge (never PyPI's cv-bridge: it decodes 16UC1 wrongly)"),
+    Wanted("sensor_msgs_py", "sensor_msgs_py", "point clouds of a ROS installation; the nodes do without",
+           f"{APT} ros-$ROS_DISTRO-sensor-msgs-py"),
+)  # fmt: skip
+ROS_PACKAGES = ("rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dfd doctor`."""
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine this machine and print what was found."""
+    packages = environment.probe_packages([(wanted.name, wanted.distribution) for wanted in WANTED if wanted.compiled])
+    for wanted in WANTED:
+        if not wanted.compiled:
+            packages[wanted.name] = environment.find_package(wanted.name, wanted.distribution)
+    gpus = environment.find_gpus()
+    backend, reason = choose_backend(packages, gpus)
+    entries = [
+        *system_entries(gpus, packages),
+        *package_entries(packages),
+        *ros_entries(packages["rclpy"]),
+    ]
+    ready = backend is not None and all(packages[wanted.name].usable for wanted in WANTED if wanted.required)
+    if args.json:
+        print(json.dumps(as_json(entries, backend, reason, ready), indent=2))
+    else:
+        print_report(entries, backend, reason)
+    return 0 if ready else 1
+
+
+def choose_backend(packages: dict[str, Package], gpus: list[str]) -> tuple[str | None, str]:
+    """Say what `backend: auto` comes to on this machine, and why: the ladder of the inference layer, climbed dry."""
+    lacking = [wanted.name for wanted in WANTED if wanted.required and not packages[wanted.name].usable]
+    if lacking:
+        return None, f"every backend needs {', '.join(lacking)}"
+    from dfd_perception.inference.backend import ladder
+
+    has_gpu = bool(gpus) or environment.jetson_model() is not None
+    passed_over = []
+    rungs = ladder()
+    for number, (name, strength) in enumerate(rungs):
+        package = packages[name]
+        # torch stands on two rungs: on CUDA above the CPU runtimes, on the CPU below them.
+        wants_gpu = name == "tensorrt" or (name == "torch" and number < len(rungs) - 1)
+        if not package.usable:
+            passed_over.append(f"{name}: {package.problem}")
+        elif wants_gpu and not (package.devices if name == "torch" else has_gpu):
+            passed_over.append(f"{name}: it sees no GPU")
+        else:
+            why = f" (before it: {'; '.join(passed_over)})" if passed_over else ""
+            return name, f"{strength}{why}"
+    return None, "; ".join(passed_over)
+
+
+def system_entries(gpus: list[str], packages: dict[str, Package]) -> list[Entry]:
+    """Report the interpreter, the processor and the GPU."""
+    version = platform.python_version()
+    entries = [
+        Entry("system", "dfd_perception", "ok", __version__),
+        Entry("system", "python", "ok", f"{version}, {sys.executable}"),
+        Entry("system", "cpu", "ok", environment.cpu_name()),
+    ]
+    board = environment.jetson_model()
+    if board:
+        entries.append(Entry("system", "board", "ok", board))
+    for gpu in gpus:
+        entries.append(Entry("system", "gpu", "ok", gpu))
+    torch = packages["torch"]
+    if gpus and torch.usable and not torch.devices:
+        advice = "install the CUDA build of torch that fits the driver (on a Jetson: NVIDIA's wheel for this JetPack)"
+        entries.append(Entry("system", "torch and GPU", "warning", "torch does not see the GPU", advice))
+    if not gpus and not board:
+        entries.append(Entry("system", "gpu", "missing", "no NVIDIA GPU; models run on the CPU"))
+    return entries
+
+
+def package_entries(packages: dict[str, Package]) -> list[Entry]:
+    """Report each package: its version, or why it cannot be used."""
+    entries = []
+    for wanted in WANTED:
+        package = packages[wanted.name]
+        section = "ros" if wanted.name in ROS_PACKAGES else "packages"
+        if package.usable:
+            devices = f" ({package.devices})" if package.devices else ""
+            detail = f"{package.version}{devices}"
+            entries.append(Entry(section, wanted.name, "ok", detail))
+            continue
+        broken = package.problem != "not installed"
+        status = "error" if wanted.required else "warning" if broken else "missing"
+        detail = f"{package.problem}; it is for {wanted.purpose}"
+        entries.append(Entry(section, wanted.name, status, detail, wanted.advice))
+    return entries
+
+
+def ros_entries(rclpy: Package) -> list[Entry]:
+    """Report which ROS 2 it is, and whether camera images get through its middleware."""
+    ros = environment.find_ros(rclpy)
+    if ros is None:
+        return []
+    entries = [Entry("ros", "ROS 2", "ok", f"{ros.distribution}, {ros.kind}, {ros.location}")]
+    middleware = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    domain = os.environ.get("ROS_DOMAIN_ID", "0")
+    entries.append(Entry("ros", "middleware", "ok", f"{middleware}, discovery {discovery}, domain {domain}"))
+    if middleware.startswith("rmw_fastrtps"):
+        problem = environment.fastdds_profile_problem()
+        profile = environment.shipped_fastdds_profile()
+        advice = " ".join(f"export {variable}={profile};" for variable in environment.FASTDDS_VARIABLES)
+        loss = "best-effort images above 512 KiB can be lost"
+        entry = Entry("ros", "Fast DDS profile", "ok", os.environ.get(environment.FASTDDS_VARIABLES[0], ""))
+        entries.append(Entry("ros", entry.name, "warning", f"{problem}: {loss}", advice) if problem else entry)
+    size = environment.shared_memory_bytes()
+    if size is not None and size < environment.SHARED_MEMORY_WANTED_BYTES:
+        detail = f"{size / 2**20:.0f} MiB in /dev/shm, the Fast DDS profile needs 64 MiB for each process"
+        entries.append(Entry("ros", "shared memory", "warning", detail, "docker run --shm-size=512m"))
+    return entries
+
+
+def as_json(entries: list[Entry], backend: str | None, reason: str, ready: bool) -> dict[str, Any]:
+    """Return the report as a JSON object."""
+    return {
+        "version": __version__,
+        "ready": ready,
+        "backend": {"name": backend, "reason": reason},
+        "entries": [entry._asdict() for entry in entries],
+    }
+
+
+def print_report(entries: list[Entry], backend: str | None, reason: str) -> None:
+    """Print the report for a person."""
+    print(f"backend  {backend or 'NONE'}: {reason}")
+    width = max(len(entry.name) for entry in entries)
+    for section in dict.fromkeys(entry.section for entry in entries):
+        print(f"\n{section}")
+        for entry in (entry for entry in entries if entry.section == section):
+            print(f"  {SYMBOLS[entry.status]}  {entry.name:<{width}}  {entry.detail}")
+            if entry.advice:
+                print(f"      {'':<{width}}  -> {entry.advice}")

@@ -1,0 +1,263 @@
+"""Imports point inward: a core that knows optics, a middle that knows torch, a rim that knows ROS.
+
+The two tables are the rule. A new folder of the package, or a new dependency, gets a line here, on purpose.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = "dfd_perception"
+FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
+
+# Layer (a module or folder of the package) -> layers that it may import at module level. Every layer may import itself.
+BASE = {"", "errors"}
+FOUNDATION = BASE | {"core", "configuration", "model_folder", "environment"}
+LAYERS = {
+    "": set(),
+    "errors": set(),
+    "environment": BASE,
+    "configuration": BASE,
+    "core": BASE,
+    "model_folder": BASE | {"core", "configuration"},
+    "metrics": BASE | {"core"},
+    "network": FOUNDATION,
+    "losses": BASE | {"core"},
+    "bags": FOUNDATION,
+    "recording": FOUNDATION | {"bags"},
+    "datasets": FOUNDATION | {"recording"},
+    "kinect": FOUNDATION | {"recording"},
+    "calibration": FOUNDATION | {"recording", "kinect"},
+    "inference": FOUNDATION,
+    "export": FOUNDATION | {"network", "inference"},
+    "evaluation": FOUNDATION | {"metrics", "datasets", "bags", "inference", "recording"},
+    "training": FOUNDATION | {"network", "losses", "metrics", "datasets", "evaluation", "export"},
+    "ros": FOUNDATION | {"metrics", "bags", "recording", "kinect", "calibration", "inference", "evaluation"},
+    "cli": FOUNDATION,
+}
+# Imports inside a function, each run only when that function is asked for.
+INSIDE_FUNCTIONS = {
+    "inference": {"network"},  # the torch backend builds the network
+    "ros": {"cli"},
+    "cli": set(LAYERS),
+}
+
+# Third-party package -> where it may be imported. Folders end in "/"; "*" is anywhere except in STDLIB_ONLY.
+TORCH = ["network/", "losses/", "datasets/", "training/", "export/", "inference/torch_backend.py"]
+THIRD_PARTY = {
+    "numpy": ["*"],
+    "cv2": ["*"],
+    "tqdm": ["*"],
+    "yaml": ["configuration.py"],
+    "safetensors": ["*"],
+    "torch": TORCH,
+    "lightning_fabric": ["training/"],
+    "tensorboard": ["training/"],
+    "scipy": ["network/", "losses/", "datasets/", "calibration/"],
+    "onnx": ["export/", "inference/"],
+    "onnxscript": ["export/"],
+    "onnxruntime": ["inference/"],
+    "openvino": ["inference/"],
+    "tensorrt": ["inference/tensorrt/"],
+    "tensorrt_rtx": ["inference/tensorrt/"],
+    "tensorrt_rtx_bindings": ["inference/tensorrt/"],
+    "pyk4a": ["kinect/"],
+    "rosbags": ["bags/"],
+}
+ROS_ONLY = {"rclpy", "rcl_interfaces", "std_srvs", "cv_bridge", "message_filters", "ament_index_python",
+            "sensor_msgs_py", "builtin_interfaces", "tf2_ros", "launch", "launch_ros"}  # fmt: skip
+ONE_FILE = {"onnxruntime", "openvino", "pyk4a"}
+STDLIB_ONLY = {"__init__.py", "errors.py", "environment.py"}
+BLOCKED = ("rclpy", "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "pyk4a", "rosbags")
+
+
+class Import(NamedTuple):
+    """One imported module, seen from one file."""
+
+    file: str
+    line: int
+    name: str
+    inside_function: bool
+
+    def __str__(self) -> str:
+        return f"{PACKAGE}/{self.file}:{self.line} imports {self.name}"
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def imports_of(source: str, file: str) -> list[Import]:
+    """Return every import that can run, with relative ones resolved; `if TYPE_CHECKING:` never runs."""
+    parents = (PACKAGE, *Path(file).parent.parts)
+    found: list[Import] = []
+
+    def visit(node: ast.AST, inside: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend(Import(file, node.lineno, alias.name, inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == PACKAGE else [module]
+            found.extend(Import(file, node.lineno, name, inside) for name in names)
+        children = [] if is_type_checking(node) else list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.If) and is_type_checking(node):
+            children = list(node.orelse)
+        function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in children:
+            visit(child, inside or function)
+
+    visit(ast.parse(source), False)
+    return found
+
+
+def layer_of(parts: tuple[str, ...]) -> str:
+    """Return the layer of a module path below the package: its first part, "" for the package itself."""
+    first = parts[0] if parts else ""
+    return "" if first in ("__init__", "__version__") else first
+
+
+def is_ros(name: str) -> bool:
+    return name in ROS_ONLY or name.endswith("_msgs")
+
+
+def third_party_allowed(name: str, file: str) -> bool:
+    if file in STDLIB_ONLY:
+        return False
+    if is_ros(name):
+        return file.startswith("ros/")
+    places = THIRD_PARTY.get(name, [])
+    return "*" in places or any(file == place or (place.endswith("/") and file.startswith(place)) for place in places)
+
+
+def violations(source: str, file: str) -> list[str]:
+    """Return a line for each import of a file that the tables do not allow."""
+    problems = []
+    layer = layer_of(Path(file).with_suffix("").parts)
+    if layer not in LAYERS:
+        return [f"{PACKAGE}/{file}: no line for {layer!r} in LAYERS"]
+    for item in imports_of(source, file):
+        root, *rest = item.name.split(".")
+        if root in sys.stdlib_module_names:
+            continue
+        if root != PACKAGE:
+            if not third_party_allowed(root, file):
+                problems.append(f"{item}: not allowed there")
+            continue
+        target = layer_of(tuple(rest))
+        allowed = LAYERS[layer] | {layer} | (INSIDE_FUNCTIONS.get(layer, set()) if item.inside_function else set())
+        if target not in allowed:
+            problems.append(f"{item}: {layer!r} may not import {target!r}")
+    return problems
+
+
+def package_files() -> dict[str, str]:
+    return {path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.py")}
+
+
+def test_every_import_is_allowed():
+    problems = [line for file, source in sorted(package_files().items()) for line in violations(source, file)]
+    assert not problems, "\n" + "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("core/optics.py", "import torch"),
+        ("core/optics.py", "from dfd_perception.inference import estimator"),
+        ("core/optics.py", "def f():\n    from ..ros import qos"),
+        ("inference/estimator.py", "from sensor_msgs.msg import Image"),
+        ("inference/estimator.py", "import torch.nn"),
+        ("inference/estimator.py", "from dfd_perception.network import create_network"),
+        ("evaluation/evaluate.py", "from rosbags.highlevel import AnyReader"),
+        ("cli/play.py", "from dfd_perception.ros import player"),
+        ("cli/play.py", "import rclpy"),
+        ("errors.py", "import numpy"),
+        ("network/checkpoint.py", "import yaml"),
+        ("core/optics.py", "import a_new_dependency"),
+        ("helpers/optics.py", "import os"),
+        ("core/optics.py", "from dfd_perception import ros"),
+    ],
+)
+def test_a_planted_violation_is_found(file, source):
+    assert len(violations(source, file)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("core/optics.py", "from __future__ import annotations\nimport numpy as np\nfrom ..errors import LensError"),
+        ("core/optics.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
+        ("cli/play.py", "def run(args):\n    from dfd_perception.ros import player"),
+        ("cli/doctor.py", "from dfd_perception import __version__, environment"),
+        ("ros/dfd_node.py", "import rclpy\nfrom sensor_msgs.msg import Image"),
+        ("inference/torch_backend.py", "import torch"),
+    ],
+)
+def test_an_allowed_import_is_allowed(file, source):
+    assert violations(source, file) == []
+
+
+def test_the_layers_have_no_cycle():
+    done: set[str] = set()
+    while len(done) < len(LAYERS):
+        ready = {layer for layer, needs in LAYERS.items() if layer not in done and needs <= done}
+        assert ready, f"a cycle among {sorted(set(LAYERS) - done)}"
+        done |= ready
+
+
+@pytest.mark.parametrize("package", sorted(ONE_FILE))
+def test_an_optional_runtime_has_one_owner(package):
+    owners = {
+        item.file for file, source in package_files().items() for item in imports_of(source, file)
+        if item.name.split(".")[0] == package
+    }  # fmt: skip
+    assert len(owners) <= 1, f"{package} is imported by {sorted(owners)}"
+
+
+def test_every_folder_with_code_is_a_package():
+    folders = {path.parent for path in FOLDER.rglob("*.py")}
+    missing = sorted(str(folder.relative_to(FOLDER)) for folder in folders if not (folder / "__init__.py").is_file())
+    assert not missing, f"find_packages would leave these out: {missing}"
+
+
+def lean_modules() -> list[str]:
+    """Return the modules that a robot without any optional package must be able to import."""
+    modules = []
+    for file, source in sorted(package_files().items()):
+        if layer_of(Path(file).with_suffix("").parts) not in (*FOUNDATION, "metrics", "inference", "cli"):
+            continue
+        owned = {item.name.split(".")[0] for item in imports_of(source, file) if not item.inside_function}
+        if owned & set(BLOCKED) or file.endswith("__main__.py"):
+            continue
+        parts = Path(file).with_suffix("").parts
+        modules.append(".".join((PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts))))
+    return modules
+
+
+def test_the_lean_modules_import_without_any_optional_package():
+    pytest.importorskip("numpy")
+    modules = lean_modules()
+    assert f"{PACKAGE}.core" in modules
+    program = (
+        "import importlib, sys\n"
+        f"sys.modules.update(dict.fromkeys({BLOCKED!r}))\n"
+        f"for name in {modules!r}:\n    importlib.import_module(name)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    program = (
+        "import sys\n"
+        f"import {PACKAGE}, {PACKAGE}.errors, {PACKAGE}.environment\n"
+        f"sys.exit(any(name in sys.modules for name in {(*BLOCKED, 'numpy', 'cv2', 'yaml')!r}))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 0
