@@ -64,12 +64,12 @@ class CameraIntrinsics:
         >>> camera.scaled(0.5).cx
         159.5
         """
-        if (factor is None) == (size is None):
-            raise CalibrationError("scaled() takes a factor or a (height, width), exactly one of them")
-        if size is not None:
+        if size is not None and factor is None:
             height, width = size
-        else:
+        elif factor is not None and size is None:
             height, width = max(1, round(self.height * factor)), max(1, round(self.width * factor))
+        else:
+            raise CalibrationError("scaled() takes a factor or a (height, width), exactly one of them")
         scale_x, scale_y = width / self.width, height / self.height
         return CameraIntrinsics(
             width=width,

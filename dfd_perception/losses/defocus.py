@@ -1,0 +1,121 @@
+"""Losses on the defocus map: circle-of-confusion likelihood, and self-supervision (thesis 5.1 to 5.4)."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dfd_perception.losses.image import charbonnier, ssim_loss
+from dfd_perception.losses.masking import masked_difference, masked_mean, step_x, step_y
+
+REBLUR_SSIM_SHARE = 0.85
+"""alpha of equation 5.1."""
+
+EDGE_SENSITIVITY = 2.5
+"""beta of equation 5.2."""
+
+LARGEST_LOG_VARIANCE = 12.0
+"""Log-variances are held within +-12 (std 0.0025 to 400 px): beyond, exp() only destabilises."""
+
+ErrorShape = Literal["gaussian", "laplace"]
+
+
+def coc_nll(
+    coc_px: Tensor,
+    coc_log_var: Tensor,
+    target_px: Tensor,
+    shape: ErrorShape = "laplace",
+    variance_power: float = 0.0,
+) -> Tensor:
+    """Negative log-likelihood [nat per pixel] of the true circle of confusion under the predicted mean and variance.
+
+    Args:
+        coc_px: (B, 1, H, W) predicted diameter.
+        coc_log_var: (B, 1, H, W) natural logarithm of the predicted variance [px^2], of either shape.
+        target_px: (B, 1, H, W) true diameter, NaN where unknown; 0 (in focus) counts.
+        shape: "laplace" forgives outliers (depth edges, wrong truth), "gaussian" does not.
+        variance_power: 0 is the likelihood; up to 1 weighs pixels by variance^power, so that pixels that are hard
+            at the start keep their gradient (beta-NLL, Seitzer et al. 2022: 0.5).
+    """
+    mask = torch.isfinite(target_px)
+    log_var = coc_log_var.clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE)
+    error = masked_difference(coc_px, target_px, mask)
+    if shape == "gaussian":
+        values = 0.5 * (error**2 * torch.exp(-log_var) + log_var + math.log(2 * math.pi))
+    else:
+        # A Laplace density of scale b has variance 2 b^2 and -log p = |e| / b + log(2 b).
+        values = error.abs() * math.sqrt(2) * torch.exp(-0.5 * log_var) + 0.5 * log_var + 0.5 * math.log(2)
+    if variance_power:
+        values = values * torch.exp(variance_power * log_var).detach()
+    return masked_mean(values, mask)
+
+
+def reblur_loss(
+    reblurred: Tensor, defocused: Tensor, ssim_share: float = REBLUR_SSIM_SHARE, mask: Tensor | None = None
+) -> Tensor:
+    """Equation 5.1: alpha / 2 (1 - SSIM) + (1 - alpha) |reblurred - defocused|, pictures (B, 3, H, W) in [0, 1].
+
+    The thesis prints the argument of SSIM as a difference; it is the similarity of the two pictures.
+    """
+    keep = torch.ones_like(reblurred, dtype=torch.bool) if mask is None else mask.expand_as(reblurred)
+    absolute = masked_mean(torch.where(keep, reblurred - defocused, 0.0).abs(), keep)
+    return ssim_share / 2 * ssim_loss(reblurred, defocused, mask=mask) + (1 - ssim_share) * absolute
+
+
+def defocus_smoothness(
+    coc_px: Tensor, aif: Tensor, edge_sensitivity: float = EDGE_SENSITIVITY, mask: Tensor | None = None
+) -> Tensor:
+    """Equation 5.2: mean |dx D| exp(-beta |dx AiF|) + mean |dy D| exp(-beta |dy AiF|).
+
+    The magnitude of the picture's gradient (printed without bars) is averaged over the channels.
+    """
+    keep = torch.ones_like(coc_px, dtype=torch.bool) if mask is None else mask
+    along_x = step_x(coc_px).abs() * torch.exp(-edge_sensitivity * step_x(aif).abs().mean(1, keepdim=True))
+    along_y = step_y(coc_px).abs() * torch.exp(-edge_sensitivity * step_y(aif).abs().mean(1, keepdim=True))
+    keep_x, keep_y = keep[..., :, 1:] & keep[..., :, :-1], keep[..., 1:, :] & keep[..., :-1, :]
+    return masked_mean(along_x, keep_x) + masked_mean(along_y, keep_y)
+
+
+class SelfSupervisedWeights(NamedTuple):
+    """lambda_1 to lambda_3 of equation 5.4."""
+
+    reblur: float = 2.0
+    smooth: float = 0.5
+    deblur: float = 0.01
+
+
+class SelfSupervisedLoss(NamedTuple):
+    """Total of equation 5.4 and its unweighted terms, for the log."""
+
+    total: Tensor
+    reblur: Tensor
+    smooth: Tensor
+    deblur: Tensor
+
+
+def self_supervised_loss(
+    reblurred: Tensor,
+    defocused: Tensor,
+    coc_px: Tensor,
+    predicted_aif: Tensor,
+    aif: Tensor,
+    weights: SelfSupervisedWeights = SelfSupervisedWeights(),  # noqa: B008 (immutable)
+) -> SelfSupervisedLoss:
+    """Equation 5.4: 2 * re-blur + 0.5 * smoothness + 0.01 * Charbonnier (5.3) of the deblurred picture.
+
+    Args:
+        reblurred: true AiF, blurred again with the predicted defocus map (`losses.reblur`).
+        defocused: the input picture.
+        coc_px: (B, 1, H, W) predicted defocus map.
+        predicted_aif: deblurred picture.
+        aif: true AiF picture.
+        weights: lambda_1 to lambda_3.
+    """
+    reblur = reblur_loss(reblurred, defocused)
+    smooth = defocus_smoothness(coc_px, aif)
+    deblur = charbonnier(predicted_aif, aif)
+    total = weights.reblur * reblur + weights.smooth * smooth + weights.deblur * deblur
+    return SelfSupervisedLoss(total, reblur, smooth, deblur)

@@ -1,0 +1,39 @@
+"""Depth losses of thesis chapter 3, equations 3.1 to 3.3. Depth is (B, 1, H, W) in metres, target NaN where invalid."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from dfd_perception.losses.masking import (
+    both_x,
+    both_y,
+    masked_difference,
+    masked_mean,
+    step_x,
+    step_y,
+    valid_depth,
+)
+
+GRADIENT_WEIGHT = 0.001
+"""mu of equation 3.3."""
+
+
+def l1_depth(prediction_m: Tensor, target_m: Tensor) -> Tensor:
+    """Equation 3.1: mean |prediction - target| [m] over the valid pixels."""
+    mask = valid_depth(target_m)
+    return masked_mean(masked_difference(prediction_m, target_m, mask).abs(), mask)
+
+
+def gradient_matching(prediction_m: Tensor, target_m: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Equation 3.2: mean |dx R| + mean |dy R| of the residual R = prediction - target [m per pixel].
+
+    Forward differences; a step counts where both of its pixels are valid.
+    """
+    mask = valid_depth(target_m) if mask is None else mask
+    residual = masked_difference(prediction_m, target_m, mask)
+    return masked_mean(step_x(residual).abs(), both_x(mask)) + masked_mean(step_y(residual).abs(), both_y(mask))
+
+
+def depth_loss(prediction_m: Tensor, target_m: Tensor, gradient_weight: float = GRADIENT_WEIGHT) -> Tensor:
+    """Equation 3.3: L1 + mu * gradient matching."""
+    return l1_depth(prediction_m, target_m) + gradient_weight * gradient_matching(prediction_m, target_m)

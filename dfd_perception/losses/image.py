@@ -1,0 +1,90 @@
+"""Deblurring losses of thesis chapter 3, equations 3.4 to 3.6. Pictures are (B, 3, H, W) in [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dfd_perception.errors import ImageError
+from dfd_perception.losses.masking import masked_mean
+
+CHARBONNIER_EPSILON = 1e-3
+"""epsilon of equation 3.4 (its square is 1e-6)."""
+
+SSIM_WEIGHT = 4.0
+"""Psi of equation 3.6."""
+
+SSIM_WINDOW_PX = 11
+SSIM_SIGMA_PX = 1.5
+
+
+def charbonnier(
+    prediction: Tensor, target: Tensor, epsilon: float = CHARBONNIER_EPSILON, mask: Tensor | None = None
+) -> Tensor:
+    """Equation 3.4: mean sqrt((prediction - target)^2 + epsilon^2); `mask` (B, 1, H, W) says which pixels count."""
+    mask = _picture_mask(prediction, mask)
+    difference = torch.where(mask, prediction - target, 0.0)
+    return masked_mean((difference**2 + epsilon**2).sqrt(), mask)
+
+
+def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
+    """Structural similarity (Wang et al. 2004) at every window that lies within the picture.
+
+    Gaussian window of 11 x 11 px, sigma 1.5 px, C1 = (0.01 R)^2, C2 = (0.03 R)^2 with R the data range.
+
+    Returns:
+        (B, C, H - 10, W - 10); differentiable.
+
+    Raises:
+        ImageError: the picture is smaller than the window.
+    """
+    if min(prediction.shape[-2:]) < SSIM_WINDOW_PX:
+        raise ImageError(f"picture is {tuple(prediction.shape[-2:])}; SSIM needs at least 11 x 11 px")
+    # Differences of squares cancel in half precision.
+    x, y = prediction.float(), target.float()
+    if prediction.dtype == torch.float64:
+        x, y = prediction, target
+    mean_x, mean_y = _window_mean(x), _window_mean(y)
+    variance_x = _window_mean(x * x) - mean_x**2
+    variance_y = _window_mean(y * y) - mean_y**2
+    covariance = _window_mean(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return luminance * (2 * covariance + c2) / (variance_x + variance_y + c2)
+
+
+def ssim_loss(prediction: Tensor, target: Tensor, data_range: float = 1.0, mask: Tensor | None = None) -> Tensor:
+    """Equation 3.5: 1 - mean SSIM; with a mask, over the windows that it fills."""
+    mask = _picture_mask(prediction, mask)
+    keep = functional.max_pool2d((~mask).float(), SSIM_WINDOW_PX, stride=1) == 0
+    filled = torch.where(mask, prediction, 0.0), torch.where(mask, target, 0.0)
+    return masked_mean(1 - ssim_map(*filled, data_range), keep)
+
+
+def deblur_loss(
+    prediction: Tensor,
+    target: Tensor,
+    ssim_weight: float = SSIM_WEIGHT,
+    data_range: float = 1.0,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Equation 3.6: Charbonnier + Psi * (1 - SSIM)."""
+    loss = charbonnier(prediction, target, mask=mask)
+    if ssim_weight == 0:
+        return loss
+    return loss + ssim_weight * ssim_loss(prediction, target, data_range, mask)
+
+
+def _picture_mask(picture: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return torch.ones_like(picture, dtype=torch.bool)
+    return mask.expand_as(picture)
+
+
+def _window_mean(picture_BCHW: Tensor) -> Tensor:
+    offset = torch.arange(SSIM_WINDOW_PX, device=picture_BCHW.device, dtype=picture_BCHW.dtype) - SSIM_WINDOW_PX // 2
+    row = torch.exp(-(offset**2) / (2 * SSIM_SIGMA_PX**2))
+    row = (row / row.sum()).expand(picture_BCHW.shape[1], 1, 1, -1)
+    across = functional.conv2d(picture_BCHW, row, groups=picture_BCHW.shape[1])
+    return functional.conv2d(across, row.transpose(2, 3), groups=picture_BCHW.shape[1])
