@@ -1,0 +1,150 @@
+"""YAML files and `key=value` overrides into dataclass trees; the package's only YAML reader.
+
+A dataclass declares a setting once: name, type, default, and its meaning in the docstring under it. Unknown
+keys, missing ones and values of another type are refused with the path of the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from dfd_perception.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping at the top of a YAML file.
+
+    Raises:
+        ConfigError: no such file, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: holds {type(content).__name__}; expected a mapping of settings")
+    return content
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping, keys in their order, numbers and strings as plain YAML."""
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110), "utf-8")
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
+    """Build the dataclass `cls`, nested ones included, from a mapping.
+
+    Args:
+        where: what the mapping came from, for messages ("config/train/nyu.yaml").
+
+    Raises:
+        ConfigError: unknown or missing key, value of another type, or refused by the dataclass itself.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = [str(key) for key in mapping if key not in fields]
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(fields)}")
+    values = {k: _converted(hints[k], v, f"{where}: {k}") for k, v in mapping.items()}
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in values
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: {', '.join(missing)} is missing")
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def with_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of `mapping` with `a.b=value` assignments applied; values are read as YAML.
+
+    Raises:
+        ConfigError: an override without '=' or through something that is not a mapping.
+    """
+    result = _deep_copy(mapping)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"override {override!r}; expected key=value or part.key=value")
+        *parents, leaf = key.split(".")
+        node = result
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise ConfigError(f"override {override!r}: {parent} is {child!r}, it has no keys of its own")
+            node = child
+        node[leaf] = yaml.safe_load(text)
+    return result
+
+
+def _deep_copy(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _deep_copy(v) if isinstance(v, Mapping) else v for k, v in mapping.items()}
+
+
+def _converted(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _converted_union(arguments, value, where)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where} is {value!r}; expected one of {', '.join(map(repr, arguments))}")
+        return value
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} is {value!r}; expected a mapping")
+        return from_mapping(typing.cast(type, hint), value, where)
+    if origin in (tuple, list):
+        return _converted_sequence(origin, arguments, value, where)
+    if origin is dict or hint is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} is {value!r}; expected a mapping")
+        return dict(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}")
+    return value
+
+
+def _converted_union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in arguments:
+        return None
+    failures = []
+    for choice in arguments:
+        if choice is not type(None):
+            try:
+                return _converted(choice, value, where)
+            except ConfigError as error:
+                failures.append(error)
+    raise failures[0]
+
+
+def _converted_sequence(origin: type, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{where} is {value!r}; expected a list")
+    fixed = origin is tuple and Ellipsis not in arguments
+    if fixed and len(value) != len(arguments):
+        raise ConfigError(f"{where} has {len(value)} items; expected {len(arguments)}")
+    hints = arguments if fixed else (arguments[0],) * len(value)
+    return origin(_converted(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(hints, value, strict=True)))

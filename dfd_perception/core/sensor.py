@@ -1,0 +1,51 @@
+"""From light to stored picture: transfer curve, noise, compression. What a camera does after the lens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+GAMMA = 2.2
+
+
+def linear_from_encoded(encoded: NDArray[np.floating], gamma: float = GAMMA) -> NDArray[np.float32]:
+    """Encoded values in [0, 1] to light (power law; 2.2 is within 1 % of sRGB above the toe)."""
+    return np.power(np.clip(encoded, 0, 1), gamma, dtype=np.float32)
+
+
+def encoded_from_linear(linear: NDArray[np.floating], gamma: float = GAMMA) -> NDArray[np.float32]:
+    """Light to encoded values in [0, 1]; what is brighter than white clips, as on a sensor."""
+    return np.power(np.clip(linear, 0, 1), 1 / gamma, dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorNoise:
+    """Shot and read noise in linear light.
+
+    full_well_e: photo-electrons of a white pixel (shot noise; 0 = none).
+    read_noise: standard deviation as a fraction of white.
+    """
+
+    full_well_e: float = 0.0
+    read_noise: float = 0.0
+
+    def added_to(self, linear: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """The picture with noise, unclipped; same shape."""
+        variance = np.full_like(linear, self.read_noise**2)
+        if self.full_well_e > 0:
+            variance += np.clip(linear, 0, None) / self.full_well_e
+        return linear + rng.standard_normal(linear.shape, dtype=np.float32) * np.sqrt(variance)
+
+
+def uint8_from_encoded(encoded: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """[0, 1] to 8 bits, rounded."""
+    return (np.clip(encoded, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def jpeg_round_trip(image_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """The picture as it looks after JPEG at a quality of 1 to 100."""
+    _, packed = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]

@@ -1,0 +1,158 @@
+"""2HDED:NET: one encoder, an upper head for depth or defocus, a lower head for the all-in-focus image.
+
+S. Nazir, L. Vaquero, M. Mucientes, V. Brea, D. Coltuc, "Depth Estimation and Image Restoration by Deep
+Learning from Defocused Images", IEEE TCI 9, 2023; PhD thesis, chapters 3 (depth) and 5 (defocus map).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dfd_perception.errors import ModelError
+from dfd_perception.network.compact_encoder import CompactEncoder
+from dfd_perception.network.decoder import CompactDecoder, Decoder
+from dfd_perception.network.densenet_encoder import DenseNetEncoder
+
+Target = Literal["depth", "coc"]
+Heads = Literal["both", "depth", "deblurred"]
+
+SIZE_MULTIPLE = 32
+"""The encoder halves its input five times."""
+
+COC_UNIT_PX = 4.0
+"""Pixels per unit of the raw upper output, so that it starts near the middle of the usual range."""
+
+LOG_VAR_LIMIT = 8.0
+
+
+class TwoHeadedOutput(NamedTuple):
+    """What the heads said; None for a head or target that did not run. All maps have the input's size."""
+
+    depth_m: Tensor | None = None
+    """(B, 1, H, W) z-depth in metres, unbounded (thesis chapter 3)."""
+    coc_px: Tensor | None = None
+    """(B, 1, H, W) circle of confusion diameter in pixels, not negative."""
+    coc_log_var: Tensor | None = None
+    """(B, 1, H, W) log of the variance of `coc_px` [log px^2]."""
+    aif: Tensor | None = None
+    """(B, 3, H, W) all-in-focus RGB in [0, 1]; not clamped while training."""
+
+
+class TwoHeadedNet(nn.Module):
+    """One encoder, two heads that run together or alone."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        upper_head: nn.Module,
+        lower_head: nn.Module,
+        target: Target,
+        *,
+        tanh: bool = False,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.upper_head = upper_head
+        self.lower_head = lower_head
+        self.target = target
+        self.tanh = tanh
+        self.register_buffer("log_var_offset", torch.zeros(()))
+
+    def forward(self, image_B3HW: Tensor, heads: Heads = "both") -> TwoHeadedOutput:
+        """Run the asked heads on (B, 3, H, W) float32 RGB in [0, 1], any size: padded to 32 and cropped back."""
+        height, width = image_B3HW.shape[-2:]
+        x = pad_to_multiple(image_B3HW * 2 - 1)
+        skips, bottleneck = self.encoder(x)
+        upper, aif = None, None
+        if heads != "deblurred":
+            upper = self.upper_head(skips, bottleneck)[..., :height, :width]
+        if heads != "depth":
+            aif = self._deblurred(x, skips, bottleneck)[..., :height, :width]
+        if upper is None:
+            return TwoHeadedOutput(aif=aif)
+        if self.target == "depth":
+            return TwoHeadedOutput(depth_m=upper, aif=aif)
+        coc_px = COC_UNIT_PX * nn.functional.softplus(upper[:, :1])
+        log_var = upper[:, 1:].clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT) + self.log_var_offset
+        return TwoHeadedOutput(coc_px=coc_px, coc_log_var=log_var, aif=aif)
+
+    def _deblurred(self, x: Tensor, skips: list[Tensor], bottleneck: Tensor) -> Tensor:
+        # The "input joint layer" of the thesis: the head predicts what to add to the defocused picture.
+        aif = x + self.lower_head(skips, bottleneck)
+        if self.tanh:
+            aif = torch.tanh(aif)
+        aif = (aif + 1) / 2
+        return aif if self.training else aif.clamp(0, 1)
+
+
+def pad_to_multiple(x_BCHW: Tensor, multiple: int = SIZE_MULTIPLE) -> Tensor:
+    """Extend right and bottom to a multiple of `multiple` by repeating the border; unchanged if it is one already."""
+    height, width = x_BCHW.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    if not (bottom or right):
+        return x_BCHW
+    # Replication, since reflection refuses a pad larger than the picture (a 16-pixel strip, say).
+    return nn.functional.pad(x_BCHW, (0, right, 0, bottom), mode="replicate")
+
+
+def create_network(variant: str, target: Target = "depth", **options: Any) -> TwoHeadedNet:
+    """Build `2hded` (thesis, 41,414,400 parameters for depth) or `2hded-small` with random weights.
+
+    Options of `2hded`: skips (True), dropout (0.0; the reference used 0.5 on NYU), tanh (False).
+    Options of `2hded-small`: tanh, `encoder` (a mapping, see CompactEncoder), `upper_widths`, `lower_widths`.
+
+    Raises:
+        ModelError: unknown variant, target or option.
+    """
+    if target not in ("depth", "coc"):
+        raise ModelError(f"target is {target!r}; expected 'depth' or 'coc'")
+    upper_channels = 1 if target == "depth" else 2
+    builders = {"2hded": _thesis_parts, "2hded-small": _compact_parts}
+    if variant not in builders:
+        raise ModelError(f"variant is {variant!r}; expected one of {', '.join(builders)}")
+    tanh = options.pop("tanh", False)
+    try:
+        encoder, upper, lower = builders[variant](upper_channels, **options)
+    except TypeError as error:
+        raise ModelError(f"options of {variant}: {error}") from error
+    network = TwoHeadedNet(encoder, upper, lower, target, tanh=tanh)
+    network.apply(_initialise)
+    # Heads that start near nothing: the all-in-focus image begins as the input itself, not as noise on it.
+    for head in (network.upper_head, network.lower_head):
+        nn.init.normal_(head.last_conv.weight, std=1e-3)
+    return network
+
+
+def _thesis_parts(
+    upper_channels: int, *, skips: bool = True, dropout: float = 0.0
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    encoder = DenseNetEncoder()
+    heads = [
+        Decoder(encoder.out_channels, encoder.skip_channels, channels, skips=skips, dropout=dropout)
+        for channels in (upper_channels, 3)
+    ]
+    return encoder, heads[0], heads[1]
+
+
+def _compact_parts(
+    upper_channels: int,
+    *,
+    encoder: dict[str, Any] | None = None,
+    upper_widths: tuple[int, ...] = (64, 48, 32),
+    lower_widths: tuple[int, ...] = (64, 48, 32, 16),
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    trunk = CompactEncoder(**(encoder or {}))
+    upper = CompactDecoder(trunk.out_channels, trunk.skip_channels, upper_channels, tuple(upper_widths))
+    lower = CompactDecoder(trunk.out_channels, trunk.skip_channels, 3, tuple(lower_widths))
+    return trunk, upper, lower
+
+
+def _initialise(module: nn.Module) -> None:
+    """He initialisation; the reference's N(0, 0.02) starves a narrow network of gradient."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
