@@ -1,0 +1,167 @@
+"""From a picture and a lens to metric depth and the all-in-focus image."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.frames import Heads, Prediction
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.preprocessing import Geometry
+from dfd_perception.errors import ModelError
+from dfd_perception.inference.backend import (
+    BackendName,
+    BackendRequest,
+    ChosenBackend,
+    Precision,
+    compile_backend,
+)
+from dfd_perception.model_folder import ModelFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorOptions:
+    """How to run a model."""
+
+    backend: BackendName = "auto"
+    precision: Precision = "fp32"
+    device: str = "auto"
+    num_threads: int = 0
+    """CPU threads; 0 = all."""
+    input_size: tuple[int, int] | None = None
+    """Height and width [px] that pictures are fitted into, aspect kept; None = their own size."""
+    output_size: tuple[int, int] | None = None
+    """Height and width [px] of the maps; None = the picture's size."""
+    depth_min_m: float = 0.0
+    depth_max_m: float = float("inf")
+    """Depth outside becomes NaN: never clipped into a valid distance."""
+    depth_max_rel_std: float = 0.0
+    """Pixels whose std exceeds this fraction of their depth become NaN; 0 = off."""
+    engine_cache_dir: Path | None = None
+
+
+class DepthEstimator:
+    """A model ready to run. Not thread-safe: one worker owns it.
+
+    Networks are compiled on first use of a set of heads and a size, and kept.
+    """
+
+    def __init__(self, model: ModelFolder, options: EstimatorOptions | None = None) -> None:
+        self.model = model
+        self.options = options or EstimatorOptions()
+        self._compiled: dict[tuple[Heads, tuple[int, int]], ChosenBackend] = {}
+
+    def backend_for(self, image_size: tuple[int, int], heads: Heads = "both") -> ChosenBackend:
+        """The compiled network for pictures of a size (height, width), compiling it if need be.
+
+        Raises:
+            BackendError: it cannot be compiled.
+            ModelError: a head that was not trained.
+        """
+        self._require_trained(heads)
+        size = Geometry.fitting(image_size, self.options.input_size).padded_size
+        key = (heads, size)
+        if key not in self._compiled:
+            request = BackendRequest(
+                model=self.model,
+                heads=heads,
+                size=size,
+                precision=self.options.precision,
+                device=self.options.device,
+                num_threads=self.options.num_threads,
+                engine_cache_dir=self.options.engine_cache_dir,
+            )
+            self._compiled[key] = compile_backend(request, self.options.backend)
+        return self._compiled[key]
+
+    def predict(
+        self, image_rgb: NDArray[np.uint8], curve: DefocusCurve | None = None, heads: Heads = "both"
+    ) -> Prediction:
+        """Run one picture.
+
+        Args:
+            image_rgb: (H, W, 3) uint8 RGB.
+            curve: the lens at this picture's resolution; without it a `coc` model gives blur but no depth.
+                Ignored by `depth` models, whose lens is part of their weights.
+            heads: which heads run; nothing of the other is computed.
+
+        Returns:
+            Maps of `options.output_size`, or of the picture's size.
+
+        Raises:
+            ImageError: a picture of another shape, empty or huge.
+            BackendError, ModelError: as `backend_for`.
+        """
+        geometry = Geometry.fitting(image_rgb.shape[:2], self.options.input_size)
+        backend = self.backend_for(geometry.image_size, heads).backend
+        started = time.perf_counter()
+        batch = geometry.to_network(image_rgb)
+        prepared = time.perf_counter()
+        outputs = backend.run(batch)
+        inferred = time.perf_counter()
+        prediction = self._postprocessed(outputs, geometry, curve)
+        prediction.latency_s.update(
+            preprocess=prepared - started,
+            inference=inferred - prepared,
+            postprocess=time.perf_counter() - inferred,
+        )
+        return prediction
+
+    def close(self) -> None:
+        """Release every compiled network."""
+        for chosen in self._compiled.values():
+            chosen.backend.close()
+        self._compiled.clear()
+
+    def _require_trained(self, heads: Heads) -> None:
+        wanted = {"depth", "deblurred"} if heads == "both" else {heads}
+        absent = wanted - set(self.model.card.heads)
+        if absent:
+            raise ModelError(
+                f"model {self.model.name} has no trained {' and no '.join(sorted(absent))} head; "
+                f"it has {', '.join(self.model.card.heads)}"
+            )
+
+    def _postprocessed(
+        self, outputs: dict[str, NDArray[np.float32]], geometry: Geometry, curve: DefocusCurve | None
+    ) -> Prediction:
+        size = self.options.output_size
+        depth = std = coc = coc_std = None
+        if "depth" in outputs:
+            depth = self._valid_only(geometry.map_from_network(outputs["depth"][0, 0], size))
+        if "coc" in outputs:
+            # Blur is measured in network pixels; a map of another size has pixels of another size.
+            per_pixel = (size or geometry.image_size)[1] / geometry.network_size[1]
+            coc = geometry.map_from_network(outputs["coc"][0, 0], size) * np.float32(per_pixel)
+            log_var = geometry.map_from_network(outputs["coc_log_var"][0, 0], size)
+            coc_std = np.exp(log_var * np.float32(0.5)) * np.float32(per_pixel)
+            if curve is not None:
+                scaled = curve.scaled((size or geometry.image_size)[1] / geometry.image_size[1])
+                depth, std = self._metric(coc, coc_std, scaled)
+        deblurred = None
+        if "deblurred" in outputs:
+            deblurred = geometry.image_from_network(outputs["deblurred"][0], size)
+        return Prediction(
+            depth_m=depth, depth_std_m=std, coc_px=coc, coc_std_px=coc_std, deblurred=deblurred
+        )
+
+    def _metric(
+        self, coc_px: NDArray[np.float32], coc_std_px: NDArray[np.float32], curve: DefocusCurve
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        depth = self._valid_only(curve.depth_m(coc_px))
+        std = curve.depth_std_m(depth, coc_std_px).astype(np.float32)
+        if self.options.depth_max_rel_std > 0:
+            unsure = ~(std <= self.options.depth_max_rel_std * depth)
+            depth[unsure] = np.nan
+            std[unsure] = np.nan
+        return depth, std
+
+    def _valid_only(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        options = self.options
+        valid = (depth_m > 0) & (depth_m >= options.depth_min_m) & (depth_m <= options.depth_max_m)
+        valid &= np.isfinite(depth_m)
+        return np.where(valid, depth_m, np.float32(np.nan))
