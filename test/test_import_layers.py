@@ -44,7 +44,7 @@ LAYERS = {
 # Imports inside a function, each run only when that function is asked for.
 INSIDE_FUNCTIONS = {
     "inference": {"network"},  # the torch backend builds the network
-    "ros": {"cli"},
+    "network": {"export"},  # a model folder is saved with its graph beside the weights
     "cli": set(LAYERS),
 }
 
