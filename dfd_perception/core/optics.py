@@ -136,7 +136,8 @@ class DefocusCurve:
 
         Convention: K 16.5 px/D, F 0.6 m, depth 1 m gives 16.5 * (1/0.6 - 1) = +11 px.
 
-        >>> float(DefocusCurve(gain_px_per_dioptre=16.5, focus_distance_m=0.6).signed_coc_px(1.0))
+        >>> curve = DefocusCurve(gain_px_per_dioptre=16.5, focus_distance_m=0.6)
+        >>> round(float(curve.signed_coc_px(1.0)), 6)
         11.0
         """
         with np.errstate(divide="ignore", invalid="ignore"):

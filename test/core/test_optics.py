@@ -1,0 +1,132 @@
+"""Thin-lens optics against numbers worked by hand."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+
+from dfd_perception.core import optics
+from dfd_perception.core.optics import (
+    DefocusCurve,
+    Lens,
+    circle_of_confusion_from_image_distance_px,
+    circle_of_confusion_px,
+)
+from dfd_perception.errors import LensError
+
+DSLR = Lens(focal_length_mm=35, f_number=1.4, focus_distance_m=0.6, pixel_pitch_um=56.25)
+
+
+def test_worked_examples_of_the_docstrings_hold() -> None:
+    assert doctest.testmod(optics).failed == 0
+    assert doctest.testmod(optics).attempted >= 4
+
+
+@pytest.mark.parametrize(
+    ("lens", "gain"),
+    [
+        # f^2 F / (N p (F - f)), by hand.
+        (DSLR, 16.519),
+        (Lens(focal_length_mm=28, f_number=2, focus_distance_m=0.5, pixel_pitch_um=56.25), 7.382),
+        # D3-Net's NYU preset (Carvalho et al. 2018).
+        (Lens(focal_length_mm=15, f_number=2.8, focus_distance_m=2, pixel_pitch_um=5.6), 14.458),
+    ],
+)
+def test_gain_of_known_lenses(lens: Lens, gain: float) -> None:
+    assert lens.defocus_curve().gain_px_per_dioptre == pytest.approx(gain, rel=1e-3)
+
+
+def test_the_three_forms_of_the_circle_of_confusion_are_equal() -> None:
+    depth_m = np.array([0.31, 0.55, 0.6, 0.83, 2.0, 40.0])
+    gur = circle_of_confusion_px(DSLR, depth_m)
+    carvalho = circle_of_confusion_from_image_distance_px(DSLR, depth_m)
+    linear = np.abs(DSLR.defocus_curve().signed_coc_px(depth_m))
+    np.testing.assert_allclose(gur, carvalho, atol=1e-9)
+    np.testing.assert_allclose(gur, linear, atol=1e-9)
+    assert gur[2] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("side", "depth_m"), [("far", [0.61, 1.0, 4.7]), ("near", [0.2, 0.41, 0.59])])
+def test_depth_comes_back_from_blur_on_the_stated_side(side: optics.Side, depth_m: list[float]) -> None:
+    curve = DSLR.defocus_curve(side, blur_floor_px=0.8)
+    truth = np.array(depth_m, np.float32)
+    recovered = curve.depth_m(curve.coc_px(truth).astype(np.float32))
+    np.testing.assert_allclose(recovered, truth, rtol=1e-4)
+    assert recovered.dtype == np.float32
+
+
+def test_the_other_side_blurs_alike() -> None:
+    curve = DSLR.defocus_curve()
+    mirror = curve.mirror_depth_m(0.5)
+    assert curve.coc_px(mirror) == pytest.approx(float(curve.coc_px(0.5)))
+    assert mirror == pytest.approx(1 / (2 / 0.6 - 2.0))
+    # Nearer than half the focus distance nothing beyond it is as blurred.
+    assert curve.mirror_depth_m(0.29) == float("inf")
+
+
+def test_more_blur_than_infinity_is_infinity_not_a_negative_depth() -> None:
+    curve = DSLR.defocus_curve()
+    blur_of_infinity = curve.gain_px_per_dioptre / curve.focus_distance_m
+    assert curve.depth_m(np.array([blur_of_infinity * 1.01]))[0] == np.inf
+
+
+def test_blur_below_the_floor_is_the_focus_distance() -> None:
+    curve = DSLR.defocus_curve(blur_floor_px=1.5)
+    assert curve.depth_m(np.array([0.4]))[0] == pytest.approx(0.6)
+
+
+def test_std_follows_the_slope_of_the_curve() -> None:
+    curve = DSLR.defocus_curve()
+    step = 1e-3
+    slope = (curve.depth_m(np.array([10 + step])) - curve.depth_m(np.array([10 - step]))) / (2 * step)
+    depth = curve.depth_m(np.array([10.0]))
+    assert curve.depth_std_m(depth, np.array([0.3]))[0] == pytest.approx(0.3 * slope[0], rel=1e-4)
+
+
+def test_resizing_scales_blur_with_the_picture() -> None:
+    half = DSLR.defocus_curve(blur_floor_px=1.0).scaled(0.5)
+    assert half.coc_px(1.3) == pytest.approx(0.5 * float(DSLR.defocus_curve(blur_floor_px=1.0).coc_px(1.3)))
+
+
+def test_aperture_and_calibrated_fx_give_the_same_curve() -> None:
+    curve = DefocusCurve.from_aperture(DSLR.fx_px, DSLR.aperture_diameter_mm, 0.6)
+    assert curve.gain_px_per_dioptre == pytest.approx(DSLR.defocus_curve().gain_px_per_dioptre)
+
+
+def test_a_wrong_gain_costs_what_the_equation_says() -> None:
+    """10 % on K scales the dioptres from the focus plane by 1/1.1, nothing else."""
+    truth = DSLR.defocus_curve()
+    wrong = truth.scaled(1.1)
+    depth = wrong.depth_m(truth.coc_px(np.array([2.0])))
+    assert 1 / 0.6 - 1 / depth[0] == pytest.approx((1 / 0.6 - 1 / 2.0) / 1.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"f_number": 0}, "f_number"),
+        ({"focus_distance_m": float("nan")}, "focus_distance_m"),
+        ({"focus_distance_m": 0.03}, "focal length"),
+        ({"pixel_pitch_um": -1}, "pixel_pitch_um"),
+    ],
+)
+def test_impossible_lenses_are_refused_by_name(change: dict[str, float], named: str) -> None:
+    settings = dict(focal_length_mm=35.0, f_number=1.4, focus_distance_m=0.6, pixel_pitch_um=56.25)
+    with pytest.raises(LensError, match=named):
+        Lens(**{**settings, **change})
+
+
+def test_a_curve_refuses_an_unknown_side_and_a_negative_floor() -> None:
+    with pytest.raises(LensError, match="'far' or 'near'"):
+        DefocusCurve(gain_px_per_dioptre=10, focus_distance_m=1, side="behind")  # type: ignore[arg-type]
+    with pytest.raises(LensError, match="blur_floor_px"):
+        DefocusCurve(gain_px_per_dioptre=10, focus_distance_m=1, blur_floor_px=-0.1)
+
+
+def test_in_focus_band_holds_the_depths_that_look_sharp() -> None:
+    curve = DSLR.defocus_curve()
+    near, far = curve.in_focus_band_m(1.0)
+    assert near < 0.6 < far
+    np.testing.assert_allclose(curve.coc_px(np.array([near, far])), 1.0, rtol=1e-9)
