@@ -33,9 +33,9 @@ def test_constant_picture_and_focus() -> None:
 
 
 def test_gradient_reaches_the_picture() -> None:
-    picture = torch.rand(1, 2, 9, 8, dtype=torch.float64, requires_grad=True)
-    beta = torch.linspace(0, 5, 8).expand(1, 1, 9, 8)
-    assert torch.autograd.gradcheck(lambda p: blur_layers(p, beta), (picture,))
+    picture = torch.rand(1, 1, 5, 6, dtype=torch.float64, requires_grad=True)
+    beta = torch.linspace(0, 3, 6).expand(1, 1, 5, 6)
+    assert torch.autograd.gradcheck(lambda p: blur_layers(p, beta), (picture,), fast_mode=True)
 
 
 def test_a_map_of_another_size_is_refused() -> None:

@@ -1,0 +1,58 @@
+"""Errors of a defocus map: mean squared and mean absolute, in px^2 and px of the circle of confusion."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.errors import ImageError
+from dfd_perception.metrics.means import RunningMeans
+
+NAN = float("nan")
+
+
+class DefocusMetrics(NamedTuple):
+    """mse [px^2] and mae [px] over the pixels where both maps are finite."""
+
+    mse: float = NAN
+    mae: float = NAN
+
+
+class DefocusAccumulator:
+    """Streaming errors of defocus maps (H, W) in px; NaN does not count, 0 (in focus) does."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(2)
+        self._count = 0
+        self._per_image = RunningMeans()
+
+    def update(self, prediction_px: NDArray[np.floating], target_px: NDArray[np.floating]) -> DefocusMetrics:
+        """Take in one map and return its own errors.
+
+        Raises:
+            ImageError: the shapes differ.
+        """
+        if prediction_px.shape != target_px.shape:
+            raise ImageError(f"defocus map is {prediction_px.shape}, truth {target_px.shape}; resize one of them first")
+        difference = prediction_px.astype(np.float64) - target_px
+        difference = difference[np.isfinite(difference)]
+        sums = np.array([(difference**2).sum(), np.abs(difference).sum()])
+        self._sums += sums
+        self._count += difference.size
+        metrics = _means(sums, difference.size)
+        self._per_image.add(metrics._asdict())
+        return metrics
+
+    def pooled(self) -> DefocusMetrics:
+        """Every pixel of the set counts alike."""
+        return _means(self._sums, self._count)
+
+    def mean_of_images(self) -> DefocusMetrics:
+        """Mean of the per-image values."""
+        return DefocusMetrics(*(self._per_image[name] for name in DefocusMetrics._fields))
+
+
+def _means(sums: NDArray[np.float64], count: int) -> DefocusMetrics:
+    return DefocusMetrics(*(float(value) / count for value in sums)) if count else DefocusMetrics()

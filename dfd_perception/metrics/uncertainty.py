@@ -1,0 +1,98 @@
+"""Does a predicted standard deviation mean something? Coverage, sparsification and the most certain part."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPARSIFICATION_STEPS = 20
+"""Fractions 0, 0.05 ... 0.95 of the pixels removed."""
+
+CERTAIN_SHARE = 0.7
+LARGEST_SAMPLE = 1 << 19
+
+
+class UncertaintyMetrics(NamedTuple):
+    """Quality of a predicted standard deviation.
+
+    within_one_std: share of pixels with |error| <= std; 0.683 for a calibrated Gaussian.
+    abs_rel_certain: AbsRel of the most certain 70 % of the pixels.
+    abs_rel_certain_gain: 1 - abs_rel_certain / AbsRel; a third or more is useful.
+    ause: area between the sparsification curves by predicted and by true error (0 is best), AbsRel as the error.
+    """
+
+    within_one_std: float
+    abs_rel_certain: float
+    abs_rel_certain_gain: float
+    ause: float
+
+
+def area_under_sparsification_error(error: NDArray[np.floating], std: NDArray[np.floating]) -> float:
+    """AUSE (Ilg et al. 2018), relative to the mean error of all pixels.
+
+    Mean over fractions 0 to 0.95 of the difference between the mean error that is left when the least certain
+    pixels go and when the worst go. NaN without pixels; 0 when every error is 0.
+    """
+    if error.size == 0:
+        return float("nan")
+    total = float(error.mean())
+    if total == 0:
+        return 0.0
+    # Stable, so that pixels of equal std stay in the order of the picture.
+    by_std = _means_of_the_first(error[np.argsort(std, kind="stable")])
+    by_error = _means_of_the_first(np.sort(error))
+    return float(np.mean(by_std - by_error)) / total
+
+
+class UncertaintyAccumulator:
+    """Streaming: a systematic sample of the pixels, thinned to half whenever it exceeds half a million."""
+
+    def __init__(self) -> None:
+        self._rows: list[NDArray[np.float32]] = []
+        self._kept = 0
+        self._stride = 1
+        self._skip = 0
+        self._inside = 0
+        self._count = 0
+
+    def update(self, prediction: NDArray[np.floating], target: NDArray[np.floating], std: NDArray[np.floating]) -> None:
+        """Take in the valid pixels of one image, 1-D, in the unit of the quantity. std not finite: least certain."""
+        error = np.abs(prediction - target)
+        std = np.where(np.isfinite(std), std, np.inf)
+        self._inside += int((error <= std).sum())
+        self._count += error.size
+        rows = np.stack([error / target, std], axis=1).astype(np.float32)
+        chosen = rows[self._skip :: self._stride]
+        self._skip = (self._skip - len(rows)) % self._stride
+        self._rows.append(chosen)
+        self._kept += len(chosen)
+        while self._kept > LARGEST_SAMPLE:
+            self._thin()
+
+    def _thin(self) -> None:
+        rows = np.concatenate(self._rows)[::2]
+        self._rows, self._kept = [rows], len(rows)
+        self._stride *= 2
+
+    def result(self) -> UncertaintyMetrics:
+        """Over everything taken in; NaN when that is nothing."""
+        if self._count == 0:
+            return UncertaintyMetrics(*(float("nan"),) * 4)
+        relative_error, std = np.concatenate(self._rows).T
+        certain = relative_error[np.argsort(std, kind="stable")[: max(1, round(CERTAIN_SHARE * len(std)))]]
+        whole, part = float(relative_error.mean()), float(certain.mean())
+        return UncertaintyMetrics(
+            within_one_std=self._inside / self._count,
+            abs_rel_certain=part,
+            abs_rel_certain_gain=1 - part / whole if whole > 0 else 0.0,
+            ause=area_under_sparsification_error(relative_error, std),
+        )
+
+
+def _means_of_the_first(ordered: NDArray[np.floating]) -> NDArray[np.float64]:
+    cumulative = np.cumsum(ordered, dtype=np.float64)
+    fractions = 1 - np.arange(SPARSIFICATION_STEPS) / SPARSIFICATION_STEPS
+    counts = np.maximum(1, np.rint(fractions * len(ordered)).astype(int))
+    return cumulative[counts - 1] / counts

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dfd_perception.errors import ImageError
+from dfd_perception.metrics.defocus import DefocusAccumulator
+
+NAN = float("nan")
+
+
+def test_errors_by_hand_pooled_and_per_image() -> None:
+    accumulator = DefocusAccumulator()
+    first = accumulator.update(np.array([[1.0, 4.0, 7.0]]), np.array([[0.0, 2.0, NAN]]))
+    assert (first.mse, first.mae) == (2.5, 1.5)
+    accumulator.update(np.array([[3.0]]), np.array([[3.0]]))
+    assert accumulator.pooled() == pytest.approx((5 / 3, 1.0))
+    assert accumulator.mean_of_images() == pytest.approx((1.25, 0.75))
+
+
+def test_nothing_known_is_nan_and_sizes_must_agree() -> None:
+    accumulator = DefocusAccumulator()
+    assert np.isnan(accumulator.update(np.ones((2, 2)), np.full((2, 2), NAN))).all()
+    with pytest.raises(ImageError, match="resize"):
+        accumulator.update(np.ones((2, 3)), np.ones((3, 2)))

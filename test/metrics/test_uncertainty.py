@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dfd_perception.metrics import uncertainty
+from dfd_perception.metrics.depth import DepthAccumulator
+from dfd_perception.metrics.uncertainty import UncertaintyAccumulator, area_under_sparsification_error
+
+
+def _drawn(count: int = 40_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(1, 3, count)
+    std = rng.uniform(0.01, 0.4, count)
+    return truth + std * rng.standard_normal(count), truth, std
+
+
+def test_a_calibrated_gaussian_has_68_percent_within_one_std() -> None:
+    accumulator = UncertaintyAccumulator()
+    accumulator.update(*_drawn())
+    result = accumulator.result()
+    assert result.within_one_std == pytest.approx(0.683, abs=0.01)
+    assert result.abs_rel_certain_gain > 0.25
+    prediction, truth, std = _drawn()
+    relative = np.abs(prediction - truth) / truth
+    expected = relative[std <= np.quantile(std, 0.7)].mean()
+    assert result.abs_rel_certain == pytest.approx(expected, rel=1e-3)
+
+
+def test_ause_by_hand() -> None:
+    # Errors 1 and 3, the std the wrong way round. Of 20 steps, 5 (fractions 0 to 0.2 and 0.25, where 1.5 rounds to
+    # even) keep both pixels and differ by 0; the others keep one: 3 against 1, over a mean of 2.
+    error = np.array([1.0, 3.0])
+    counts = np.maximum(1, np.rint(2 * (1 - np.arange(20) / 20)))
+    expected = (counts == 1).sum() / 20 * (3 - 1) / 2
+    assert area_under_sparsification_error(error, np.array([2.0, 1.0])) == pytest.approx(expected)
+    assert area_under_sparsification_error(error, np.array([1.0, 2.0])) == 0
+    assert np.isnan(area_under_sparsification_error(np.array([]), np.array([])))
+
+
+def test_thinning_a_long_stream_keeps_memory_and_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, thinned = UncertaintyAccumulator(), UncertaintyAccumulator()
+    drawn = _drawn()
+    whole.update(*drawn)
+    monkeypatch.setattr(uncertainty, "LARGEST_SAMPLE", 6000)
+    for start in range(0, len(drawn[0]), 777):
+        thinned.update(*(values[start : start + 777] for values in drawn))
+    assert thinned._kept <= 6000
+    assert thinned.result().within_one_std == whole.result().within_one_std
+    assert thinned.result().abs_rel_certain == pytest.approx(whole.result().abs_rel_certain, rel=0.05)
+
+
+def test_the_depth_accumulator_carries_it() -> None:
+    accumulator = DepthAccumulator(with_edges=False)
+    prediction, truth, std = (values.reshape(200, 200) for values in _drawn())
+    std = std.copy()
+    std[0] = np.nan
+    own = accumulator.update(prediction, truth, std)
+    assert own.ause == pytest.approx(accumulator.pooled().ause, rel=1e-4)
+    assert accumulator.uncertainty().within_one_std == pytest.approx(0.683, abs=0.01)
+    assert np.isnan(DepthAccumulator(with_edges=False).update(prediction, truth).ause)
