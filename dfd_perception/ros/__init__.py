@@ -1,0 +1,1 @@
+"""The ROS 2 rim: nodes, message conversions, parameters. The only place that imports rclpy and messages."""
