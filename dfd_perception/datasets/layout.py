@@ -32,7 +32,8 @@ def random_layout(rng: np.random.Generator, size_px: int, textures: TextureBank)
     grid = np.linspace(-1, 1, size_px, dtype=np.float32)
     x, y = np.meshgrid(grid, grid)
     nearness, image = _background(rng, x, y, textures)
-    for _ in range(rng.integers(0, 15)):
+    # A third of the scenes are nearly empty: a robot sees few things on a large plain surface.
+    for _ in range(rng.integers(0, 4) if rng.random() < 0.35 else rng.integers(3, 15)):
         _add_object(rng, x, y, nearness, image, textures)
     image *= _illumination(rng, x, y)[..., None]
     low, high = float(nearness.min()), float(nearness.max())
@@ -53,7 +54,7 @@ def _background(
                 planes.append(slope * (direction - rng.uniform(-0.6, 0.9)) + tilt * (x + y) + planes[0])
     else:
         angle = rng.uniform(0, 2 * np.pi)
-        planes = [rng.uniform(0, 0.8) * (np.cos(angle) * x + np.sin(angle) * y)]
+        planes = [rng.uniform(0, 1.2) * (np.cos(angle) * x + np.sin(angle) * y)]
     stack = np.stack(planes)
     visible = stack.argmax(0)
     image = np.empty((size_px, size_px, 3), np.float32)

@@ -58,7 +58,8 @@ class TextureBank:
         else:
             texture = _pattern(rng, size_px)
         gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
-        contrast = rng.uniform(0.3, 1.2)
+        # Down to a tenth: tables, walls and floors show a faint grain at most.
+        contrast = np.exp(rng.uniform(np.log(0.1), np.log(1.3)))
         mean = texture.mean((0, 1))
         return np.clip(gain * (mean + contrast * (texture - mean)), 0, 1).astype(np.float32)
 
