@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dfd_perception import __version__, environment
@@ -74,10 +75,15 @@ ROS_PACKAGES = ("rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd doctor`."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="say what this data set holds and what is wrong with it")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine this machine and print what was found."""
+    """Examine this machine, or the data set of --data, and print what was found."""
+    if args.data is not None:
+        from dfd_perception.cli.dataset_report import report_dataset
+
+        return report_dataset(args.data, args.json)
     packages = environment.probe_packages([(wanted.name, wanted.distribution) for wanted in WANTED if wanted.compiled])
     for wanted in WANTED:
         if not wanted.compiled:

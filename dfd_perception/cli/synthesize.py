@@ -1,0 +1,69 @@
+"""Give sharp RGB-D pictures the defocus of a lens and write them as a data set folder.
+
+RGBD_DIR holds NAME/{rgb.png|jpg, depth.png, meta.json} or rgb/ and depth/, or is NYU-Depth-V2, DIODE or Make3D as
+published. Blur is layered and occlusion-aware, in linear light. The same call gives the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dfd synthesize`."""
+    parser.add_argument("rgbd", type=Path, metavar="RGBD_DIR", help="sharp pictures with depth")
+    parser.add_argument("--lens", type=Path, required=True, metavar="LENS.yaml", help="lens to take them with")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new data set folder")
+    parser.add_argument("--split", help="only this split of RGBD_DIR")
+    parser.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="shape of the blur (default: disk)")
+    parser.add_argument(
+        "--sigma-per-coc", type=float, default=0.25, metavar="R",
+        help="standard deviation of the blur over its diameter (default: 0.25, a disk's; Carvalho: 0.3)",
+    )  # fmt: skip
+    parser.add_argument("--full-well", type=float, default=0.0, metavar="E", help="shot noise: electrons of white")
+    parser.add_argument("--read-noise", type=float, default=0.0, metavar="S", help="read noise, fraction of white")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the lens, blur every frame, write the folder."""
+    from dfd_perception.core.point_spread import PointSpread
+    from dfd_perception.core.sensor import SensorNoise
+    from dfd_perception.datasets.registry import open_sharp
+    from dfd_perception.datasets.rgbd import DefocusedRgbd
+    from dfd_perception.datasets.sample import select_split
+    from dfd_perception.datasets.synthesis import FolderWriter, curve_for
+    from dfd_perception.lens_file import read_lens
+
+    lens = read_lens(args.lens)
+    source = open_sharp(args.rgbd)
+    point_spread = PointSpread(
+        exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
+    )
+    noise = SensorNoise(full_well_e=args.full_well, read_noise=args.read_noise)
+    curve = curve_for(lens, source)
+    frames = select_split(DefocusedRgbd(source, curve, point_spread, noise, args.seed), args.split)
+    settings = {
+        "source": source.name,
+        "blur": f"layered, {args.psf}, sigma {args.sigma_per_coc} of the diameter, linear light",
+        "full_well_e": args.full_well,
+        "read_noise": args.read_noise,
+        "seed": args.seed,
+    }
+    from tqdm import tqdm
+
+    writer = FolderWriter(args.out, lens, settings)
+    for index in tqdm(range(len(frames)), desc="blurring", unit="frame", disable=not sys.stderr.isatty()):
+        writer.add(frames[index])
+    writer.finish()
+    if args.json:
+        print(
+            json.dumps({"out": str(args.out), "frames": len(frames), "gain_px_per_dioptre": curve.gain_px_per_dioptre})
+        )
+    else:
+        print(f"{len(frames)} frames in {args.out}, blur {curve.gain_px_per_dioptre:.2f} px per dioptre of misfocus")
+    return 0

@@ -1,0 +1,133 @@
+"""The project's own data set folder: what the recorder and `dfd synthesize` write and the trainer reads.
+
+    NAME/dataset.yaml
+    NAME/{defocused,aif,depth}/STEM.png|jpg     depth: uint16 millimetres, 0 invalid; parts are paired by STEM
+    NAME/frames.csv, NAME/raw/                  of recorded sessions; not read here
+
+`aif` or `depth` may be absent as a whole (dataset.yaml counts what there is); a single missing file is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dfd_perception.configuration import from_mapping, read_yaml
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
+from dfd_perception.datasets.pictures import write_bytes
+from dfd_perception.datasets.sample import tail_split
+from dfd_perception.errors import ConfigError, DatasetError, UsageError
+from dfd_perception.lens_file import LensDescription
+
+FORMAT = 1
+DESCRIPTION_NAME = "dataset.yaml"
+PARTS = ("defocused", "aif", "depth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetDescription:
+    """Contents of dataset.yaml."""
+
+    format: int = FORMAT
+    """Version of the layout."""
+    name: str = ""
+    lens: LensDescription | None = None
+    """Lens of the defocused pictures, None where it is not known."""
+    camera: CameraIntrinsics | None = None
+    """K of the defocused camera."""
+    depth_range_m: tuple[float, float] | None = None
+    """Nearest and farthest depth in the set."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where the pictures come from, with what settings and under which licence."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Files of each part; 0 or absent: the set has no such part."""
+    splits: dict[str, list[str]] = field(default_factory=dict)
+    """Split name to stems. Without it the last fifth in order of stem is "val", the rest "train"."""
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise DatasetError(f"format is {self.format}; this version reads format {FORMAT}")
+
+    def curve(self) -> DefocusCurve | None:
+        """Blur against depth of the stored pictures, by the pixel pitch, or by the camera's fx where there is none."""
+        if self.lens is None:
+            return None
+        if self.lens.pixel_pitch_um is not None and self.lens.focal_length_mm is not None:
+            return self.lens.curve()
+        return None if self.camera is None else self.lens.curve(self.camera.fx)
+
+
+def read_description(folder: Path) -> DatasetDescription:
+    """Read NAME/dataset.yaml.
+
+    Raises:
+        DatasetError: absent, or not as described.
+    """
+    path = folder / DESCRIPTION_NAME
+    if not path.is_file():
+        raise DatasetError(f"{folder}: no {DESCRIPTION_NAME}; expected a data set folder as the recorder writes it")
+    try:
+        return from_mapping(DatasetDescription, read_yaml(path), str(path))
+    except ConfigError as error:
+        raise DatasetError(str(error)) from error
+    except UsageError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def write_dataset_yaml(folder: Path, description: DatasetDescription) -> None:
+    """Write NAME/dataset.yaml, atomically; parts that are None or empty are left out.
+
+    Raises:
+        RecordingError: not writable.
+    """
+    mapping = {"format": description.format} | _plain(dataclasses.asdict(description))
+    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=110)
+    write_bytes(folder / DESCRIPTION_NAME, text.encode())
+
+
+def open_folder(folder: Path) -> FilesDataset:
+    """Open a data set folder.
+
+    Raises:
+        DatasetError: what is missing or wrong, by name.
+    """
+    description = read_description(folder)
+    files = {part: files_by_stem(folder / part) for part in PARTS if _has(folder, part, description)}
+    lines = unpaired(files)
+    if lines:
+        raise DatasetError(f"{folder}: {'; '.join(lines)}; add the files or remove their partners")
+    stems = list(files["defocused"])
+    if not stems:
+        raise DatasetError(f"{folder / 'defocused'}: no PNG or JPEG in it")
+    frames = [FrameFiles(name=stem, **{part: files[part][stem] for part in files}) for stem in stems]
+    splits = _splits(folder, description, stems)
+    return FilesDataset(description.name or folder.name, frames, splits, description.camera, description.curve())
+
+
+def _has(folder: Path, part: str, description: DatasetDescription) -> bool:
+    return part == "defocused" or (folder / part).is_dir() or description.counts.get(part, 0) > 0
+
+
+def _splits(folder: Path, description: DatasetDescription, stems: list[str]) -> dict[str, list[int]]:
+    if not description.splits:
+        return {name: list(indices) for name, indices in tail_split(len(stems)).items()}
+    index_of = {stem: index for index, stem in enumerate(stems)}
+    splits = {}
+    for name, members in description.splits.items():
+        absent = [stem for stem in members if stem not in index_of]
+        if absent:
+            raise DatasetError(f"{folder / DESCRIPTION_NAME}: split {name} names {named(absent)}, no such frame")
+        splits[name] = [index_of[stem] for stem in members]
+    return splits
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None and item not in ({}, "")}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

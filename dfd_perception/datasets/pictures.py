@@ -1,0 +1,101 @@
+"""Pictures and depth maps on disk. Every failure names the file; files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
+from dfd_perception.errors import DatasetError, RecordingError
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a PNG or JPEG; grey pictures are repeated in the three channels.
+
+    Raises:
+        DatasetError: missing, unreadable, or not 8-bit.
+    """
+    picture = _decoded(path)
+    if picture.dtype != np.uint8:
+        raise DatasetError(f"{path}: picture is {picture.dtype}; expected 8 bits a channel")
+    if picture.ndim == 2:
+        return np.repeat(picture[..., None], 3, axis=2)
+    return np.ascontiguousarray(picture[..., 2::-1])
+
+
+def read_depth_m(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
+    """(H, W) float32 metres of a 16-bit PNG in millimetres, NaN where it holds 0.
+
+    Args:
+        path: the file.
+        size: expected (height, width) [px].
+
+    Raises:
+        DatasetError: missing, unreadable, not 16-bit single-channel, of another size, or without any valid pixel.
+    """
+    depth_mm = _decoded(path)
+    if depth_mm.dtype != np.uint16 or depth_mm.ndim != 2:
+        channels = 1 if depth_mm.ndim == 2 else depth_mm.shape[2]
+        raise DatasetError(
+            f"{path}: depth has {8 * depth_mm.itemsize} bits and {channels} channel(s); expected a 16-bit PNG of one "
+            "channel in millimetres (8 bits have lost the unit: export it again)"
+        )
+    if size is not None and depth_mm.shape != size:
+        raise DatasetError(
+            f"{path}: depth is {depth_mm.shape[1]} x {depth_mm.shape[0]} px, its picture {size[1]} x {size[0]}; "
+            "register the depth to the picture"
+        )
+    if not depth_mm.any():
+        raise DatasetError(f"{path}: no valid depth at all (every pixel is 0); remove this frame")
+    return depth_m_from_uint16_mm(depth_mm)
+
+
+def write_png(path: Path, picture: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+    """Write (H, W, 3) uint8 RGB or (H, W) uint8 or uint16 as PNG, atomically.
+
+    Raises:
+        RecordingError: the disk is full or not writable; what was there before stays.
+    """
+    stored = picture[..., ::-1] if picture.ndim == 3 else picture
+    packed = cv2.imencode(".png", stored)[1]
+    write_bytes(path, packed.tobytes())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it appears whole: to a neighbour first, flushed, then renamed.
+
+    Raises:
+        RecordingError: the disk is full or not writable; what was there before stays.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RecordingError(
+            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
+
+
+def _decoded(path: Path) -> NDArray:
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
+    # Orientation tags are ignored: depth and K belong to the pixels as stored.
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    picture = cv2.imdecode(content, flags) if content.size else None
+    if picture is None:
+        raise DatasetError(f"{path}: not a readable picture ({content.size} bytes); replace or remove it")
+    return picture

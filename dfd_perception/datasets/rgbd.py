@@ -1,0 +1,156 @@
+"""Sharp RGB-D pictures, defocused on the fly by the layered simulator, in linear light."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.layered_blur import blur_layers
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.point_spread import DISK, PointSpread
+from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_from_encoded, uint8_from_encoded
+from dfd_perception.datasets.files import files_by_stem, unpaired
+from dfd_perception.datasets.pictures import read_depth_m, read_rgb
+from dfd_perception.datasets.sample import DefocusSample, tail_split
+from dfd_perception.errors import DatasetError
+
+NO_NOISE = SensorNoise()
+
+
+class SharpFrame(NamedTuple):
+    """A sharp picture with depth: (H, W, 3) uint8 RGB, (H, W) float32 [m] with NaN, and its camera if known."""
+
+    name: str
+    rgb: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    camera: CameraIntrinsics | None
+
+
+class SharpSource(Protocol):
+    """A sequence of sharp RGB-D frames."""
+
+    name: str
+    splits: Mapping[str, Sequence[int]]
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def __getitem__(self, index: int) -> SharpFrame:
+        """Read one frame; DatasetError names the file that is wrong."""
+        ...
+
+
+class DefocusedRgbd:
+    """A DefocusDataset that gives sharp frames the blur of one lens; item i depends on (seed, i) alone.
+
+    Pixels without depth are blurred like the farthest of the picture and stay NaN in depth and in the map.
+
+    Args:
+        source: sharp frames.
+        curve: lens at the size of the stored pictures.
+        point_spread: shape of the blur.
+        noise: of the sensor, in linear light.
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        source: SharpSource,
+        curve: DefocusCurve,
+        point_spread: PointSpread = DISK,
+        noise: SensorNoise = NO_NOISE,
+        seed: int = 0,
+    ) -> None:
+        self.name, self.splits = source.name, source.splits
+        self.curve = curve
+        self._source, self._point_spread, self._noise, self._seed = source, point_spread, noise, seed
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> DefocusSample:
+        frame = self._source[index]
+        beta = self.curve.signed_coc_px(frame.depth_m)
+        coc_px = np.hypot(beta, self.curve.blur_floor_px)
+        sharp = linear_from_encoded(frame.rgb.astype(np.float32) / 255)
+        light = blur_layers(sharp, (np.sign(beta) * coc_px).astype(np.float32), self._point_spread)
+        light = self._noise.added_to(light, np.random.default_rng((self._seed, index)))
+        return DefocusSample(
+            name=frame.name,
+            defocused=uint8_from_encoded(encoded_from_linear(light)),
+            aif=frame.rgb,
+            depth_m=frame.depth_m,
+            coc_px=coc_px.astype(np.float32),
+            camera=frame.camera,
+            curve=self.curve,
+        )
+
+
+class RgbdFolder:
+    """A SharpSource of files, in one of two layouts.
+
+    NAME/{rgb.png|jpg, depth.png, meta.json}, one folder a frame, meta.json with fx, fy, cx, cy (optional);
+    or rgb/STEM.png|jpg and depth/STEM.png. Depth is uint16 millimetres, 0 invalid. Last fifth in order: "val".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.name
+        self._frames = _flat_frames(folder) if (folder / "rgb").is_dir() else _nested_frames(folder)
+        self.splits: Mapping[str, Sequence[int]] = tail_split(len(self._frames))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> SharpFrame:
+        name, picture, depth = self._frames[index]
+        rgb = read_rgb(picture)
+        depth_m = read_depth_m(depth, rgb.shape[:2])
+        return SharpFrame(name, rgb, depth_m, _camera(depth.with_name("meta.json"), rgb.shape[:2]))
+
+
+def is_rgbd_folder(folder: Path) -> bool:
+    """Whether the folder has one of the two layouts."""
+    if (folder / "rgb").is_dir() and (folder / "depth").is_dir():
+        return True
+    return any(path.is_file() for path in folder.glob("*/depth.png"))
+
+
+def _flat_frames(folder: Path) -> list[tuple[str, Path, Path]]:
+    parts = {"rgb": files_by_stem(folder / "rgb"), "depth": files_by_stem(folder / "depth", (".png",))}
+    lines = unpaired(parts)
+    if lines or not parts["rgb"]:
+        raise DatasetError(f"{folder}: {'; '.join(lines) or 'rgb and depth hold no pictures'}; pictures pair by stem")
+    return [(stem, path, parts["depth"][stem]) for stem, path in parts["rgb"].items()]
+
+
+def _nested_frames(folder: Path) -> list[tuple[str, Path, Path]]:
+    frames = []
+    for frame in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        pictures = [path for path in files_by_stem(frame).values() if path.stem == "rgb"]
+        depth = frame / "depth.png"
+        if not pictures or not depth.is_file():
+            raise DatasetError(
+                f"{frame}: no {'depth.png' if pictures else 'rgb.png or rgb.jpg'} in it; add or remove it"
+            )
+        frames.append((frame.name, pictures[0], depth))
+    if not frames:
+        raise DatasetError(f"{folder}: no folder with rgb.png (or rgb.jpg) and depth.png in it")
+    return frames
+
+
+def _camera(path: Path, size: tuple[int, ...]) -> CameraIntrinsics | None:
+    if not path.is_file():
+        return None
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        numbers = {name: float(meta[name]) for name in ("fx", "fy", "cx", "cy")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path}: cannot read fx, fy, cx, cy from it ({error!r})") from error
+    return CameraIntrinsics(width=size[1], height=size[0], **numbers)

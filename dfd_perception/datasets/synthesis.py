@@ -1,0 +1,79 @@
+"""Writes samples as a data set folder; dataset.yaml comes last, so that an unfinished folder is known as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.folder import PARTS, DatasetDescription, write_dataset_yaml
+from dfd_perception.datasets.pictures import write_png
+from dfd_perception.datasets.rgbd import SharpSource
+from dfd_perception.datasets.sample import DefocusSample
+from dfd_perception.errors import DatasetError, LensError
+from dfd_perception.lens_file import LensDescription
+
+
+def curve_for(lens: LensDescription, source: SharpSource) -> DefocusCurve:
+    """Blur of a lens on a source: by the lens' own pixel pitch, or by the fx of the source's camera.
+
+    Raises:
+        LensError: the lens has no pixel pitch and the source no camera.
+    """
+    if lens.pixel_pitch_um is not None and lens.focal_length_mm is not None:
+        return lens.curve()
+    camera = source[0].camera
+    if camera is None:
+        raise LensError(f"the lens has no pixel_pitch_um and {source.name} no intrinsics; add pixel_pitch_um")
+    return lens.curve(camera.fx)
+
+
+class FolderWriter:
+    """A data set folder that grows.
+
+    Args:
+        folder: new or empty.
+        lens: of the pictures.
+        provenance: goes into dataset.yaml.
+
+    Raises:
+        DatasetError: the folder holds something already.
+    """
+
+    def __init__(self, folder: Path, lens: LensDescription | None, provenance: dict[str, Any]) -> None:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise DatasetError(f"{folder}: exists and is not empty; choose a new folder")
+        self._folder, self._lens, self._provenance = folder, lens, provenance
+        self._counts = dict.fromkeys(PARTS, 0)
+        self._cameras: set[CameraIntrinsics | None] = set()
+        self._range_m = (float("inf"), 0.0)
+
+    def add(self, sample: DefocusSample) -> None:
+        """Write the parts of one sample under its name."""
+        depth_mm = None if sample.depth_m is None else uint16_mm_from_depth_m(sample.depth_m)
+        for part, picture in zip(PARTS, (sample.defocused, sample.aif, depth_mm), strict=True):
+            if picture is not None:
+                write_png(self._folder / part / f"{sample.name}.png", picture)
+                self._counts[part] += 1
+        if sample.depth_m is not None and np.isfinite(sample.depth_m).any():
+            nearest, farthest = float(np.nanmin(sample.depth_m)), float(np.nanmax(sample.depth_m))
+            self._range_m = (min(self._range_m[0], nearest), max(self._range_m[1], farthest))
+        self._cameras.add(sample.camera)
+
+    def finish(self) -> None:
+        """Write dataset.yaml. Frames of several cameras leave `camera` out."""
+        camera = self._cameras.pop() if len(self._cameras) == 1 else None
+        nearest, farthest = self._range_m
+        description = DatasetDescription(
+            name=self._folder.name,
+            lens=self._lens,
+            camera=camera,
+            depth_range_m=(round(nearest, 3), round(farthest, 3)) if farthest > 0 else None,
+            provenance=self._provenance,
+            counts=self._counts,
+        )
+        write_dataset_yaml(self._folder, description)
