@@ -16,13 +16,13 @@ from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK_SIGMA_PER_COC
 from dfd_perception.core.sensor import linear_from_encoded
 
-DERIVATIVE_SIGMA_PX = 1.0
+DERIVATIVE_SIGMA_PX = 0.7
 OPERATOR_VARIANCE_PX2 = DERIVATIVE_SIGMA_PX**2 + 1 / 3 + 1 / 12
 """Blur of the gradient operator itself, subtracted again: its Gaussian, the central difference (a box of 2 px), and
 edges that lie up to half a pixel beside the pixel."""
 
-REBLUR_SIGMA_PX = 1.5
-SMALLEST_GRADIENT = 0.01
+REBLUR_SIGMA_PX = 1.0
+SMALLEST_GRADIENT = 0.005
 """Of white, per pixel: below, noise decides."""
 
 LARGEST_COC_PX = 40.0
