@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dfd_perception.losses.image import charbonnier, ssim_loss
 from dfd_perception.losses.masking import masked_difference, masked_mean, step_x, step_y
+from dfd_perception.losses.precision import in_full_precision
 
 REBLUR_SSIM_SHARE = 0.85
 """alpha of equation 5.1."""
@@ -23,6 +24,7 @@ LARGEST_LOG_VARIANCE = 12.0
 ErrorShape = Literal["gaussian", "laplace"]
 
 
+@in_full_precision
 def coc_nll(
     coc_px: Tensor,
     coc_log_var: Tensor,
@@ -53,6 +55,7 @@ def coc_nll(
     return masked_mean(values, mask)
 
 
+@in_full_precision
 def reblur_loss(
     reblurred: Tensor, defocused: Tensor, ssim_share: float = REBLUR_SSIM_SHARE, mask: Tensor | None = None
 ) -> Tensor:
@@ -65,6 +68,7 @@ def reblur_loss(
     return ssim_share / 2 * ssim_loss(reblurred, defocused, mask=mask) + (1 - ssim_share) * absolute
 
 
+@in_full_precision
 def defocus_smoothness(
     coc_px: Tensor, aif: Tensor, edge_sensitivity: float = EDGE_SENSITIVITY, mask: Tensor | None = None
 ) -> Tensor:
@@ -96,6 +100,7 @@ class SelfSupervisedLoss(NamedTuple):
     deblur: Tensor
 
 
+@in_full_precision
 def self_supervised_loss(
     reblurred: Tensor,
     defocused: Tensor,

@@ -13,17 +13,20 @@ from dfd_perception.losses.masking import (
     step_y,
     valid_depth,
 )
+from dfd_perception.losses.precision import in_full_precision
 
 GRADIENT_WEIGHT = 0.001
 """mu of equation 3.3."""
 
 
+@in_full_precision
 def l1_depth(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Equation 3.1: mean |prediction - target| [m] over the valid pixels."""
     mask = valid_depth(target_m)
     return masked_mean(masked_difference(prediction_m, target_m, mask).abs(), mask)
 
 
+@in_full_precision
 def gradient_matching(prediction_m: Tensor, target_m: Tensor, mask: Tensor | None = None) -> Tensor:
     """Equation 3.2: mean |dx R| + mean |dy R| of the residual R = prediction - target [m per pixel].
 
@@ -34,6 +37,7 @@ def gradient_matching(prediction_m: Tensor, target_m: Tensor, mask: Tensor | Non
     return masked_mean(step_x(residual).abs(), both_x(mask)) + masked_mean(step_y(residual).abs(), both_y(mask))
 
 
+@in_full_precision
 def depth_loss(prediction_m: Tensor, target_m: Tensor, gradient_weight: float = GRADIENT_WEIGHT) -> Tensor:
     """Equation 3.3: L1 + mu * gradient matching."""
     return l1_depth(prediction_m, target_m) + gradient_weight * gradient_matching(prediction_m, target_m)

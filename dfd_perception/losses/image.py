@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from dfd_perception.errors import ImageError
 from dfd_perception.losses.masking import masked_mean
+from dfd_perception.losses.precision import in_full_precision
 
 CHARBONNIER_EPSILON = 1e-3
 """epsilon of equation 3.4 (its square is 1e-6)."""
@@ -19,6 +20,7 @@ SSIM_WINDOW_PX = 11
 SSIM_SIGMA_PX = 1.5
 
 
+@in_full_precision
 def charbonnier(
     prediction: Tensor, target: Tensor, epsilon: float = CHARBONNIER_EPSILON, mask: Tensor | None = None
 ) -> Tensor:
@@ -28,6 +30,7 @@ def charbonnier(
     return masked_mean((difference**2 + epsilon**2).sqrt(), mask)
 
 
+@in_full_precision
 def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
     """Structural similarity (Wang et al. 2004) at every window that lies within the picture.
 
@@ -41,10 +44,7 @@ def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Ten
     """
     if min(prediction.shape[-2:]) < SSIM_WINDOW_PX:
         raise ImageError(f"picture is {tuple(prediction.shape[-2:])}; SSIM needs at least 11 x 11 px")
-    # Differences of squares cancel in half precision.
-    x, y = prediction.float(), target.float()
-    if prediction.dtype == torch.float64:
-        x, y = prediction, target
+    x, y = prediction, target
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     variance_x = _window_mean(x * x) - mean_x**2
     variance_y = _window_mean(y * y) - mean_y**2
@@ -54,6 +54,7 @@ def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Ten
     return luminance * (2 * covariance + c2) / (variance_x + variance_y + c2)
 
 
+@in_full_precision
 def ssim_loss(prediction: Tensor, target: Tensor, data_range: float = 1.0, mask: Tensor | None = None) -> Tensor:
     """Equation 3.5: 1 - mean SSIM; with a mask, over the windows that it fills."""
     mask = _picture_mask(prediction, mask)
@@ -62,6 +63,7 @@ def ssim_loss(prediction: Tensor, target: Tensor, data_range: float = 1.0, mask:
     return masked_mean(1 - ssim_map(*filled, data_range), keep)
 
 
+@in_full_precision
 def deblur_loss(
     prediction: Tensor,
     target: Tensor,

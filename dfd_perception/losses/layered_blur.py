@@ -9,11 +9,13 @@ from torch.nn import functional
 from dfd_perception.core.layered_blur import ACROSS_SURFACE_PX, FLOOR, LAYER_STEP_PX, layer_edges
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ImageError
+from dfd_perception.losses.precision import in_full_precision
 
 DIRECT_KERNEL_PX = 13
 """Wider kernels are applied by FFT."""
 
 
+@in_full_precision
 def blur_layers(
     image: Tensor, signed_coc_px: Tensor, point_spread: PointSpread = DISK, layer_step_px: float = LAYER_STEP_PX
 ) -> Tensor:

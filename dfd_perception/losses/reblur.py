@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from dfd_perception.core.point_spread import DISK_SIGMA_PER_COC
 from dfd_perception.errors import LensError
+from dfd_perception.losses.precision import in_full_precision
 
 REACH_IN_SIGMA = 4.0
 """Half the window over sigma. Three is what a kernel of 3 c_max means for sigma = c / 2; four loses 1e-4."""
@@ -27,6 +28,7 @@ BANK_RATIO = 1.25
 """Step of sigma between neighbouring Gaussians of the bank."""
 
 
+@in_full_precision
 def reblur(
     image: Tensor, coc_px: Tensor, sigma_per_coc: float = DISK_SIGMA_PER_COC, radius_px: int | None = None
 ) -> Tensor:
@@ -46,6 +48,7 @@ def reblur(
     return _Scatter.apply(image, sigma**2, radius)
 
 
+@in_full_precision
 def reblur_by_bank(
     image: Tensor, coc_px: Tensor, sigma_per_coc: float = DISK_SIGMA_PER_COC, largest_coc_px: float | None = None
 ) -> Tensor:

@@ -24,6 +24,7 @@ from dfd_perception.losses.masking import (
     step_y,
     valid_depth,
 )
+from dfd_perception.losses.precision import in_full_precision
 
 SMALLEST_DEPTH_M = 1e-3
 """Predictions are raised to this before a logarithm or an inverse: an unbounded head may go below zero."""
@@ -39,12 +40,14 @@ class Regulariser(NamedTuple):
     weight: float
 
 
+@in_full_precision
 def none(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Zero, attached to the graph."""
     mask = valid_depth(target_m)
     return 0.0 * masked_mean(masked_difference(prediction_m, target_m, mask), mask)
 
 
+@in_full_precision
 def hu(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Hu et al. 2019: mean ln(|dx e| + 0.5) + ln(|dy e| + 0.5), and mean 1 - cos of the surface normals.
 
@@ -62,6 +65,7 @@ def hu(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     return masked_mean(logs, whole) + masked_mean(1 - dot / lengths.sqrt(), whole)
 
 
+@in_full_precision
 def eigen(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Eigen & Fergus 2015: mean (dx g)^2 + mean (dy g)^2 in log depth."""
     mask = valid_depth(target_m)
@@ -71,6 +75,7 @@ def eigen(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     return along_x + masked_mean(step_y(difference) ** 2, both_y(mask))
 
 
+@in_full_precision
 def ummenhofer(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Ummenhofer et al. 2017 (DeMoN): scale-invariant gradients of inverse depth at spacings 1 to 16 px.
 
@@ -91,6 +96,7 @@ def ummenhofer(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     return total
 
 
+@in_full_precision
 def xian(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Xian et al. 2020: gradient matching over four dyadic scales. Equation 3.2 is its first scale.
 
@@ -105,6 +111,7 @@ def xian(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     return total
 
 
+@in_full_precision
 def godard_modified(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Godard et al. 2019 made supervised (thesis 2.1): edges of the true depth, not of the picture, allow steps.
 
