@@ -37,6 +37,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def yaml_text(content: Mapping[str, Any]) -> str:
+    """A mapping as YAML text, keys in their order; innermost lists and mappings on one line."""
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping, keys in their order, numbers and strings as plain YAML."""
     path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110), "utf-8")
@@ -60,9 +65,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
     missing = [
         name
         for name, field in fields.items()
-        if name not in values
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise ConfigError(f"{where}: {', '.join(missing)} is missing")

@@ -78,10 +78,14 @@ class Board:
         kind, *rest = text.split(":")
         try:
             columns, rows = (int(number) for number in rest[0].lower().split("x"))
-            lengths = [float(number) for number in rest[1:3]]
-            options = {"dictionary": rest[3]} if len(rest) > 3 else {}
-            marker = {"marker_m": lengths[1]} if kind == "charuco" else {}
-            return cls(kind=kind, columns=columns, rows=rows, square_m=lengths[0], **marker, **options)
+            return cls(
+                kind=kind,
+                columns=columns,
+                rows=rows,
+                square_m=float(rest[1]),
+                marker_m=float(rest[2]) if kind == "charuco" else 0.0,
+                dictionary=rest[3] if len(rest) > 3 else "DICT_4X4_50",
+            )
         except (ValueError, IndexError) as error:
             raise CalibrationError(f"board is {text!r}; expected {FORMS}") from error
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from dfd_perception.configuration import read_yaml
+from dfd_perception.configuration import read_yaml, yaml_text
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.distortion import PLUMB_BOB_TERMS, DistortedCamera, Distortion
 from dfd_perception.core.registration import RigidTransform
@@ -61,7 +60,7 @@ class RigCalibration:
             content["T_colour_depth"] = transform_block(self.sensor.colour_from_depth)
         if self.quality:
             content["quality"] = self.quality
-        return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
+        return yaml_text(content)
 
     @classmethod
     def read(cls, path: Path) -> RigCalibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -172,7 +173,7 @@ def faults_of(name: str, solved: SolvedCamera, limits: QualityLimits) -> list[st
     return faults
 
 
-def _tilt_deg(rotations: tuple[NDArray[np.float64], ...]) -> float:
+def _tilt_deg(rotations: Sequence[NDArray[np.float64]]) -> float:
     """Largest angle between the board's normals of any two views [degrees]."""
     normals = np.array([cv2.Rodrigues(rotation)[0][:, 2] for rotation in rotations])
     return float(np.degrees(np.arccos(np.clip((normals @ normals.T).min(), -1, 1))))

@@ -20,7 +20,7 @@ from dfd_perception.errors import CalibrationError
 SAME_SURFACE = 0.02
 """Depths within 2 % of the nearest one are of its surface: above a time-of-flight camera's noise, below most edges."""
 
-LEAST_COVERAGE = 0.08
+LEAST_COVERAGE = 0.2
 """A pixel whose nearest samples weigh less than this (1 = one sample right on it) is at a silhouette: not measured."""
 
 
@@ -106,7 +106,9 @@ class DepthRegistration:
             )
         landing = self._land(np.asarray(depth_m, np.float32).ravel())
         limit_m = self._nearest_m(landing) * np.float32(1 + SAME_SURFACE)
-        return self._mean_of_nearest_surface(landing, limit_m.ravel())
+        registered_m = self._mean_of_nearest_surface(landing, limit_m.ravel())
+        _close_gaps(registered_m)
+        return registered_m
 
     @property
     def _padded(self) -> tuple[int, int]:
@@ -172,6 +174,25 @@ class DepthRegistration:
             mean = np.where(weights >= LEAST_COVERAGE, weighted / weights, np.nan).astype(np.float32)
         margin = 2 * self._reach
         return np.ascontiguousarray(mean.reshape(self._padded)[margin:-margin, margin:-margin])
+
+
+def _close_gaps(depth_m: NDArray[np.float32]) -> None:
+    """Fill, in place, pixels between two of one surface to the left and right, or above and below.
+
+    Where a surface turns towards the target, samples land more than two pixels apart here and there. A hole that the
+    sensor had, or the shadow of a nearer object, is wider or has different depths on its sides, and stays.
+    """
+    width = depth_m.shape[1]
+    flat = depth_m.ravel()
+    for step, inner in ((1, np.s_[:, 1:-1]), (width, np.s_[1:-1, :])):
+        known = np.isfinite(depth_m)
+        before, after = (known[:, :-2], known[:, 2:]) if step == 1 else (known[:-2], known[2:])
+        gap = np.zeros_like(known)
+        gap[inner] = before & after & ~known[inner]
+        holes = np.flatnonzero(gap)
+        first, second = flat[holes - step], flat[holes + step]
+        same = np.abs(first - second) <= SAME_SURFACE * np.minimum(first, second)
+        flat[holes[same]] = (first[same] + second[same]) / 2
 
 
 def register_picture(

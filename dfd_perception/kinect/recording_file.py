@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -88,7 +88,7 @@ class AzureKinectRecording:
         self._exhausted = frame is None
         return frame
 
-    def _captures(self) -> Iterator[RgbdFrame]:
+    def _captures(self) -> Generator[RgbdFrame, None, None]:
         depth: Block | None = None
         colour: Block | None = None
         for block in self._file.blocks({"DEPTH", "COLOR"}):

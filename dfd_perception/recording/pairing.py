@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -49,11 +49,15 @@ class StampPairing(Generic[Left, Right]):
     Args:
         bound_ms: largest distance in time of a pair.
         capacity: frames of one stream that wait at most; beyond, the oldest goes as unmatched.
+        on_left_unmatched: told of each left frame that stays alone.
     """
 
-    def __init__(self, bound_ms: float, capacity: int = 30) -> None:
+    def __init__(
+        self, bound_ms: float, capacity: int = 30, on_left_unmatched: Callable[[Left], None] | None = None
+    ) -> None:
         self._bound_ns = round(bound_ms / MS_PER_NS)
         self._capacity = capacity
+        self._on_left_unmatched = on_left_unmatched
         self._left: deque[tuple[int, Left]] = deque()
         self._right: deque[tuple[int, Right]] = deque()
         self.counts = PairingCounts(bound_ms)
@@ -61,7 +65,7 @@ class StampPairing(Generic[Left, Right]):
     def add_left(self, stamp_ns: int, frame: Left) -> list[Pair[Left, Right]]:
         """Take a frame of the left stream; return the pairs that are now certain."""
         if self._left and stamp_ns <= self._left[-1][0]:  # a repeated or late message: its time has passed
-            self.counts.left_unmatched += 1
+            self._leave_alone(frame)
             return []
         self._left.append((stamp_ns, frame))
         return list(self._certain(final=False))
@@ -77,10 +81,9 @@ class StampPairing(Generic[Left, Right]):
     def finish(self) -> list[Pair[Left, Right]]:
         """No more frames come: pair what waits, count what is left."""
         pairs = list(self._certain(final=True))
-        self.counts.left_unmatched += len(self._left)
-        self.counts.right_unmatched += len(self._right)
-        self._left.clear()
-        self._right.clear()
+        for stream in (self._left, self._right):
+            while stream:
+                self._discard(stream)
         return pairs
 
     def _certain(self, final: bool) -> Iterator[Pair[Left, Right]]:
@@ -103,8 +106,13 @@ class StampPairing(Generic[Left, Right]):
                 self._discard(waiting)
 
     def _discard(self, stream: deque) -> None:
-        stream.popleft()
+        _, frame = stream.popleft()
         if stream is self._left:
-            self.counts.left_unmatched += 1
+            self._leave_alone(frame)
         else:
             self.counts.right_unmatched += 1
+
+    def _leave_alone(self, frame: Left) -> None:
+        self.counts.left_unmatched += 1
+        if self._on_left_unmatched is not None:
+            self._on_left_unmatched(frame)

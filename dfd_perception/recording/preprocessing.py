@@ -19,6 +19,8 @@ from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.errors import ConfigError, ImageError
 
 INPAINT_RADIUS_PX = 5
+EXPOSURE_BLUR_PX = 8.0
+FEWEST_EXPOSURE_PIXELS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,34 @@ def normalise_pair(
         return defocused, aif
     table = np.clip(np.rint((np.arange(256) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
     return table[defocused], table[aif]
+
+
+def match_exposure(
+    picture: NDArray[np.uint8], reference: NDArray[np.uint8], visible: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """A picture of another camera with the exposure and white balance of the reference, defocused or not.
+
+    One gain and one offset for each colour, fitted on what both show. Both are blurred for the fit, so that the
+    difference in sharpness plays no part.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, registered to the reference.
+        reference: (H, W, 3) uint8 RGB.
+        visible: (H, W) where `picture` shows something.
+    """
+    weight = cv2.GaussianBlur(visible.astype(np.float32), (0, 0), EXPOSURE_BLUR_PX)
+    used = visible & (weight > 0.9)
+    if np.count_nonzero(used) < FEWEST_EXPOSURE_PIXELS:
+        return picture
+    smooth = cv2.GaussianBlur(np.where(visible[..., None], picture, 0).astype(np.float32), (0, 0), EXPOSURE_BLUR_PX)
+    smooth /= np.maximum(weight, 1e-3)[..., None]
+    wanted = cv2.GaussianBlur(reference.astype(np.float32), (0, 0), EXPOSURE_BLUR_PX)
+    matched = np.empty_like(picture)
+    for channel in range(3):
+        gain, offset = np.polyfit(smooth[used][:, channel], wanted[used][:, channel], 1)
+        table = np.clip(np.rint(gain * np.arange(256) + offset), 0, 255).astype(np.uint8)
+        matched[..., channel] = table[picture[..., channel]]
+    return matched
 
 
 def movement_px(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

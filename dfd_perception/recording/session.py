@@ -139,13 +139,12 @@ def packed(picture: Picture, lossless: bool) -> tuple[str, bytes]:
     """Suffix and bytes of a picture; depth is always PNG, JPEG bytes stay as they are."""
     if isinstance(picture, bytes):
         return ".jpg", picture
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    suffix, options = (".png", PNG_OPTIONS) if lossless or picture.dtype == np.uint16 else (".jpg", JPEG_OPTIONS)
+    stored = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    suffix, options = (".png", PNG_OPTIONS) if lossless or stored.dtype == np.uint16 else (".jpg", JPEG_OPTIONS)
     try:
-        _, body = cv2.imencode(suffix, picture, options)
+        _, body = cv2.imencode(suffix, stored, options)
     except cv2.error as error:
-        raise RecordingError(f"a picture {picture.shape} of {picture.dtype} cannot be packed as {suffix}") from error
+        raise RecordingError(f"a picture {stored.shape} of {stored.dtype} cannot be packed as {suffix}") from error
     return suffix, body.tobytes()
 
 

@@ -57,7 +57,7 @@ def test_calibration_is_that_of_the_sdk(recording: Path) -> None:
 
 
 def test_registration_agrees_with_the_sdk(recording: Path, shared_data: Path) -> None:
-    """The stated tolerance: 99 % of the common pixels within 5 mm, 95 % within 2 mm, masks 97 % alike (IoU)."""
+    """The stated tolerance: 99 % of the common pixels within 5 mm, 95 % within 2 mm, masks 98 % alike (IoU)."""
     sdk_mm = cv2.imread(str(shared_data / "rgbd" / "azure_kinect_pyk4a" / "depth.png"), cv2.IMREAD_UNCHANGED)
     assert (sdk_mm > 0).sum() == 527_952
     with AzureKinectRecording(recording) as source:
@@ -69,7 +69,7 @@ def test_registration_agrees_with_the_sdk(recording: Path, shared_data: Path) ->
     ours, theirs = np.isfinite(registered_m), sdk_mm > 0
     both = ours & theirs
     error_mm = np.abs(registered_m[both] * 1e3 - sdk_mm[both])
-    assert both.sum() / (ours | theirs).sum() > 0.97
+    assert both.sum() / (ours | theirs).sum() > 0.98
     assert np.median(error_mm) < 0.5
     assert (error_mm <= 2).mean() > 0.95
     assert (error_mm <= 5).mean() > 0.99

@@ -14,6 +14,7 @@ from dfd_perception.recording.preprocessing import (
     PreprocessingRecipe,
     crop,
     inpaint_depth,
+    match_exposure,
     movement_px,
     normalise_pair,
     temporal_mode,
@@ -116,3 +117,15 @@ def test_impossible_recipes_are_refused():
         PreprocessingRecipe(denoise_frames=0)
     with pytest.raises(ConfigError, match="inpaint"):
         PreprocessingRecipe(inpaint_up_to_px=-2)
+
+
+def test_exposure_of_another_camera_is_matched(shared_data: Path):
+    sharp = cv2.imread(str(shared_data / "rgbd" / "azure_kinect_pyk4a" / "rgb.png"))[::2, ::2, ::-1]
+    reference = cv2.GaussianBlur(sharp, (0, 0), 3)
+    other = np.clip(sharp * np.array([0.6, 0.7, 0.5]) + np.array([20, 5, 10]), 0, 255).astype(np.uint8)
+    visible = np.ones(sharp.shape[:2], bool)
+    visible[100:200, 200:300] = False
+    matched = match_exposure(np.where(visible[..., None], other, 0), reference, visible)
+    error = np.abs(matched[visible].astype(int) - sharp[visible])
+    assert np.median(error) <= 2
+    assert np.median(np.abs(other[visible].astype(int) - sharp[visible])) > 20

@@ -1,0 +1,94 @@
+"""Show what a session or dataset folder holds, and draw a sheet by which its registration is judged.
+
+The sheet shows the edges of the depth on the picture, in red. In a good registration they run along the edges of the
+objects; the offset is also measured and printed. A session that was not registered yet is listed without a sheet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+FRAMES_SHOWN = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `dfd inspect`."""
+    parser.add_argument("folder", type=Path, metavar="SESSION", help="recorded session or dataset folder")
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="the sheet (default: SESSION/overlay.png)")
+    parser.add_argument("--frames", type=int, default=FRAMES_SHOWN, metavar="N", help="frames on the sheet (default 4)")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Inspect; exit code 0 when the folder is readable."""
+    from dfd_perception.datasets.folder import DESCRIPTION_NAME
+    from dfd_perception.errors import DatasetError
+    from dfd_perception.recording.session import DESCRIPTION_NAME as SESSION_NAME
+    from dfd_perception.recording.session import RAW
+
+    recorded = (args.folder / RAW / SESSION_NAME).is_file()
+    registered = (args.folder / DESCRIPTION_NAME).is_file()
+    if not recorded and not registered:
+        raise DatasetError(
+            f"{args.folder} holds neither {RAW}/{SESSION_NAME} nor {DESCRIPTION_NAME}; expected a session of the "
+            "recorder or of dfd ingest, or a dataset folder"
+        )
+    found: dict[str, Any] = {"folder": str(args.folder)}
+    if recorded:
+        found["recorded"] = _recorded(args.folder)
+    if registered:
+        found["registered"] = _registered(args.folder, args.out or args.folder / "overlay.png", args.frames)
+    if args.json:
+        print(json.dumps(found))
+    else:
+        for section in ("recorded", "registered"):
+            for key, value in found.get(section, {}).items():
+                print(f"{section}.{key}: {value}")
+        if not registered:
+            print(f"not registered yet: dfd register {args.folder}")
+    return 0
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    from dfd_perception.recording.session import RAW, SessionDescription
+    from dfd_perception.recording.session_index import INDEX_NAME, read_index
+
+    description = SessionDescription.read(folder)
+    rows = read_index(folder / RAW / INDEX_NAME)
+    offsets = sorted(abs(row.offset_ms) for row in rows if row.offset_ms is not None)
+    found: dict[str, Any] = {"source": description.source, "moments": len(rows), "parts": list(description.parts)}
+    if offsets:
+        found["offset_ms_median"] = round(offsets[len(offsets) // 2], 3)
+        found["offset_ms_largest"] = round(offsets[-1], 3)
+    found["counts"] = description.counts or "none: the recording did not end in order; dfd register rebuilds its index"
+    return found
+
+
+def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
+    import numpy as np
+
+    from dfd_perception.calibration.overlay import edge_offset, overlay, sheet
+    from dfd_perception.datasets.folder import open_folder
+    from dfd_perception.datasets.pictures import write_png
+
+    dataset = open_folder(folder)
+    chosen = sorted({round(k) for k in np.linspace(0, len(dataset) - 1, max(1, frames))})
+    overlays, titles, offsets = [], [], []
+    for index in chosen:
+        sample = dataset[index]
+        if sample.depth_m is None:
+            continue
+        offset = edge_offset(sample.defocused, sample.depth_m)
+        offsets.append([offset.dx, offset.dy] if offset else None)
+        said = f"edges {offset.dx:+d}, {offset.dy:+d} px beside the depth's" if offset else "too few edges to measure"
+        valid = np.isfinite(sample.depth_m)
+        overlays.append(overlay(sample.defocused, sample.depth_m))
+        titles.append(f"{sample.name}   depth on {valid.mean():.1%}   {said}")
+    found: dict[str, Any] = {"frames": len(dataset), "edge_offsets_px": offsets}
+    if overlays:
+        write_png(out, sheet(overlays, titles))
+        found["sheet"] = str(out)
+    return found
