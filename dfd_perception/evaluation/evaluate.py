@@ -1,0 +1,221 @@
+"""A whole evaluation: shares in one or several processes or machines, then one report by whoever ends last."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime, timezone
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.errors import ConfigError, DfdPerceptionError
+from dfd_perception.evaluation.folding import RowIndex, pooled, variants_of
+from dfd_perception.evaluation.plan import EvaluationPlan
+from dfd_perception.evaluation.pooling import best_constant_m
+from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, ModelPredictor
+from dfd_perception.evaluation.report_html import HTML_NAME, write_html
+from dfd_perception.evaluation.report_json import REPORT_NAME, build_report, figures_of, write_report
+from dfd_perception.evaluation.rows import RowFile
+from dfd_perception.evaluation.scoring import score_frame
+from dfd_perception.evaluation.showcase import chosen_frames, pictures_of
+from dfd_perception.evaluation.worker import Progress, rows_folder, run_share
+from dfd_perception.inference.estimator import DepthEstimator
+from dfd_perception.model_folder import ModelFolder
+
+CONSTANT_ROWS = "constant/rows.jsonl"
+
+
+def evaluate(plan: EvaluationPlan, workers: int = 1, progress: Progress | None = None) -> dict[str, Any]:
+    """Evaluate here, in `workers` processes, and write the report.
+
+    Raises:
+        UsageError: of plan, model or data.
+    """
+    started = time.time()
+    if workers == 1:
+        run_share(plan, (0, 1), progress)
+    else:
+        _run_processes(plan, workers, progress)
+    return finish(plan, workers, time.time() - started)
+
+
+def evaluate_share(
+    plan: EvaluationPlan, share: tuple[int, int], progress: Progress | None = None
+) -> dict[str, Any] | None:
+    """Evaluate share (i, n), several of which run at once on machines that see the same OUT.
+
+    Returns:
+        The report, in the one process that ends last and writes it; None in the others.
+    """
+    started = time.time()
+    run_share(plan, share, progress)
+    folder = rows_folder(plan.out)
+    if not all((folder / f"{i}-of-{share[1]}.done.json").is_file() for i in range(share[1])):
+        return None
+    try:
+        # Two that end at the same moment both see all shares; only one can create the file.
+        os.close(os.open(folder / f"report-of-{share[1]}.lock", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return None
+    return finish(plan, share[1], time.time() - started)
+
+
+def begin_anew(out: Path) -> None:
+    """Remove what earlier evaluations left in OUT, and nothing else."""
+    shutil.rmtree(rows_folder(out), ignore_errors=True)
+    for name in (REPORT_NAME, HTML_NAME):
+        (out / name).unlink(missing_ok=True)
+    for results in out.glob("results_*"):
+        shutil.rmtree(results)
+
+
+def finish(plan: EvaluationPlan, shares: int, seconds: float) -> dict[str, Any]:
+    """Fold all rows into report.json and report.html."""
+    model = plan.opened_model()
+    folder = rows_folder(plan.out)
+    summaries = [json.loads((folder / f"{i}-of-{shares}.done.json").read_text("utf-8")) for i in range(shares)]
+    units = _units(plan, summaries)
+    files = sorted(folder.rglob("*.jsonl"))
+    rows = RowIndex(files, "model", units)
+    total = pooled(rows)
+    constant = None
+    if "constant" in plan.baselines and total.truth.any():
+        constant = best_constant_m(total.truth)
+        _run_constant(plan, model, constant)
+        files = sorted(folder.rglob("*.jsonl"))
+    baselines = _baselines(plan, files, units, constant)
+    described = ModelPredictor(DepthEstimator(model, plan.estimator)).description()
+    described |= next((s["runtime"] for s in summaries if s["runtime"]), {})
+    report = build_report(
+        total,
+        rows,
+        described,
+        {"sources": _sources(plan, summaries)},
+        plan.protocol.described(),
+        baselines,
+        {
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+            "workers": shares,
+            "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
+        },
+    )
+    write_report(plan.out / REPORT_NAME, report)
+    pictures = pictures_of(plan, model, chosen_frames(report))
+    write_html(plan.out / HTML_NAME, report, pictures, plan.depth_range_m)
+    return report
+
+
+def _units(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[str]:
+    return plan.units() or [source["unit"] for summary in summaries for source in summary["sources"]]
+
+
+def _sources(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of the evaluation; a data set that several workers shared is one source."""
+    by_unit = {source["unit"]: source for summary in summaries for source in summary["sources"]}
+    order = plan.units() or list(by_unit)
+    return [by_unit[unit] for unit in order if unit in by_unit]
+
+
+def _baselines(
+    plan: EvaluationPlan, files: list[Path], units: list[str], constant: float | None
+) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for variant in variants_of(files):
+        if variant == "model" or variant not in plan.baselines:
+            continue
+        figures: dict[str, Any] = {"meaning": BASELINES[variant]}
+        if variant == "constant" and constant is not None:
+            figures["depth_m"] = constant
+        found[variant] = figures | figures_of(pooled(RowIndex(files, variant, units)))
+    return found
+
+
+def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float) -> None:
+    """Score the constant: the only baseline that needs the truth of all frames before its first."""
+    path = rows_folder(plan.out) / CONSTANT_ROWS
+    path.unlink(missing_ok=True)
+    rows = RowFile(path, plan.identity(model) | {"constant_m": depth_m})
+    predictor = ConstantPredictor(depth_m)
+    try:
+        for source in plan.sources(model):
+            try:
+                for frame in source.frames():
+                    prepared = plan.protocol.applied(frame)
+                    prediction = predictor.predict(prepared)
+                    assert prediction is not None
+                    rows.add([score_frame(prepared, prediction, plan.protocol, predictor.variant)])
+            finally:
+                source.close()
+    finally:
+        rows.close()
+
+
+def _run_processes(plan: EvaluationPlan, workers: int, progress: Progress | None) -> None:
+    # spawn: inference runtimes hold threads that do not survive a fork.
+    context = get_context("spawn")
+    counters = context.Manager().dict()
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(_counted_share, plan, (i, workers), counters) for i in range(workers)]
+        try:
+            while not all(future.done() for future in futures):
+                time.sleep(0.2)
+                _report_progress(counters, progress)
+            for future in futures:
+                future.result()
+        except BrokenProcessPool as error:
+            raise DfdPerceptionError(
+                f"a worker was ended from outside ({error}), often for lack of memory; the frames done are kept: "
+                "run the same command again, with fewer --workers"
+            ) from error
+    _report_progress(counters, progress)
+
+
+def _report_progress(counters: Any, progress: Progress | None) -> None:
+    if progress is not None:
+        values = list(counters.values())
+        progress(sum(done for done, _ in values), sum(total for _, total in values))
+
+
+def _counted_share(plan: EvaluationPlan, share: tuple[int, int], counters: Any) -> None:
+    earlier = [0, 0]
+    latest = [0, 0]
+
+    def count(done: int, total: int) -> None:
+        if done < latest[0] or total != latest[1]:  # the next bag of this share
+            earlier[0] += latest[0]
+            earlier[1] += latest[1]
+        latest[:] = done, total
+        counters[share[0]] = (earlier[0] + done, earlier[1] + total)
+
+    run_share(plan, share, count)
+
+
+def share_from_environment() -> tuple[int, int] | None:
+    """(RANK, WORLD_SIZE) as torchrun and most launchers set them; None outside of one.
+
+    Raises:
+        ConfigError: set, but no such share.
+    """
+    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    if rank is None or size is None:
+        return None
+    return checked_share(f"{rank}/{size}")
+
+
+def checked_share(text: str) -> tuple[int, int]:
+    """(i, n) of "i/n", counted from 0.
+
+    Raises:
+        ConfigError: not two numbers with 0 <= i < n.
+    """
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+        raise ConfigError(f"share is {text!r}; expected I/N with I from 0 to N - 1, such as 0/2 and 1/2")
+    return int(parts[0]), int(parts[1])

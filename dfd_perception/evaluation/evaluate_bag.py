@@ -1,0 +1,291 @@
+"""Frames of a bag: pictures with the truth that was recorded beside them, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.bags.messages import stamp_ns_of
+from dfd_perception.bags.reader import BagMessage, BagReader
+from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.errors import DatasetError, ImageError
+from dfd_perception.evaluation.bag_topics import COMPRESSED, BagTopics, choose_topics
+from dfd_perception.evaluation.frames import EvaluationFrame
+from dfd_perception.evaluation.pairing import PairedPicture, TruthPairing
+from dfd_perception.lens_file import LensDescription
+
+ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagOptions:
+    """How to read a bag as ground truth."""
+
+    image_topic: str | None = None
+    """Defocused picture; None: found."""
+    depth_topic: str | None = None
+    aif_topic: str | None = None
+    bound_ms: float = 20.0
+    """Largest distance in time of a picture and its truth."""
+    stamps: Literal["header", "log"] = "header"
+    """What frames are paired by: the header's stamp, or the time of recording."""
+    depth_unit: Literal["mm", "m"] | None = None
+    """Unit of a depth whose encoding has none (mono16); of 16UC1 and 32FC1 it is part of the encoding."""
+    any_frame: bool = False
+    """Take depth of another frame_id as registered to the picture."""
+    board_distance_m: float | None = None
+    """A flat board square to the camera at this distance is the truth, instead of a depth topic."""
+    board_region: tuple[float, float, float, float] = (0.25, 0.75, 0.25, 0.75)
+    """Where in the picture the board is: first row, end row, first column, end column, as fractions."""
+    max_frames: int | None = None
+    """Stop after so many pictures."""
+
+
+class BagSource:
+    """A bag as a FrameSource."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: BagOptions | None = None,
+        lens: LensDescription | None = None,
+        model_curve: DefocusCurve | None = None,
+        unit: str | None = None,
+    ) -> None:
+        """Open the bag and choose its topics.
+
+        Args:
+            path: of the bag.
+            options: topics and bounds.
+            lens: of the camera; with camera_info or its pixel pitch it gives the blur of a depth.
+            model_curve: used when there is no lens file: that of a `depth` model.
+            unit: name within the evaluation; default the bag's own.
+
+        Raises:
+            DatasetError: unreadable, or topics that are absent, of another type or ambiguous.
+        """
+        self.path, self.options = path, options or BagOptions()
+        self.unit = unit or path.name
+        self._lens, self._model_curve = lens, model_curve
+        self._bag = BagReader(path)
+        try:
+            o = self.options
+            self.topics: BagTopics = choose_topics(self._bag, o.image_topic, o.depth_topic, o.aif_topic)
+        except DatasetError:
+            self._bag.close()
+            raise
+        self._pairing: dict[str, dict[str, int]] = {}
+        self._problems: list[str] = []
+        self._unreadable = 0
+        self._checked = False
+
+    def __len__(self) -> int:
+        count = self._bag.topics[self.topics.image].message_count
+        return count if self.options.max_frames is None else min(count, self.options.max_frames)
+
+    def frames(self, skip: Collection[int] = ()) -> Iterator[EvaluationFrame]:
+        """All pictures of the bag with their truth; those that cannot be decoded are counted and left out.
+
+        Raises:
+            DatasetError, ImageError: the first picture or the first truth cannot be used.
+        """
+        self._unreadable = 0
+        for paired, camera in self._paired():
+            if paired.index in skip:
+                continue
+            try:
+                yield self._frame(paired, camera)
+            except ImageError as error:
+                if paired.index == 0:
+                    raise ImageError(f"{self.path}: {error}") from error
+                self._unreadable += 1
+                self._note(f"picture {paired.index}: {error}")
+
+    def reread(self, indices: Collection[int]) -> Iterator[EvaluationFrame]:
+        """A few frames; the others are not decoded."""
+        unread, problems = self._unreadable, list(self._problems)
+        yield from self.frames(skip=_AllBut(indices))
+        self._unreadable, self._problems = unread, problems
+
+    def description(self) -> dict[str, Any]:
+        """Topics, pairs and losses."""
+        return {
+            "kind": "bag",
+            "unit": self.unit,
+            "path": str(self.path),
+            "topics": {name: topic for name, topic in asdict(self.topics).items() if topic is not None},
+            "pictures": len(self),
+            "unreadable": self._unreadable,
+            "pairing_bound_ms": self.options.bound_ms,
+            "pairing": self._pairing,
+            "lost": [*self._bag.problems, *self._problems],
+        }
+
+    def close(self) -> None:
+        """Release the bag."""
+        self._bag.close()
+
+    def _paired(self) -> Iterator[tuple[PairedPicture, Any]]:
+        topics = self.topics
+        truth = [topic for topic in (topics.depth, topics.aif) if topic is not None]
+        if self.options.board_distance_m is not None:
+            truth = [topic for topic in truth if topic != topics.depth]
+        pairing = TruthPairing(truth, self.options.bound_ms)
+        # The first camera_info may be recorded after the first picture, and belongs to it all the same.
+        camera = None if topics.camera_info is None else next(self._messages([topics.camera_info])).message
+        for found in self._messages([topics.image, *truth, *([topics.camera_info] if topics.camera_info else [])]):
+            if found.topic == topics.camera_info:
+                camera = found.message
+                continue
+            stamp_ns = self._stamp_ns(found)
+            if found.topic == topics.image:
+                complete = pairing.add_picture(stamp_ns, found)
+            else:
+                complete = pairing.add_truth(found.topic, stamp_ns, found)
+            for paired in complete:
+                if paired.index >= len(self):
+                    self._pairing = pairing.counts()
+                    return
+                yield paired, camera
+        for paired in pairing.finish():
+            if paired.index < len(self):
+                yield paired, camera
+        self._pairing = pairing.counts()
+
+    def _messages(self, topics: list[str]) -> Iterator[BagMessage]:
+        messages = self._bag.messages(topics)
+        while True:
+            try:
+                yield next(messages)
+            except StopIteration:
+                return
+            except DatasetError as error:
+                self._note(f"{error}; what follows is not read")
+                return
+
+    def _stamp_ns(self, found: BagMessage) -> int:
+        if self.options.stamps == "log":
+            return found.stamp_ns
+        stamp_ns = stamp_ns_of(found.message)
+        if stamp_ns == 0:
+            raise DatasetError(
+                f"{self.path}: topic {found.topic} has a stamp of zero; frames cannot be paired by it, "
+                "--stamps log pairs by the time of recording"
+            )
+        return stamp_ns
+
+    def _frame(self, paired: PairedPicture, camera: Any) -> EvaluationFrame:
+        found: BagMessage = paired.picture
+        image = _picture(found)
+        depth_message, aif_message = (paired.truth.get(t) if t else None for t in (self.topics.depth, self.topics.aif))
+        depth = aif = None
+        if self.options.board_distance_m is not None:
+            depth = _board(image.shape[:2], self.options.board_distance_m, self.options.board_region)
+        elif depth_message is not None:
+            self._require_registered(found, depth_message)
+            depth = self._depth_m(depth_message)
+            self._require_same_view(depth, image, depth_message.topic)
+        if aif_message is not None:
+            aif = _picture(aif_message)
+            self._require_same_view(aif, image, aif_message.topic)
+        return EvaluationFrame(
+            unit=self.unit,
+            index=paired.index,
+            name=f"{paired.index:06d}",
+            stamp_ns=self._stamp_ns(found),
+            frame_id=found.message.header.frame_id,
+            image_rgb=image,
+            depth_m=depth,
+            aif=aif,
+            curve=self._curve(image, camera),
+            camera=camera,
+        )
+
+    def _curve(self, image: NDArray[np.uint8], camera: Any) -> DefocusCurve | None:
+        if self._lens is None:
+            return self._model_curve
+        fx = None
+        if camera is not None and camera.k[0] > 0:
+            # Binning, a region of interest and a resized picture change the width that K was measured at.
+            fx = float(camera.k[0]) * image.shape[1] / (camera.roi.width or camera.width or image.shape[1])
+        if fx is None and self._lens.pixel_pitch_um is None:
+            return None
+        return self._lens.curve(fx)
+
+    def _depth_m(self, found: BagMessage) -> NDArray[np.float32]:
+        message = found.message
+        if message.encoding == "mono16":
+            if self.options.depth_unit is None:
+                raise ImageError(
+                    f"topic {found.topic} holds mono16, which has no unit; say which with --depth-unit mm or m"
+                )
+            values = depth_m_from_image(_ReadAs(message, "16UC1"))
+            return values if self.options.depth_unit == "mm" else values * np.float32(1e3)
+        try:
+            return depth_m_from_image(message)
+        except ImageError as error:
+            raise ImageError(f"topic {found.topic}: {error}") from error
+
+    def _require_registered(self, picture: BagMessage, depth: BagMessage) -> None:
+        of_picture, of_depth = picture.message.header.frame_id, depth.message.header.frame_id
+        if of_picture != of_depth and of_picture and of_depth and not self.options.any_frame:
+            raise DatasetError(
+                f"{self.path}: depth {depth.topic} is in the frame {of_depth}, the picture in {of_picture}; "
+                "register it first (dfd register), or --any-frame if it is registered and only named otherwise"
+            )
+
+    def _require_same_view(self, truth: NDArray[Any], image: NDArray[np.uint8], topic: str) -> None:
+        (h, w), (height, width) = truth.shape[:2], image.shape[:2]
+        if abs(w / h / (width / height) - 1) > ASPECT_TOLERANCE:
+            raise DatasetError(
+                f"{self.path}: {topic} is {w} x {h} px, the picture {width} x {height}: not the same field of view; "
+                "truth must be registered to the picture (dfd register)"
+            )
+
+    def _note(self, problem: str) -> None:
+        if problem not in self._problems and len(self._problems) < 20:
+            self._problems.append(problem)
+
+
+class _AllBut(Collection[int]):
+    def __init__(self, wanted: Collection[int]) -> None:
+        self._wanted = set(wanted)
+
+    def __contains__(self, index: object) -> bool:
+        return index not in self._wanted
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _ReadAs:
+    """An image record read under another encoding."""
+
+    def __init__(self, message: Any, encoding: str) -> None:
+        self.height, self.width, self.step, self.data = message.height, message.width, message.step, message.data
+        self.is_bigendian, self.encoding = message.is_bigendian, encoding
+
+
+def _picture(found: BagMessage) -> NDArray[np.uint8]:
+    try:
+        if found.msgtype == COMPRESSED:
+            return rgb_from_compressed(found.message.data, found.message.format)
+        return rgb_from_image(found.message)
+    except ImageError as error:
+        raise ImageError(f"topic {found.topic}: {error}") from error
+
+
+def _board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    depth = np.full(size, np.nan, np.float32)
+    top, bottom, left, right = region
+    depth[round(top * size[0]) : round(bottom * size[0]), round(left * size[1]) : round(right * size[1])] = distance_m
+    return depth

@@ -1,0 +1,128 @@
+"""What to evaluate, as plain values that reach other processes and machines, and what each of them opens from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.evaluation.evaluate_bag import BagOptions, BagSource
+from dfd_perception.evaluation.evaluate_dataset import DatasetSource
+from dfd_perception.evaluation.predictors import BASELINES
+from dfd_perception.evaluation.protocol import Protocol
+from dfd_perception.inference.estimator import EstimatorOptions
+from dfd_perception.lens_file import LensDescription, read_lens
+from dfd_perception.model_folder import ModelFolder, load_model_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationPlan:
+    """One evaluation. Either `bags` or `data`."""
+
+    model: str
+    """Name or path of the model."""
+    out: Path
+    bags: tuple[Path, ...] = ()
+    data: Path | None = None
+    data_kind: str | None = None
+    """Layout of `data`; None: by its look."""
+    split: str | None = None
+    lens: Path | None = None
+    predictions: Path | None = None
+    """Bag of answers to score instead of running the model (live mode)."""
+    bag_options: BagOptions = field(default_factory=BagOptions)
+    estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
+    protocol: Protocol = field(default_factory=Protocol)
+    baselines: tuple[str, ...] = ()
+    """Names of BASELINES."""
+    write_bag: bool = False
+    """Also write the answers as OUT/results_BAG."""
+    depth_range_m: tuple[float, float] | None = None
+    """Range of the colours; None: that of the node."""
+
+    def __post_init__(self) -> None:
+        if bool(self.bags) == (self.data is not None):
+            raise ConfigError("give bags or a data set to evaluate, exactly one of them")
+        unknown = [name for name in self.baselines if name not in BASELINES]
+        if unknown:
+            raise ConfigError(f"baseline is {unknown[0]!r}; expected {', '.join(BASELINES)}")
+        if self.predictions is not None and len(self.bags) != 1:
+            raise ConfigError("answers of a node belong to one bag; give that bag alone")
+
+    def identity(self, model: ModelFolder) -> dict[str, Any]:
+        """What rows must agree on to be of one evaluation; paths of the machine and threads are not part of it."""
+        options = dataclasses.asdict(self.estimator)
+        for name in ("engine_cache_dir", "num_threads"):
+            options.pop(name)
+        return {
+            "model": model.card.weights.sha256,
+            "bags": self.units(),
+            "data": None if self.data is None else str(self.data),
+            "kind": self.data_kind,
+            "split": self.split,
+            "lens": None if self.lens is None else self.lens.read_text("utf-8"),
+            "bag_options": dataclasses.asdict(self.bag_options),
+            "estimator": {name: _plain(value) for name, value in options.items()},
+            "protocol": self.protocol.described(),
+            "baselines": list(self.baselines),
+            "predictions": self.predictions is not None,
+        }
+
+    def units(self) -> list[str]:
+        """Name of each bag within the evaluation: its own, with a number where two have the same."""
+        names: list[str] = []
+        for path in self.bags:
+            name = path.resolve().name
+            count = sum(1 for given in names if given.partition("#")[0] == name)
+            names.append(f"{name}#{count + 1}" if count else name)
+        return names
+
+    def opened_model(self) -> ModelFolder:
+        """The model's folder, checked."""
+        return load_model_folder(self.model)
+
+    def lens_description(self) -> LensDescription | None:
+        """LENS.yaml, read."""
+        return None if self.lens is None else read_lens(self.lens)
+
+    def sources(self, model: ModelFolder, share: tuple[int, int] = (0, 1)) -> Iterator[BagSource | DatasetSource]:
+        """Open the share's sources one after the other; the caller closes each.
+
+        Args:
+            model: its lens stands in where none is given.
+            share: (i, n): this worker's part, every n-th bag or every n-th frame of a data set.
+        """
+        lens = self.lens_description()
+        card_lens = model.card.lens
+        model_curve = None if card_lens is None else card_lens.defocus_curve()
+        if self.data is None:
+            for path, unit in list(zip(self.bags, self.units(), strict=True))[share[0] :: share[1]]:
+                yield BagSource(path, self.bag_options, lens, model_curve, unit)
+            return
+        from dfd_perception.datasets.registry import open_dataset
+
+        dataset = open_dataset(self.data, self.data_kind, self.split, self._blur(lens, model_curve))
+        yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share)
+
+    def _blur(self, lens: LensDescription | None, model_curve: DefocusCurve | None) -> DefocusCurve | None:
+        """The lens that sharp RGB-D pictures are blurred with."""
+        if lens is None:
+            return model_curve
+        from dfd_perception.datasets.registry import LAYOUTS, open_sharp, recognise
+        from dfd_perception.datasets.synthesis import curve_for
+
+        assert self.data is not None
+        kind = self.data_kind or recognise(self.data)
+        if kind not in LAYOUTS:
+            raise DatasetError(f"kind of data set is {kind!r}; expected one of {', '.join(LAYOUTS)}")
+        return curve_for(lens, open_sharp(self.data, kind)) if LAYOUTS[kind].sharp else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value == float("inf"):
+        return "inf"
+    return list(value) if isinstance(value, tuple) else value

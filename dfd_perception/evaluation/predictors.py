@@ -1,0 +1,133 @@
+"""What is evaluated: a model, what a running node answered, and the baselines that a model has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from dfd_perception.core.classical_dfd import classical_depth_m, defocus_map_px
+from dfd_perception.core.frames import Heads, Prediction
+from dfd_perception.evaluation.frames import EvaluationFrame
+from dfd_perception.evaluation.scoring import picture_at, sampled_at
+from dfd_perception.inference.estimator import DepthEstimator
+
+BASELINES = {
+    "constant": "the one distance that fits the truth best",
+    "classical": "blur measured at edges and spread (Zhuo & Sim 2011), through the lens equation",
+    "sharp": "the same model fed the all-in-focus picture: it reads blur only if this is worse",
+}
+
+
+FARTHEST_M = 10.0
+"""Where the classical baseline stops when the protocol has no cap."""
+
+
+class Predictor(Protocol):
+    """Answers a frame; None where it gives no answer."""
+
+    variant: str
+
+    def predict(self, frame: EvaluationFrame) -> Prediction | None:
+        """Depth, blur, deblurred picture, as far as it goes."""
+        ...
+
+
+class ModelPredictor:
+    """A model on the defocused picture."""
+
+    variant = "model"
+
+    def __init__(self, estimator: DepthEstimator) -> None:
+        self._estimator = estimator
+        heads = estimator.model.card.heads
+        self._heads: Heads = "both" if set(heads) == {"depth", "deblurred"} else heads[0]
+
+    def predict(self, frame: EvaluationFrame) -> Prediction | None:
+        """Compiling for a new size is not part of the latency."""
+        size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+        self._estimator.backend_for(size, self._heads)
+        return self._estimator.predict(frame.image_rgb, frame.curve, self._heads)
+
+    def description(self) -> dict[str, Any]:
+        """The `model` section of the report, before anything ran."""
+        model, options = self._estimator.model, self._estimator.options
+        return {
+            "name": model.name,
+            "sha256": model.card.weights.sha256,
+            "variant": model.card.variant,
+            "target": model.card.target,
+            "heads": list(model.card.heads),
+            "precision": options.precision,
+            "input_size": list(options.input_size) if options.input_size else None,
+            "training": model.card.training,
+        }
+
+    def runtime(self, frame_size: tuple[int, int]) -> dict[str, Any]:
+        """Backend and device that ran."""
+        chosen = self._estimator.backend_for(frame_size, self._heads)
+        backend = chosen.backend
+        return {"backend": backend.name, "device": backend.device, "precision": backend.precision, **backend.details}
+
+
+class SharpPredictor:
+    """The model on the all-in-focus picture."""
+
+    variant = "sharp"
+
+    def __init__(self, estimator: DepthEstimator) -> None:
+        self._estimator = estimator
+
+    def predict(self, frame: EvaluationFrame) -> Prediction | None:
+        """None without an all-in-focus picture."""
+        if frame.aif is None or "depth" not in self._estimator.model.card.heads:
+            return None
+        return self._estimator.predict(frame.aif, frame.curve, "depth")
+
+
+class ClassicalPredictor:
+    """Blur of edges through the lens equation."""
+
+    variant = "classical"
+
+    def __init__(self, max_depth_m: float | None = None) -> None:
+        # Blur saturates with distance, and a baseline that says "infinity" for it would be one of straw.
+        self._max_depth_m = FARTHEST_M if max_depth_m is None else max_depth_m
+
+    def predict(self, frame: EvaluationFrame) -> Prediction | None:
+        """None without a lens."""
+        if frame.curve is None:
+            return None
+        depth = classical_depth_m(frame.image_rgb, frame.curve, self._max_depth_m)
+        depth = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+        return Prediction(depth_m=depth, coc_px=defocus_map_px(frame.image_rgb))
+
+
+class ConstantPredictor:
+    """The same distance everywhere."""
+
+    variant = "constant"
+
+    def __init__(self, depth_m: float) -> None:
+        self.depth_m = depth_m
+
+    def predict(self, frame: EvaluationFrame) -> Prediction | None:
+        """Never looks at the picture."""
+        return Prediction(depth_m=np.full(frame.image_rgb.shape[:2], self.depth_m, np.float32))
+
+
+def matching_prediction(prediction: Prediction, frame: EvaluationFrame) -> Prediction:
+    """A prediction whose maps have the picture's size; those of a node may be smaller."""
+    size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+    factor = 1.0
+    if prediction.coc_px is not None:
+        factor = size[1] / prediction.coc_px.shape[1]
+    depth, std, coc = prediction.depth_m, prediction.depth_std_m, prediction.coc_px
+    return replace(
+        prediction,
+        depth_m=None if depth is None else sampled_at(depth, size),
+        depth_std_m=None if std is None else sampled_at(std, size),
+        coc_px=None if coc is None else sampled_at(coc, size) * np.float32(factor),
+        deblurred=None if prediction.deblurred is None else picture_at(prediction.deblurred, size),
+    )

@@ -1,0 +1,162 @@
+"""One row a frame: its measures, and sums that add up to those of the set.
+
+A JSON line each, so that a run that was stopped goes on, and rows of several processes or machines make one report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.errors import ConfigError
+
+Key = tuple[str, str, int]
+"""Variant ("model" or a baseline), unit, index."""
+
+
+@dataclass(kw_only=True)
+class FrameRow:
+    """Everything that the report needs of one frame and one variant. Sections without truth are None."""
+
+    variant: str
+    unit: str
+    index: int
+    name: str
+    stamp_ns: int | None = None
+    answered: bool = False
+    """Whether there was a prediction at all."""
+    latency_s: dict[str, float] = field(default_factory=dict)
+    answered_fraction: float | None = None
+    """Share of all pixels with a valid depth; None when the model gives no depth."""
+    range_m: list[float] | None = None
+    """5th, 50th and 95th percentile of the predicted depth."""
+    depth: dict[str, float] | None = None
+    truth_pixels: int = 0
+    depth_pixels: int = 0
+    log_scale: list[float] | None = None
+    """Sum of ln(p / t), sum of its square, median of p / t."""
+    deblurred: dict[str, float] | None = None
+    image_pixels: int = 0
+    image_windows: int = 0
+    defocus: dict[str, float] | None = None
+    defocus_pixels: int = 0
+    distance: dict[str, list[float]] = field(default_factory=dict)
+    coc: dict[str, list[float]] = field(default_factory=dict)
+    z: list[int] | None = None
+    sample: str | None = None
+    truth: dict[str, int] | None = None
+
+    stored_bytes: int = field(default=0, compare=False)
+    """Length of its line on disk; set by reading."""
+
+    @property
+    def key(self) -> Key:
+        """Identity of the row."""
+        return self.variant, self.unit, self.index
+
+    def line(self) -> str:
+        """As one line of JSON; numbers come back exactly as they were."""
+        content = {name: value for name, value in asdict(self).items() if value not in (None, {}, [])}
+        content.pop("stored_bytes")
+        return json.dumps(content, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def from_line(cls, text: str) -> FrameRow:
+        """Read `line`."""
+        return cls(**json.loads(text))
+
+
+ROW_FIELDS = frozenset(item.name for item in fields(FrameRow)) - {"stored_bytes"}
+
+
+class RowFile:
+    """Rows of one worker on disk, appended as they come.
+
+    The first line says which evaluation they belong to; a last line that was cut off (a kill, a full disk) is dropped.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        """Open for appending.
+
+        Raises:
+            ConfigError: the file belongs to another evaluation.
+        """
+        self.path = path
+        self._identity = json.loads(json.dumps(identity))
+        self.done: set[Key] = set()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            self._resume()
+        else:
+            path.write_text(json.dumps({"evaluation": self._identity}) + "\n", "utf-8")
+        self._file = path.open("a", encoding="utf-8")
+
+    def _resume(self) -> None:
+        kept = 0
+        with self.path.open("rb") as file:
+            require_identity(self.path, file.readline(), self._identity)
+            kept = file.tell()
+            for line in file:
+                row = _row_of(line)
+                if row is None:
+                    break
+                self.done.add(row.key)
+                kept += len(line)
+        os.truncate(self.path, kept)
+
+    def add(self, rows: list[FrameRow]) -> None:
+        """Append the rows of one frame, all or none."""
+        self._file.write("".join(row.line() for row in rows))
+        self._file.flush()
+        self.done.update(row.key for row in rows)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+def require_identity(path: Path, header: bytes, identity: dict[str, Any]) -> None:
+    """Compare the first line of a row file.
+
+    Raises:
+        ConfigError: the rows belong to another evaluation.
+    """
+    if _identity_of(header) != json.loads(json.dumps(identity)):
+        raise ConfigError(
+            f"{path.parent.parent} holds another evaluation (another model, data or protocol); "
+            "give another --out, or --overwrite to begin anew"
+        )
+
+
+def read_rows(path: Path) -> Iterator[FrameRow]:
+    """Rows of a file, one at a time."""
+    with path.open("rb") as file:
+        file.readline()
+        for line in file:
+            row = _row_of(line)
+            if row is None:
+                return
+            yield row
+
+
+def _identity_of(line: bytes) -> Any:
+    try:
+        return json.loads(line)["evaluation"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _row_of(line: bytes) -> FrameRow | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or not set(content) <= ROW_FIELDS:
+        return None
+    return FrameRow(**content, stored_bytes=len(line))

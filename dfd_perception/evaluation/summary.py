@@ -1,0 +1,43 @@
+"""A report in a few lines for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def summary_text(report: dict[str, Any]) -> str:
+    """Headline figures, pooled; the mean of images beside them in brackets."""
+    lines = [f"{report['model']['name']}: {report['frames']} frames, {report['answered']} answered"]
+    depth = report.get("depth")
+    if depth:
+        names = [("abs_rel", "AbsRel"), ("rmse_m", "RMSE [m]"), ("delta1", "delta1"), ("coverage", "coverage")]
+        lines.append("  depth       " + _figures(depth, *names))
+    if report.get("deblurred"):
+        d = report["deblurred"]
+        lines.append("  deblurred   " + _figures(d, ("psnr_db", "PSNR [dB]"), ("ssim", "SSIM")))
+        lines.append("  defocused   " + _figures(d, ("input_psnr_db", "PSNR [dB]"), ("input_ssim", "SSIM")))
+    if report.get("defocus"):
+        lines.append("  defocus     " + _figures(report["defocus"], ("mae", "MAE [px]"), ("mse", "MSE [px^2]")))
+    for name, figures in report.get("baselines", {}).items():
+        if figures.get("depth"):
+            names = [("abs_rel", "AbsRel"), ("rmse_m", "RMSE [m]"), ("delta1", "delta1")]
+            lines.append(f"  {name:<11} " + _figures(figures["depth"], *names))
+    total = report["timing"]["stages"].get("total")
+    if total:
+        lines.append(f"  latency     {total['p50_ms']:.1f} ms median, {total['p95_ms']:.1f} ms at 95 %")
+    live = report["timing"].get("live")
+    if live:
+        lines.append(f"  live        {live['sent']} sent, {report['answered']} answered, {live['dropped']} dropped")
+    return "\n".join(lines)
+
+
+def _figures(section: dict[str, Any], *names: tuple[str, str]) -> str:
+    found = []
+    for key, label in names:
+        value, mean = section[key], section["mean_of_images"][key]
+        found.append(f"{label} {_number(value)} ({_number(mean)})")
+    return ", ".join(found)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,157 @@
+"""One worker's share of an evaluation: frames in, rows on disk out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.errors import DatasetError
+from dfd_perception.evaluation.evaluate_bag import BagSource
+from dfd_perception.evaluation.evaluate_dataset import DatasetSource
+from dfd_perception.evaluation.frames import EvaluationFrame
+from dfd_perception.evaluation.plan import EvaluationPlan
+from dfd_perception.evaluation.predictors import (
+    ClassicalPredictor,
+    ModelPredictor,
+    Predictor,
+    SharpPredictor,
+    matching_prediction,
+)
+from dfd_perception.evaluation.result_bag import RecordedPredictor, ResultBag
+from dfd_perception.evaluation.rows import FrameRow, RowFile, read_rows, require_identity
+from dfd_perception.evaluation.scoring import score_frame
+from dfd_perception.inference.estimator import DepthEstimator
+
+Progress = Callable[[int, int], None]
+"""Frames done, frames in all."""
+
+
+def rows_folder(out: Path) -> Path:
+    """Where the rows of an evaluation lie."""
+    return out / "rows"
+
+
+def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: Progress | None = None) -> None:
+    """Evaluate a share and leave its rows and its summary in OUT/rows; frames that have rows already are not repeated.
+
+    Raises:
+        UsageError: of plan, model or data.
+    """
+    model = plan.opened_model()
+    folder = rows_folder(plan.out)
+    name = f"{share[0]}-of-{share[1]}"
+    done_file = folder / f"{name}.done.json"
+    identity = plan.identity(model)
+    rows = RowFile(folder / f"{name}.jsonl", identity)
+    # Another division of the work may have done some of it.
+    for other in folder.glob("*.jsonl"):
+        if other != rows.path:
+            with other.open("rb") as file:
+                require_identity(other, file.readline(), identity)
+            rows.done.update(row.key for row in read_rows(other))
+    estimator = DepthEstimator(model, plan.estimator)
+    predictors = _predictors(plan, estimator)
+    before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
+    summary: dict[str, Any] = {"sources": [], "runtime": before.get("runtime")}
+    try:
+        for source in plan.sources(model, share):
+            try:
+                size = _run_source(plan, source, predictors, rows, progress)
+                summary["sources"].append(source.description())
+            finally:
+                source.close()
+            if size is not None and isinstance(predictors[0], ModelPredictor):
+                summary["runtime"] = predictors[0].runtime(size)
+    finally:
+        rows.close()
+        estimator.close()
+        if isinstance(predictors[0], RecordedPredictor):
+            predictors[0].close()
+    _write_atomically(done_file, summary)
+
+
+def _predictors(plan: EvaluationPlan, estimator: DepthEstimator) -> list[Predictor]:
+    first: Predictor = ModelPredictor(estimator) if plan.predictions is None else RecordedPredictor(plan.predictions)
+    predictors: list[Predictor] = [first]
+    if "sharp" in plan.baselines:
+        predictors.append(SharpPredictor(estimator))
+    if "classical" in plan.baselines:
+        predictors.append(ClassicalPredictor(plan.protocol.max_depth_m))
+    return predictors
+
+
+def _run_source(
+    plan: EvaluationPlan,
+    source: BagSource | DatasetSource,
+    predictors: list[Predictor],
+    rows: RowFile,
+    progress: Progress | None,
+) -> tuple[int, int] | None:
+    skip = {index for variant, unit, index in rows.done if unit == source.unit and variant == "model"}
+    total = len(source)
+    result = _result_bag(plan, source, skip)
+    size: tuple[int, int] | None = None
+    done = min(len(skip), total)
+    if progress:
+        progress(done, total)
+    try:
+        for frame in source.frames(skip):
+            prepared = plan.protocol.applied(frame)
+            size = (prepared.image_rgb.shape[0], prepared.image_rgb.shape[1])
+            rows.add(_rows_of(plan, prepared, predictors, result))
+            done += 1
+            if progress:
+                progress(done, total)
+    finally:
+        if result is not None:
+            result.close()
+    if total and not done:
+        raise DatasetError(f"{source.unit}: no frame could be evaluated; {_losses(source)}")
+    return size
+
+
+def _rows_of(
+    plan: EvaluationPlan, frame: EvaluationFrame, predictors: list[Predictor], result: ResultBag | None
+) -> list[FrameRow]:
+    found = []
+    for predictor in predictors:
+        prediction = predictor.predict(frame)
+        if prediction is None:
+            if predictor.variant == "model":
+                found.append(FrameRow(variant="model", unit=frame.unit, index=frame.index, name=frame.name,
+                                      stamp_ns=frame.stamp_ns))  # fmt: skip
+            continue
+        if result is not None and predictor.variant == "model":
+            result.add(frame, prediction)
+        wants_truth = predictor.variant == "model" and "constant" in plan.baselines
+        fitted = matching_prediction(prediction, frame)
+        row = score_frame(frame, fitted, plan.protocol, predictor.variant, wants_truth)
+        row.answered = True
+        found.append(row)
+    return found
+
+
+def _result_bag(plan: EvaluationPlan, source: BagSource | DatasetSource, skip: set[int]) -> ResultBag | None:
+    if not plan.write_bag:
+        return None
+    path = plan.out / f"results_{source.unit.replace('/', '_')}"
+    if skip:
+        raise DatasetError(
+            f"{plan.out}: a bag of results is written in one go, and {len(skip)} frames were evaluated before; "
+            "--overwrite begins anew"
+        )
+    return ResultBag(path)
+
+
+def _losses(source: BagSource | DatasetSource) -> str:
+    description = source.description()
+    return "; ".join(description["lost"]) or f"it has {description['pictures']} pictures"
+
+
+def _write_atomically(path: Path, content: dict[str, Any]) -> None:
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(json.dumps(content), "utf-8")
+    draft.replace(path)
