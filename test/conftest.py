@@ -74,3 +74,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if (ROOT / "test" / "ros") in item.path.parents:
             item.add_marker(pytest.mark.ros)
+
+
+@pytest.fixture(scope="session")
+def tiny_coc_model() -> Path:
+    """Return a whole model folder (target coc) that runs in milliseconds on every backend and says nothing true."""
+    return ROOT / "test" / "assets" / "tiny_coc"
+
+
+@pytest.fixture(scope="session")
+def tiny_depth_model() -> Path:
+    """Return its sibling with target depth."""
+    return ROOT / "test" / "assets" / "tiny_depth"

@@ -1,0 +1,45 @@
+"""The camera_info that belongs to an image: the one of its stamp, else the newest (lenses rarely change between)."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+KEPT = 10
+
+
+def stamp_ns(header: Header) -> int:
+    """The header's stamp [ns]."""
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+class CameraInfoBuffer:
+    """The last few camera_infos by stamp; written by the executor's thread, read by the worker."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._infos: OrderedDict[int, CameraInfo] = OrderedDict()
+
+    def add(self, info: CameraInfo) -> None:
+        """Remember one."""
+        with self._lock:
+            self._infos[stamp_ns(info.header)] = info
+            self._infos.move_to_end(stamp_ns(info.header))
+            while len(self._infos) > KEPT:
+                self._infos.popitem(last=False)
+
+    def for_image(self, header: Header) -> CameraInfo | None:
+        """The one of the image's stamp, else the newest; None before the first."""
+        with self._lock:
+            exact = self._infos.get(stamp_ns(header))
+            if exact is None and self._infos:
+                exact = next(reversed(self._infos.values()))
+            return exact
+
+    def clear(self) -> None:
+        """Forget all: time jumped."""
+        with self._lock:
+            self._infos.clear()

@@ -1,0 +1,191 @@
+"""The node `dfd`: images of one camera in, metric depth and deblurred images out.
+
+A lifecycle node that configures and activates itself (parameter autostart). The executor's thread only receives; one
+worker prepares networks, infers and publishes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from dfd_perception.errors import ConfigError, DfdPerceptionError
+from dfd_perception.inference.estimator import DepthEstimator
+from dfd_perception.model_folder import ModelFolder
+from dfd_perception.ros.dfd_parameters import DfdParameters
+from dfd_perception.ros.diagnostics import DiagnosticsPublisher, Filled, Statistics, StatusFiller
+from dfd_perception.ros.frame_pipeline import Frame, FramePipeline, one_line
+from dfd_perception.ros.image_input import ImageInput
+from dfd_perception.ros.model_check import checked_model
+from dfd_perception.ros.node_log import node_log
+from dfd_perception.ros.parameters import DeclaredParameters
+from dfd_perception.ros.publishers import OutputPublishers
+from dfd_perception.ros.services import ModelServices
+from dfd_perception.ros.spinning import spin_node
+from dfd_perception.ros.worker import LatestItemWorker
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class DfdNode(LifecycleNode):
+    """Wiring only: messages to the worker, parameters to the pipeline, states to the publishers."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("dfd", **options)
+        self._declared = DeclaredParameters(self, DfdParameters)
+        self._declared.on_change = self._mark_changed
+        self._changed = False
+        self._log = node_log(self)
+        self._pipeline: FramePipeline | None = None
+        self._worker: LatestItemWorker[Frame] | None = None
+        self._outputs: OutputPublishers | None = None
+        self._diagnostics: DiagnosticsPublisher | None = None
+        self.statistics = Statistics()
+        self._status = StatusFiller(self.statistics, self.resolve_topic_name("image"))
+        self._input = ImageInput(self, self.statistics, self._status)
+        self._status.publisher_count = self._input.publisher_count
+        self._model_services = ModelServices(self, self._log, self._running)
+
+    def autostart(self) -> None:
+        """Configure and activate if parameter autostart says so; what fails is logged and the node stays up."""
+        if self.get_parameter("autostart").value and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read parameters, load the model, create publishers; FAILURE with the reason if any of it is wrong."""
+        try:
+            parameters = self._declared.read()
+            model = checked_model(parameters)
+            self._outputs = OutputPublishers(self, parameters.qos_output, parameters.qos_output_depth)
+            self._input.subscribe(parameters)
+        except (DfdPerceptionError, RuntimeError, ValueError) as error:
+            self._log("error", f"not configured: {one_line(error)}")
+            self._release()
+            return FAILURE
+        self._start(parameters, model, self._outputs)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let images through."""
+        self._input.on_frame = self._take
+        self._status.state = "active"
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let no image through; the model stays loaded."""
+        self._pause()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release the model and the publishers."""
+        result = super().on_cleanup(state)
+        self._release()
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything."""
+        result = super().on_shutdown(state)
+        self._release()
+        return result
+
+    def swap_estimator(self, estimator: DepthEstimator) -> None:
+        """Put another estimator in, between two frames (an engine that was built meanwhile); from any thread.
+
+        If its first frame fails, the one before comes back.
+
+        Raises:
+            ConfigError: the node is not configured.
+        """
+        running = self._running()
+        if running is None:
+            raise ConfigError("the node is not configured; there is no estimator to replace")
+        pipeline, worker = running
+        worker.call(lambda: pipeline.swap(estimator))
+
+    def stop(self) -> None:
+        """End the threads; before the node is destroyed."""
+        self._model_services.shutdown()
+        self._release()
+
+    def _start(self, parameters: DfdParameters, model: ModelFolder, outputs: OutputPublishers) -> None:
+        estimator = DepthEstimator(model, parameters.estimator_options())
+        pipeline = FramePipeline(estimator, parameters, outputs, self._input.infos, self.statistics, self._log)
+        worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
+        self._pipeline, self._worker = pipeline, worker
+        self._input.on_jump = worker.clear
+        self._input.max_age_s = parameters.max_age_s
+        self._status.dropped = lambda: worker.dropped
+        self._diagnostics = DiagnosticsPublisher(self, parameters.diagnostics_period_s, self._filled_status)
+        self._declared.locked = True
+        self._log("info", f"model {model.name} ({model.card.variant}, target {model.card.target}, {model.short_hash})")
+
+    def _take(self, frame: Frame) -> None:
+        if self._worker is None or self._pipeline is None:
+            return
+        if self._changed:
+            self._apply_changes(self._pipeline, self._worker)
+        self._worker.submit(frame)
+
+    def _pause(self) -> None:
+        self._input.on_frame = None
+        self._status.state = "inactive"
+        if self._worker is not None:
+            self._worker.clear()
+
+    def _release(self) -> None:
+        self._pause()
+        self._declared.locked = False
+        if self._worker is not None and self._pipeline is not None:
+            ended = self._worker.stop()
+            # A compilation in work cannot be interrupted: then its memory goes with the process.
+            if ended:
+                self._pipeline.close()
+        if self._outputs is not None:
+            self._outputs.destroy()
+        if self._diagnostics is not None:
+            self._diagnostics.destroy()
+        self._pipeline = self._worker = self._outputs = self._diagnostics = None
+
+    def _running(self) -> tuple[FramePipeline, LatestItemWorker[Frame]] | None:
+        return None if self._pipeline is None or self._worker is None else (self._pipeline, self._worker)
+
+    def _mark_changed(self) -> None:
+        self._changed = True
+
+    def _apply_changes(self, pipeline: FramePipeline, worker: LatestItemWorker[Frame]) -> None:
+        self._changed = False
+        try:
+            parameters = self._declared.read()
+        except DfdPerceptionError as error:
+            self._log("error", f"parameters are not applied: {one_line(error)}")
+            return
+        self._input.max_age_s = parameters.max_age_s
+        worker.call(lambda: pipeline.apply(parameters))
+
+    def _on_error(self, error: Exception) -> None:
+        if self.context.ok():
+            self.statistics.refused += 1
+            self.statistics.note_error(one_line(error))
+            self.get_logger().error(f"frame refused: {one_line(error)}", throttle_duration_sec=5.0)
+
+    def _filled_status(self) -> Filled:
+        if self._pipeline is not None:
+            model = self._pipeline.estimator.model
+            self._status.facts = {"model": model.name, "model hash": model.short_hash}
+        same = self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace()))
+        self._status.warnings.pop("name", None)
+        if same > 1:
+            self._status.warnings["name"] = f"{same} nodes are named {self.get_fully_qualified_name()}: rename one"
+        return self._status()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until a signal ends it."""
+    return spin_node(DfdNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""One thread that works on the newest item: never a queue of stale frames.
+
+The executor's thread only puts items in; while the worker is busy (a frame, a network being compiled) it stays free
+to answer services and parameters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class LatestItemWorker(Generic[T]):
+    """Runs `work(item)` for the newest item, and calls from other threads between two items."""
+
+    def __init__(self, work: Callable[[T], None], on_error: Callable[[Exception], None], name: str) -> None:
+        """Start the thread.
+
+        Args:
+            work: called for each item that is not overtaken by a newer one.
+            on_error: called with what `work` raised; the worker goes on.
+        """
+        self._work = work
+        self._on_error = on_error
+        self._condition = threading.Condition()
+        self._item: T | None = None
+        self._calls: list[Callable[[], None]] = []
+        self._stopping = False
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Items that were replaced by a newer one before their turn."""
+        return self._dropped
+
+    def submit(self, item: T) -> None:
+        """Put an item in; it replaces one that still waits."""
+        with self._condition:
+            if self._item is not None:
+                self._dropped += 1
+            self._item = item
+            self._condition.notify()
+
+    def clear(self) -> None:
+        """Forget the item that waits, if any."""
+        with self._condition:
+            self._item = None
+
+    def call(self, function: Callable[[], R]) -> Future[R]:
+        """Run a function on the worker's thread, before the next item."""
+        future: Future[R] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function())
+            except Exception as error:  # the caller gets it
+                future.set_exception(error)
+
+        with self._condition:
+            if self._stopping:
+                future.set_exception(RuntimeError("the worker has stopped"))
+            else:
+                self._calls.append(run)
+                self._condition.notify()
+        return future
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """Finish what runs and end; returns whether it ended in time (a long compilation may not)."""
+        with self._condition:
+            self._stopping = True
+            self._item = None
+            self._condition.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._calls or self._item is not None or self._stopping)
+                calls, self._calls = self._calls, []
+                item: T | None = None
+                if not calls:
+                    if self._stopping:
+                        return
+                    item, self._item = self._item, None
+            for call in calls:
+                call()
+            if item is not None:
+                try:
+                    self._work(item)
+                except Exception as error:  # one bad frame must not end the node
+                    self._on_error(error)
