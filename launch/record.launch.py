@@ -1,0 +1,64 @@
+"""Starts ground_truth_recorder, and a session at once if asked for (record:=true)."""
+
+from __future__ import annotations
+
+from launch.actions import DeclareLaunchArgument
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+PACKAGE = "dfd_perception"
+ARGUMENTS = (
+    ("image_topic", "image", "Picture of the robot camera (with its focus and aperture as in use)"),
+    ("depth_topic", "depth/image", "Depth of the sensor, 16UC1 [mm] or 32FC1 [m]; for source:=rgbd_topics"),
+    ("depth_camera_info_topic", "depth/camera_info", "Its camera_info"),
+    ("colour_topic", "colour/image", "Colour picture of the sensor; for source:=rgbd_topics"),
+    ("colour_camera_info_topic", "colour/camera_info", "Its camera_info"),
+    ("namespace", "", "Namespace of the node"),
+    ("params_file", PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "recorder.yaml"]), "Parameters"),
+    ("source", "azure_kinect", "Where depth comes from: azure_kinect, recording, rgbd_topics"),
+    ("session_dir", "~/dfd_sessions", "Folder in which sessions are made"),
+    ("calibration", "", "calibration.yaml of dfd calibrate, kept in the sessions"),
+    ("record", "false", "Start a session as soon as the sensor is known, instead of waiting for ~/start"),
+    ("autostart", "true", "Configure and activate at start"),
+    ("use_sim_time", "false", "Follow /clock"),
+    ("log_level", "info", "debug, info, warn or error"),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """One node; every argument is explained by `ros2 launch dfd_perception record.launch.py -s`."""
+    value = LaunchConfiguration
+    recorder = Node(
+        package=PACKAGE,
+        executable="ground_truth_recorder",
+        name="ground_truth_recorder",
+        namespace=value("namespace"),
+        output="screen",
+        parameters=[
+            value("params_file"),
+            {
+                "source": value("source"),
+                "session.dir": value("session_dir"),
+                "calibration": ParameterValue(value("calibration"), value_type=str),
+                "record_at_start": ParameterValue(value("record"), value_type=bool),
+                "autostart": ParameterValue(value("autostart"), value_type=bool),
+                "use_sim_time": ParameterValue(value("use_sim_time"), value_type=bool),
+            },
+        ],
+        remappings=[
+            ("image", value("image_topic")),
+            ("depth/image", value("depth_topic")),
+            ("depth/camera_info", value("depth_camera_info_topic")),
+            ("colour/image", value("colour_topic")),
+            ("colour/camera_info", value("colour_camera_info_topic")),
+        ],
+        arguments=["--ros-args", "--log-level", value("log_level")],
+    )
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text) for name, default, text in ARGUMENTS
+    ]
+    return LaunchDescription([*declared, recorder])

@@ -1,0 +1,211 @@
+"""ground_truth_recorder as a process, fed by another process, asked by a third."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import Trigger
+
+from dfd_perception.recording.session import RAW, SessionDescription
+from dfd_perception.recording.session_index import read_index, rebuild_index
+
+PUBLISHER = Path(__file__).parent / "rgbd_publisher.py"
+WAIT_S = 30.0
+
+
+class Robot:
+    """The test's own node: calls the services, listens to diagnostics."""
+
+    def __init__(self, domain_id: int) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain_id)
+        self.node = rclpy.create_node("robot", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.statuses: list = []
+        self.node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda message: self.statuses.append(message.status[0]), 10
+        )
+
+    def call(self, service: str, timeout_s: float = WAIT_S) -> Trigger.Response:
+        client = self.node.create_client(Trigger, f"/ground_truth_recorder/{service}")
+        assert client.wait_for_service(timeout_s), "the recorder is not there"
+        future = client.call_async(Trigger.Request())
+        self.executor.spin_until_future_complete(future, timeout_s)
+        assert future.done(), f"{service} does not answer"
+        return future.result()
+
+    def call_until_success(self, service: str) -> Trigger.Response:
+        end = time.monotonic() + WAIT_S
+        while not (answer := self.call(service)).success:
+            assert time.monotonic() < end, answer.message
+            time.sleep(0.2)
+        return answer
+
+    def wait_status(self, words: str):
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.2)
+            if self.statuses and words in self.statuses[-1].message:
+                return self.statuses[-1]
+        raise AssertionError(f"no {words!r}; last: {self.statuses[-1].message if self.statuses else 'nothing'}")
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def robot(ros_domain_id):
+    robot = Robot(ros_domain_id)
+    yield robot
+    robot.close()
+
+
+@pytest.fixture
+def start(ros_environment, tmp_path):
+    """Start processes that end with the test."""
+    processes = []
+
+    def start(*command: object, **options) -> subprocess.Popen:
+        arguments = [sys.executable, *map(str, command)]
+        process = subprocess.Popen(arguments, env=ros_environment, text=True, stdout=subprocess.PIPE, **options)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def recorder(start, tmp_path):
+    def start_recorder(**parameters: object) -> subprocess.Popen:
+        parameters = {"session.dir": tmp_path, "session.name": "session", "least_free_mb": 1.0} | parameters
+        options = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        return start("-m", "dfd_perception.ros.recorder_node", "--ros-args", *options, stderr=subprocess.STDOUT)
+
+    return start_recorder
+
+
+def wait_for_counts(session: Path) -> dict:
+    """The counts of a session that ends by itself."""
+    end = time.monotonic() + WAIT_S
+    while not (session / RAW / "session.json").exists() or not SessionDescription.read(session).counts:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return SessionDescription.read(session).counts
+
+
+def test_live_topics_are_recorded_without_silent_loss(robot, recorder, start, tmp_path):
+    process = recorder(lossless="false", record_at_start="true")
+    publisher = start(PUBLISHER, 45, 15, 320, 240)
+    assert int(publisher.communicate(timeout=60)[0]) == 45
+    stopped = robot.call("stop")
+    assert stopped.success
+    session = tmp_path / "session"
+    description = SessionDescription.read(session)
+    assert description.parts == ("depth", "image", "colour")
+    counts = description.counts
+    rows = read_index(session / RAW / "frames.csv")
+    assert counts["moments"] == len(rows) == counts["pairs"] >= 38
+    assert counts["dropped"] == counts["failed"] == counts["image_gaps"] == counts["depth_gaps"] == 0
+    assert counts["left_unmatched"] + counts["right_unmatched"] <= 2, "but for the frame in which the session began"
+    assert all(row.offset_ms == pytest.approx(4.0, abs=1e-3) for row in rows)
+    assert rows[0].valid_fraction == pytest.approx(1 - 20 / 288, abs=1e-3)
+    numbers = [np.rint(cv2.imread(str(p))[:6, :6].mean()) for p in sorted((session / RAW / "image").iterdir())]
+    assert np.all(np.abs(np.diff(numbers) - 1) <= 1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+
+
+def test_killed_recorder_leaves_a_session_that_can_be_rebuilt(robot, recorder, start, tmp_path):
+    process = recorder(record_colour="false", record_at_start="true")
+    start(PUBLISHER, 0, 15, 320, 240, "float")
+    session = tmp_path / "session" / RAW
+    end = time.monotonic() + WAIT_S
+    while len(list(session.glob("image/*.png"))) < 20:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    rebuilt = rebuild_index(session, ("depth", "image"))
+    assert len(rebuilt.rows) >= 19
+    assert rebuilt.lost <= 2
+    depth = cv2.imread(str(session / "depth" / f"{rebuilt.rows[0].stem}.png"), cv2.IMREAD_UNCHANGED)
+    assert set(np.unique(depth)) == {0, 1500}
+
+
+def test_real_recording_is_played_into_a_session(robot, recorder, shared_data, tmp_path):
+    path = shared_data / "kinect" / "recording.mkv"
+    recorder(source="recording", recording=path, **{"image.transport": "none"})
+    robot.call_until_success("start")
+    assert wait_for_counts(tmp_path / "session")["moments"] == 1
+
+
+def test_static_pair_is_taken_in_two_calls(robot, recorder, start, tmp_path):
+    recorder(record_colour="false", **{"capture.frames": 5})
+    start(PUBLISHER, 0, 15, 320, 240, "float")
+    first = robot.call_until_success("capture")
+    assert "Open the aperture" in first.message
+    done = robot.call_until_success("capture")
+    assert "static pair 1" in done.message
+    robot.call("stop")
+    static = tmp_path / "session_static"
+    assert SessionDescription.read(static).parts == ("depth", "image", "aif")
+    row = read_index(static / RAW / "frames.csv")[0]
+    depth = cv2.imread(str(static / RAW / "depth" / f"{row.stem}.png"), cv2.IMREAD_UNCHANGED)
+    assert set(np.unique(depth)) == {0, 1500}
+
+
+def test_trouble_is_told(robot, recorder):
+    recorder(source="azure_kinect", retry_s=0.5)
+    answer = robot.call("start")
+    assert not answer.success
+    assert "has not answered yet" in answer.message
+    status = robot.wait_status("pyk4a")
+    assert "requirements/kinect.txt" in status.message
+    assert robot.call("stop").message == "nothing was being recorded"
+
+
+def test_shipped_parameters_are_taken(robot, start, project_root):
+    config = project_root / "config" / "recorder.yaml"
+    start("-m", "dfd_perception.ros.recorder_node", "--ros-args", "--params-file", config, stderr=subprocess.STDOUT)
+    robot.wait_status("requirements/kinect.txt")  # configured, active, and looking for its Azure Kinect
+
+
+def test_full_disk_stops_the_session_and_not_the_node(robot, recorder, start, tmp_path):
+    recorder(record_colour="false", least_free_mb=1e9)
+    start(PUBLISHER, 0, 15, 320, 240, "float")
+    robot.call_until_success("start")
+    status = robot.wait_status("are free")
+    assert "recording has stopped" in status.message
+    assert wait_for_counts(tmp_path / "session")["moments"] == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"source": "recording"}, "set parameter recording"),
+        ({"calibration": "/nonexistent.yaml"}, "nonexistent.yaml"),
+        ({"kinect.frames_per_second": 20}, "expected 5, 15 or 30"),
+    ],
+)
+def test_wrong_parameters_are_named(recorder, parameters, words):
+    process = recorder(**parameters)
+    said = next(line for line in process.stdout if "not configured" in line)
+    assert words in said
