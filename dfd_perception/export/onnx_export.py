@@ -10,6 +10,7 @@ import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,8 @@ def export_onnx(
         dynamic = {"image": {2: SIZE_MULTIPLE * blocks[0], 3: SIZE_MULTIPLE * blocks[1]}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        for talkative in ("torch.onnx", "onnxscript", "onnx_ir"):
+            logging.getLogger(talkative).setLevel(logging.ERROR)
         program = torch.onnx.export(
             module,
             (example,),
@@ -91,13 +93,31 @@ def export_onnx(
             external_data=False,
             verbose=False,
         )
+    if program is None:
+        raise ModelError("the ONNX exporter of this torch returned nothing; use the pinned torch version")
     graph = program.model_proto
+    _forget_the_source(graph)
     for key, value in (metadata or {}).items():
         graph.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(graph)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(graph.SerializeToString())
     return module.names
+
+
+def _forget_the_source(graph: Any) -> None:
+    """Drop the exporter's notes on nodes and tensors: stack traces with the paths of the machine that exported."""
+    for part in (
+        graph.graph.node,
+        graph.graph.value_info,
+        graph.graph.initializer,
+        graph.graph.input,
+        graph.graph.output,
+    ):
+        for item in part:
+            del item.metadata_props[:]
+    for node in graph.graph.node:
+        node.doc_string = ""
 
 
 def card_metadata(card: ModelCard) -> dict[str, str]:

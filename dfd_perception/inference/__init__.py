@@ -1,5 +1,7 @@
-"""Running a model: backends behind one protocol, and the estimator that turns pictures into depth. No ROS, and no
-torch unless its backend is asked for."""
+"""Running a model: backends behind one protocol, and the estimator that turns pictures into depth.
+
+No ROS, and no torch unless its backend is asked for.
+"""
 
 from dfd_perception.inference.backend import InferenceBackend, Precision
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions

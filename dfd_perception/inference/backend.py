@@ -66,6 +66,8 @@ class BackendRequest:
     num_threads: int = 0
     """CPU threads; 0 = all."""
     engine_cache_dir: Path | None = None
+    build_engines: bool = True
+    """TensorRT: build an engine that the cache lacks (minutes on a Jetson); else refuse, so that the ladder goes on."""
 
     @property
     def output_names(self) -> tuple[str, ...]:

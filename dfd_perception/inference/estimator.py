@@ -42,6 +42,8 @@ class EstimatorOptions:
     depth_max_rel_std: float = 0.0
     """Pixels whose std exceeds this fraction of their depth become NaN; 0 = off."""
     engine_cache_dir: Path | None = None
+    build_engines: bool = True
+    """TensorRT: build an engine that the cache lacks; False leaves that to `EngineBuild`."""
 
 
 class DepthEstimator:
@@ -74,6 +76,7 @@ class DepthEstimator:
                 device=self.options.device,
                 num_threads=self.options.num_threads,
                 engine_cache_dir=self.options.engine_cache_dir,
+                build_engines=self.options.build_engines,
             )
             self._compiled[key] = compile_backend(request, self.options.backend)
         return self._compiled[key]

@@ -1,21 +1,26 @@
-"""The ONNX graph of a model, cut to the heads that are asked for. The only file of inference that imports onnx."""
+"""The ONNX graph of a model, cut to the heads that are asked for. What changes its precision is in `tensorrt/`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from dfd_perception.errors import BackendError
 from dfd_perception.inference.backend import BackendRequest
 
 
-def pruned_graph(request: BackendRequest) -> bytes:
+def pruned_graph(request: BackendRequest, path: Path | None = None) -> bytes:
     """Serialised graph from `image` to the outputs of the asked heads; the other head's nodes are gone.
 
     Runtimes execute every node of a graph, wanted or not, so leaving a head out must happen here.
+
+    Args:
+        path: another graph of the same model, such as one with quantisers; None = the model's own.
 
     Raises:
         BackendError: onnx is absent or the graph lacks an output.
         ModelError: the model folder has no graph.
     """
-    path = request.model.onnx_path
+    path = path or request.model.onnx_path
     if request.heads == "both":
         return path.read_bytes()
     try:

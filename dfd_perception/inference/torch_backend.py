@@ -40,8 +40,8 @@ class TorchBackend:
         self._device = torch.device(device)
         self._heads = request.heads
         self._outputs = request.output_names
-        network = load_network(request.model).eval().to(self._device, memory_format=torch.channels_last)
-        self._network = network
+        network = load_network(request.model).to(self._device)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.precision: Precision = request.precision
         self.device = torch.cuda.get_device_name(self._device) if device != "cpu" else "CPU"
         self.details = {"runtime": f"torch {torch.__version__}"}

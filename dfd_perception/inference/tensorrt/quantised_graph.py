@@ -1,0 +1,121 @@
+"""Quantisers for int8: placed and scaled by ONNX Runtime's tool on a CPU, from real pictures, the way TensorRT wants.
+
+TensorRT takes quantisers that are symmetric, for weights and activations alike, and no quantised bias. Transposed
+convolutions are left in float16 unless asked for: TensorRT's int8 kernels for them are slower than its float16 ones
+(NVIDIA/TensorRT issue 1699). The first and the last convolutions stay too: they see and make the picture's values.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.errors import EngineError
+from dfd_perception.inference.tensorrt.half_graph import CONVOLUTIONS
+
+FEWEST_PICTURES = 8
+
+
+def write_calibrated_graph(
+    source: Path,
+    out: Path,
+    pictures: Sequence[NDArray[np.float32]],
+    *,
+    transposed: bool = False,
+) -> int:
+    """Write the float32 graph `source` with int8 quantisers to `out`; height and width stay free.
+
+    Args:
+        pictures: (1, 3, H, W) float32 RGB in [0, 1], of what the robot sees; a few dozen do.
+        transposed: quantise transposed convolutions as well.
+
+    Returns:
+        How many convolutions are quantised.
+
+    Raises:
+        EngineError: too few pictures, the tool is absent, or the graph has no convolution to quantise.
+    """
+    if len(pictures) < FEWEST_PICTURES:
+        raise EngineError(f"int8 calibration got {len(pictures)} pictures; expected at least {FEWEST_PICTURES}")
+    try:
+        import onnx
+        import onnxruntime.quantization as quantization
+    except ImportError as error:
+        raise EngineError(f"int8 calibration needs onnx and onnxruntime ({error}); pip install onnxruntime") from error
+    model = onnx.load(str(source))
+    kinds = CONVOLUTIONS if transposed else ("Conv",)
+    edge = _edge_convolutions(model.graph)
+    chosen = [node.name for node in model.graph.node if node.op_type in kinds and node.name not in edge]
+    if not chosen:
+        raise EngineError(f"{source}: no convolution between the first and the last to quantise")
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        quantised = Path(folder) / "quantised.onnx"
+        quantization.quantize_static(
+            model,
+            str(quantised),
+            _reader(quantization.CalibrationDataReader, pictures),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            nodes_to_quantize=chosen,
+            op_types_to_quantize=list(kinds),
+            calibrate_method=quantization.CalibrationMethod.MinMax,
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "QuantizeBias": False,
+                "DedicatedQDQPair": True,
+            },
+        )
+        result = onnx.load(str(quantised))
+    # The tool's own notes hold temporary paths.
+    del result.graph.value_info[:]
+    out.write_bytes(result.SerializeToString())
+    return len(chosen)
+
+
+def _edge_convolutions(graph: Any) -> set[str]:
+    """Names of convolutions with none before them, or none behind."""
+    producer = {name: node for node in graph.node for name in node.output}
+    behind: dict[str, bool] = {}
+    for node in graph.node:
+        inputs = [producer[name] for name in node.input if name in producer]
+        behind[node.name] = any(behind[p.name] or p.op_type in CONVOLUTIONS for p in inputs)
+    before: set[str] = set()
+    for node in reversed(graph.node):
+        if node.op_type in CONVOLUTIONS or node.name in before:
+            before.update(producer[name].name for name in node.input if name in producer)
+    convolutions = [node.name for node in graph.node if node.op_type in CONVOLUTIONS]
+    return {name for name in convolutions if not behind[name] or name not in before}
+
+
+def _reader(base: Any, pictures: Sequence[NDArray[np.float32]]) -> Any:
+    class Pictures(base):
+        """Hands the pictures out once, as the tool asks for them."""
+
+        def __init__(self) -> None:
+            self._pictures: Iterator[NDArray[np.float32]] = iter(pictures)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            picture = next(self._pictures, None)
+            return None if picture is None else {"image": picture}
+
+    return Pictures()
+
+
+class _quiet:  # noqa: N801 - reads as a statement
+    """The tool logs advice on the root logger that does not apply here."""
+
+    def __enter__(self) -> None:
+        self._level = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+
+    def __exit__(self, *_: object) -> None:
+        logging.disable(self._level)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+HERE = Path(__file__).parent
+
+
+def load_neighbour(name: str):
+    """Test folders are no packages: modules beside the tests are loaded by path, once."""
+    full = f"dfd_tensorrt_tests_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, HERE / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    return load_neighbour("stand_in")
+
+
+@pytest.fixture(scope="session")
+def graphs():
+    return load_neighbour("tiny_graphs")
+
+
+@pytest.fixture(params=["8.6.2.3", "10.3.0.30", "11.4.0.106"])
+def version(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def trt(stand_in, version):
+    return stand_in.make_tensorrt(version)
+
+
+@pytest.fixture(params=["coc", "depth"])
+def target(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def tiny_models(graphs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {target: graphs.write_model(folder / f"tiny_{target}", target) for target in ("coc", "depth")}
+
+
+@pytest.fixture
+def robot(stand_in, monkeypatch, tmp_path, trt):
+    """A robot with a GPU and one of the TensorRTs; returns what a test turns."""
+    from dfd_perception.inference.tensorrt import backend, engine_provider
+
+    state = stand_in.SimpleNamespace(
+        trt=trt, cache=tmp_path / "engines", behaviour=trt.behaviour, memories=[], gpu=("NVIDIA Orin", "8.7")
+    )
+
+    def open_device(device="auto"):
+        state.memories.append(stand_in.HostMemory(*state.gpu))
+        return state.memories[-1]
+
+    monkeypatch.setattr(backend, "import_tensorrt", lambda: state.trt)
+    monkeypatch.setattr(engine_provider, "open_device", open_device)
+    return state
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """(1, 3, 64, 96): a real frame of the package."""
+    from dfd_perception.inference.tensorrt.self_check import stored_frames
+
+    return stored_frames((64, 96))[0]
