@@ -48,4 +48,6 @@ def uint8_from_encoded(encoded: NDArray[np.floating]) -> NDArray[np.uint8]:
 def jpeg_round_trip(image_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """The picture as it looks after JPEG at a quality of 1 to 100."""
     _, packed = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
+    decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded on the line above
+    return np.asarray(decoded[..., ::-1], np.uint8)

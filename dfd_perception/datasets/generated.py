@@ -91,10 +91,10 @@ def soften_source(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArr
         image = _demosaiced(image)
     if rng.random() < 0.15:
         halo = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 1.5))
-        image = image + rng.uniform(0.2, 1.0) * (image - halo)
+        image = image + np.float32(rng.uniform(0.2, 1.0)) * (image - halo)
     if rng.random() < 0.2:
         compressed = jpeg_round_trip(uint8_from_encoded(image), int(rng.integers(60, 96)))
-        image = compressed.astype(np.float32) / 255
+        image = compressed.astype(np.float32) / np.float32(255)
     return np.clip(image, 0, 1)
 
 

@@ -94,7 +94,7 @@ def _pyramid(photograph: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 def _plain(rng: np.random.Generator, size_px: int) -> FloatImage:
     """Nearly uniform paint: what walls and tables mostly are."""
     colour = rng.uniform(0.05, 0.95) + rng.normal(0, 0.1, 3)
-    mottle = _noise(rng, size_px, rng.integers(2, 9)) * rng.uniform(0, 0.06)
+    mottle = _noise(rng, size_px, int(rng.integers(2, 9))) * rng.uniform(0, 0.06)
     grain = rng.standard_normal((size_px, size_px)) * rng.choice([0, 0.01, 0.03])
     return (colour + (mottle + grain)[..., None]).astype(np.float32)
 
@@ -135,7 +135,7 @@ def _drawing(rng: np.random.Generator, size_px: int, kind: str) -> FloatImage:
         else:
             word = "".join(chr(c) for c in rng.integers(48, 123, rng.integers(2, 9)))
             cv2.putText(canvas, word, (px, py), int(rng.integers(0, 8)), rng.uniform(0.3, 1.2), shade, 1, cv2.LINE_AA)
-    return canvas.astype(np.float32) / 255
+    return canvas.astype(np.float32) / np.float32(255)
 
 
 def _noise(rng: np.random.Generator, size_px: int, cells: int) -> FloatImage:

@@ -6,7 +6,8 @@ Learning from Defocused Images", IEEE TCI 9, 2023; PhD thesis, chapters 3 (depth
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from dfd_perception.network.densenet_encoder import DenseNetEncoder
 
 Target = Literal["depth", "coc"]
 Heads = Literal["both", "depth", "deblurred"]
+HeadDecoder: TypeAlias = Decoder | CompactDecoder
 
 SIZE_MULTIPLE = 32
 """The encoder halves its input five times."""
@@ -44,11 +46,13 @@ class TwoHeadedOutput(NamedTuple):
 class TwoHeadedNet(nn.Module):
     """One encoder, two heads that run together or alone."""
 
+    log_var_offset: Tensor
+
     def __init__(
         self,
         encoder: nn.Module,
-        upper_head: nn.Module,
-        lower_head: nn.Module,
+        upper_head: HeadDecoder,
+        lower_head: HeadDecoder,
         target: Target,
         *,
         tanh: bool = False,
@@ -110,12 +114,11 @@ def create_network(variant: str, target: Target = "depth", **options: Any) -> Tw
     if target not in ("depth", "coc"):
         raise ModelError(f"target is {target!r}; expected 'depth' or 'coc'")
     upper_channels = 1 if target == "depth" else 2
-    builders = {"2hded": _thesis_parts, "2hded-small": _compact_parts}
-    if variant not in builders:
-        raise ModelError(f"variant is {variant!r}; expected one of {', '.join(builders)}")
+    if variant not in BUILDERS:
+        raise ModelError(f"variant is {variant!r}; expected one of {', '.join(BUILDERS)}")
     tanh = options.pop("tanh", False)
     try:
-        encoder, upper, lower = builders[variant](upper_channels, **options)
+        encoder, upper, lower = BUILDERS[variant](upper_channels, **options)
     except TypeError as error:
         raise ModelError(f"options of {variant}: {error}") from error
     network = TwoHeadedNet(encoder, upper, lower, target, tanh=tanh)
@@ -128,7 +131,7 @@ def create_network(variant: str, target: Target = "depth", **options: Any) -> Tw
 
 def _thesis_parts(
     upper_channels: int, *, skips: bool = True, dropout: float = 0.0
-) -> tuple[nn.Module, nn.Module, nn.Module]:
+) -> tuple[nn.Module, Decoder, Decoder]:
     encoder = DenseNetEncoder()
     heads = [
         Decoder(encoder.out_channels, encoder.skip_channels, channels, skips=skips, dropout=dropout)
@@ -143,11 +146,17 @@ def _compact_parts(
     encoder: dict[str, Any] | None = None,
     upper_widths: tuple[int, ...] = (64, 48, 32),
     lower_widths: tuple[int, ...] = (64, 48, 32, 16),
-) -> tuple[nn.Module, nn.Module, nn.Module]:
+) -> tuple[nn.Module, CompactDecoder, CompactDecoder]:
     trunk = CompactEncoder(**(encoder or {}))
     upper = CompactDecoder(trunk.out_channels, trunk.skip_channels, upper_channels, tuple(upper_widths))
     lower = CompactDecoder(trunk.out_channels, trunk.skip_channels, 3, tuple(lower_widths))
     return trunk, upper, lower
+
+
+BUILDERS: dict[str, Callable[..., tuple[nn.Module, HeadDecoder, HeadDecoder]]] = {
+    "2hded": _thesis_parts,
+    "2hded-small": _compact_parts,
+}
 
 
 def _initialise(module: nn.Module) -> None:

@@ -19,7 +19,8 @@ def test_a_picture_of_any_size_goes_in_and_comes_back(size: tuple[int, int]) -> 
     geometry = Geometry.fitting(size)
     picture = _picture(*size)
     batch = geometry.to_network(picture)
-    assert batch.shape == (1, 3, *geometry.padded_size) and batch.dtype == np.float32
+    assert batch.shape == (1, 3, *geometry.padded_size)
+    assert batch.dtype == np.float32
     assert all(side % 32 == 0 for side in geometry.padded_size)
     np.testing.assert_array_equal(geometry.image_from_network(batch[0]), picture)
     np.testing.assert_allclose(geometry.map_from_network(batch[0, 1]), picture[..., 1] / 255, atol=1e-6)

@@ -28,10 +28,13 @@ def test_an_item_depends_on_seed_and_index_alone(scenes: GeneratedScenes) -> Non
 def test_items_have_the_size_and_the_range(scenes: GeneratedScenes) -> None:
     for index in range(8):
         item = scenes[index]
-        assert item.defocused.shape == (96, 96, 3) and item.defocused.dtype == np.uint8
-        assert item.aif is not None and item.coc_px is not None
+        assert item.defocused.shape == (96, 96, 3)
+        assert item.defocused.dtype == np.uint8
+        assert item.aif is not None
+        assert item.coc_px is not None
         assert item.coc_px.shape == (96, 96)
-        assert 0 <= item.coc_px.min() and item.coc_px.max() <= 27 + 1e-3
+        assert item.coc_px.min() >= 0
+        assert item.coc_px.max() <= 27 + 1e-3
 
 
 def _detail(picture: np.ndarray) -> float:
@@ -62,9 +65,11 @@ def test_the_blur_drawn_covers_sharp_far_near_and_both_sides() -> None:
 
 def test_nearness_spans_nought_to_one() -> None:
     layout = random_layout(np.random.default_rng(2), 80, TextureBank())
-    assert layout.nearness.min() == pytest.approx(0) and layout.nearness.max() == pytest.approx(1)
+    assert layout.nearness.min() == pytest.approx(0)
+    assert layout.nearness.max() == pytest.approx(1)
     assert layout.image.shape == (80, 80, 3)
-    assert 0 <= layout.image.min() and layout.image.max() <= 1
+    assert layout.image.min() >= 0
+    assert layout.image.max() <= 1
 
 
 def test_photographs_come_from_a_folder_and_an_empty_one_is_refused(tmp_path) -> None:
