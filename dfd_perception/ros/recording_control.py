@@ -57,6 +57,8 @@ class GapCounter:
                 usual_ns = float(np.median(self._periods))
                 if period_ns > GAP * usual_ns:
                     self.missing += round(period_ns / usual_ns) - 1
+                elif period_ns < usual_ns / GAP and self.missing:
+                    self.missing -= 1  # the frame before was late, not lost
             self._periods.append(period_ns)
         self._last_ns = stamp_ns
 

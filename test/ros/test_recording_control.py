@@ -101,3 +101,10 @@ def test_gaps_are_counted_once_the_rate_is_known():
     for number in (0, 1, 2, 3, 4, 5, 6, 9, 10):
         gaps.add(number * 66 * MS)
     assert gaps.missing == 2
+
+
+def test_late_frame_is_not_a_lost_one():
+    gaps = GapCounter()
+    for stamp_ms in (0, 66, 132, 198, 264, 330, 396, 505, 528, 594):
+        gaps.add(stamp_ms * MS)
+    assert gaps.missing == 0
