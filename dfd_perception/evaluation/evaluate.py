@@ -147,7 +147,7 @@ def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float) -> N
         for source in plan.sources(model):
             try:
                 for frame in source.frames():
-                    prepared = plan.protocol.applied(frame)
+                    prepared = plan.prepared(frame)
                     prediction = predictor.predict(prepared)
                     assert prediction is not None
                     rows.add([score_frame(prepared, prediction, plan.protocol, predictor.variant)])

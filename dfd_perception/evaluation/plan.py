@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.evaluation.evaluate_bag import BagOptions, BagSource
 from dfd_perception.evaluation.evaluate_dataset import DatasetSource
+from dfd_perception.evaluation.frames import EvaluationFrame
 from dfd_perception.evaluation.predictors import BASELINES
 from dfd_perception.evaluation.protocol import Protocol
 from dfd_perception.inference.estimator import EstimatorOptions
@@ -32,6 +34,10 @@ class EvaluationPlan:
     """Layout of `data`; None: by its look."""
     split: str | None = None
     lens: Path | None = None
+    point_spread: PointSpread = DISK
+    """Shape of the blur given to sharp RGB-D pictures."""
+    sharp_input: bool = False
+    """Feed the all-in-focus picture instead of the defocused one (the thesis' chapter 2 works on sharp pictures)."""
     predictions: Path | None = None
     """Bag of answers to score instead of running the model (live mode)."""
     bag_options: BagOptions = field(default_factory=BagOptions)
@@ -67,6 +73,8 @@ class EvaluationPlan:
             "lens": None if self.lens is None else self.lens.read_text("utf-8"),
             "bag_options": dataclasses.asdict(self.bag_options),
             "estimator": {name: _plain(value) for name, value in options.items()},
+            "point_spread": dataclasses.asdict(self.point_spread) | {"exponent": str(self.point_spread.exponent)},
+            "sharp_input": self.sharp_input,
             "protocol": self.protocol.described(),
             "baselines": list(self.baselines),
             "predictions": self.predictions is not None,
@@ -105,8 +113,21 @@ class EvaluationPlan:
             return
         from dfd_perception.datasets.registry import open_dataset
 
-        dataset = open_dataset(self.data, self.data_kind, self.split, self._blur(lens, model_curve))
+        blur = self._blur(lens, model_curve)
+        dataset = open_dataset(self.data, self.data_kind, self.split, blur, self.point_spread)
         yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share)
+
+    def prepared(self, frame: EvaluationFrame) -> EvaluationFrame:
+        """The frame as it is shown to the model and measured.
+
+        Raises:
+            DatasetError: the all-in-focus picture is asked for, and there is none.
+        """
+        if self.sharp_input:
+            if frame.aif is None:
+                raise DatasetError(f"{frame.unit}: frame {frame.name} has no all-in-focus picture to feed")
+            frame = dataclasses.replace(frame, image_rgb=frame.aif)
+        return self.protocol.applied(frame)
 
     def _blur(self, lens: LensDescription | None, model_curve: DefocusCurve | None) -> DefocusCurve | None:
         """The lens that sharp RGB-D pictures are blurred with."""

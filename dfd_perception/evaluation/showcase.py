@@ -95,7 +95,7 @@ def pictures_of(plan: EvaluationPlan, model: ModelFolder, chosen: dict[str, list
 def _shown(
     plan: EvaluationPlan, frame: EvaluationFrame, predictor: Predictor, group: str, entry: dict[str, Any]
 ) -> ShownFrame | None:
-    prepared = plan.protocol.applied(frame)
+    prepared = plan.prepared(frame)
     prediction = predictor.predict(prepared)
     if prediction is None:
         return None

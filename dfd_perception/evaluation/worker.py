@@ -99,7 +99,7 @@ def _run_source(
         progress(done, total)
     try:
         for frame in source.frames(skip):
-            prepared = plan.protocol.applied(frame)
+            prepared = plan.prepared(frame)
             size = (prepared.image_rgb.shape[0], prepared.image_rgb.shape[1])
             rows.add(_rows_of(plan, prepared, predictors, result))
             done += 1
