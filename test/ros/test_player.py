@@ -1,0 +1,107 @@
+"""Bags onto topics and topics into bags, as processes, through the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no rclpy in this environment")
+
+from rosgraph_msgs.msg import Clock
+
+from dfd_perception.bags.messages import image_message
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.bags.writer import BagWriter
+
+IMAGE = "sensor_msgs/msg/Image"
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 100_000_000
+
+
+@pytest.fixture
+def bag(tmp_path):
+    path = tmp_path / "bag"
+    with BagWriter(path) as writer:
+        for number in range(10):
+            stamp_ns = START_NS + number * PERIOD_NS
+            pixels = np.full((20, 30, 3), number, np.uint8)
+            writer.write("/camera/image", IMAGE, stamp_ns, image_message(pixels, "rgb8", stamp_ns, "optical"))
+    return path
+
+
+def dfd(environment, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dfd_perception.cli", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_bag_arrives_in_order_unchanged_and_at_its_rate(ros_environment, peer, bag):
+    images, clocks = peer.subscribe("/camera/image", qos=20), peer.subscribe("/clock", Clock, qos=1000)
+    started = time.monotonic()
+    process = dfd(ros_environment, "play", str(bag), "--clock", "--rate", "0.5", "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["messages"] == {"/camera/image": 10}
+    assert [m.data[0] for m in images] == list(range(10))
+    assert images[3].header.stamp.nanosec == 3 * PERIOD_NS
+    # 0.9 s of bag at half speed.
+    assert time.monotonic() - started > 1.8
+    times = [c.clock.sec * 10**9 + c.clock.nanosec for c in clocks]
+    assert times == sorted(times)
+    assert times[-1] == START_NS + 9 * PERIOD_NS
+    assert len(times) > 30
+
+
+def test_a_loop_ends_with_a_signal_and_exit_code_0(ros_environment, peer, bag, eventually):
+    images = peer.subscribe("/renamed", qos=20)
+    process = dfd(
+        ros_environment, "play", str(bag), "--loop", "--rate", "20", "--start", "0.45",
+        "--ros-args", "-r", "/camera/image:=/renamed",
+    )  # fmt: skip
+    eventually(lambda: len(images) > 12, "it loops")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert {m.data[0] for m in images} == {5, 6, 7, 8, 9}
+
+
+def test_what_is_recorded_is_what_was_played(ros_environment, bag, tmp_path):
+    out = tmp_path / "out"
+    recorder = dfd(ros_environment, "record-bag", str(out), "--topic", "camera/image", "--json")
+    time.sleep(1.0)
+    player = dfd(ros_environment, "play", str(bag), "--rate", "2")
+    assert player.wait(60) == 0
+    time.sleep(0.5)
+    recorder.send_signal(signal.SIGTERM)
+    text, err = recorder.communicate(timeout=20)
+    assert recorder.returncode == 0, err
+    count = json.loads(text)["messages"]["/camera/image"]
+    # The recorder finds the topic a moment after the player offers it.
+    assert count >= 5
+    with BagReader(out) as read:
+        assert read.problems == []
+        last = [m.message.data[0] for m in read.messages(["/camera/image"])]
+    assert last == list(range(10 - count, 10))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["play", "no/such/bag"], "no such bag"),
+        (["play", "{bag}", "--topic", "/depth"], "no topic /depth; it has /camera/image"),
+        (["play", "{bag}", "--rate", "0"], "rate is 0.0; expected above 0"),
+        (["record-bag", "{bag}"], "exists already"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(ros_environment, bag, arguments, says):
+    process = dfd(ros_environment, *(a.format(bag=bag) for a in arguments))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert says in err
+    assert "Traceback" not in err
