@@ -179,9 +179,13 @@ def fastdds_profile_problem() -> str | None:
 
 def shipped_fastdds_profile() -> Path:
     """Return the path of the project's Fast DDS profile, in a checkout or in an installation."""
-    package = Path(__file__).resolve().parent
-    candidates = [package.parent / "config" / "fastdds.xml"]
+    return shipped_path("config/fastdds.xml")
+
+
+def shipped_path(relative: str) -> Path:
+    """Return the path of a file or folder that comes with the package, in a checkout or in an installation."""
+    candidates = [Path(__file__).resolve().parent.parent / relative]
     for prefix in (*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix):
         if prefix:
-            candidates.append(Path(prefix) / "share" / "dfd_perception" / "config" / "fastdds.xml")
-    return next((path for path in candidates if path.is_file()), candidates[0])
+            candidates.append(Path(prefix) / "share" / "dfd_perception" / relative)
+    return next((path for path in candidates if path.exists()), candidates[0])

@@ -107,7 +107,13 @@ def explain(error: BaseException) -> tuple[str, int] | None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Parse and run one command; errors leave as exceptions."""
-    parsed = build_parser(arguments).parse_args(arguments)
+    parser = build_parser(arguments)
+    parsed, rest = parser.parse_known_args(arguments)
+    # argparse takes no second group of words after an option: `dfd train RECIPE --data DIR key=value`.
+    if rest and not (hasattr(parsed, "words") and all("=" in word and word[0] != "-" for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        parsed.words += rest
     level = logging.DEBUG if parsed.debug else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     code = int(parsed.run(parsed) or 0)

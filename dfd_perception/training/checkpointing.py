@@ -1,0 +1,98 @@
+"""Checkpoints of a run: written whole or not at all, read without running code, and one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dfd_perception.errors import ModelError, UsageError
+
+LAST_FILE = "last.pt"
+BEST_FILE = "best.pt"
+LOCK_FILE = "lock"
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write to a neighbour, flush, rename: the previous checkpoint stays until the new one is whole.
+
+    Raises:
+        UsageError: disk full or not writable.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        # torch reports a failed write as RuntimeError, with the reason as its cause or not at all.
+        partial.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:120]
+        kept = f"; {path.name} of before is intact" if path.exists() else ""
+        raise UsageError(f"{path}: cannot be written ({reason}){kept}; free some space, then --resume") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        ModelError: absent or not a checkpoint of this trainer.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such checkpoint; --resume takes the folder of a run that has saved one")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:120] or "empty"
+        raise ModelError(f"{path}: not a readable checkpoint ({reason})") from error
+    if not isinstance(state, dict) or "step" not in state or "network" not in state:
+        raise ModelError(f"{path}: not a checkpoint of this trainer")
+    return state
+
+
+@contextmanager
+def full_disk_said(folder: Path) -> Iterator[None]:
+    """One line for a disk that is full while a run writes its metrics, pictures or model.
+
+    Raises:
+        UsageError: no space left, a quota or a limit reached.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = error.filename or folder
+        raise UsageError(
+            f"{where}: cannot be written ({error.strerror}); checkpoints are intact: free some space, then --resume"
+        ) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; the lock goes with the process, however it ends.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    path = folder / LOCK_FILE
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise UsageError(f"{folder}: in use by {holder}; wait for it or stop it") from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield

@@ -1,0 +1,161 @@
+"""What a step minimises, by mode and target. Each says which heads run and which parts of a sample it needs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dfd_perception.losses.defocus import coc_nll, self_supervised_loss
+from dfd_perception.losses.depth import depth_loss, l1_depth
+from dfd_perception.losses.image import charbonnier, deblur_loss
+from dfd_perception.losses.masking import masked_difference, masked_mean
+from dfd_perception.losses.reblur import reblur_by_bank
+from dfd_perception.losses.regularisers import find_regulariser
+from dfd_perception.losses.total import WeightedTotal
+from dfd_perception.network.two_headed import Heads, Target, TwoHeadedOutput
+from dfd_perception.training.config import ObjectiveConfig
+from dfd_perception.training.loader import Batch
+
+
+class LossTerms(NamedTuple):
+    """A scalar to minimise and what it is made of, unweighted, for the log."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Objective(nn.Module):
+    """Base: `heads` to run, `parts` of a sample to load."""
+
+    heads: Heads = "both"
+    parts: tuple[str, ...] = ()
+
+    def __init__(self, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        """Loss of what the network said of a batch (float32)."""
+        raise NotImplementedError
+
+
+class SupervisedDepth(Objective):
+    """Equation 3.7: depth (3.3, or L1 and a row of Table 2.1) + lambda * deblurring (3.6)."""
+
+    parts = ("depth_m", "aif")
+
+    def __init__(self, config: ObjectiveConfig) -> None:
+        super().__init__(config)
+        self.total = WeightedTotal(config.deblur_weight)
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        depth = depth_term(said, batch, self.config)
+        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight)
+        return LossTerms(self.total(depth, deblurring), {"depth": depth, "deblurring": deblurring})
+
+
+class DepthOnly(Objective):
+    """The upper head alone, target depth."""
+
+    heads = "depth"
+    parts = ("depth_m",)
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        depth = depth_term(said, batch, self.config)
+        return LossTerms(depth, {"depth": depth})
+
+
+class SupervisedCoc(Objective):
+    """L1 [px] + likelihood of the spread + Charbonnier (3.4) of the picture."""
+
+    parts = ("coc_px", "aif")
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        l1, nll = coc_terms(said, batch)
+        deblurring = charbonnier(_of(said.aif), batch.parts["aif"])
+        total = l1 + self.config.nll_weight * nll + self.config.aif_weight * deblurring
+        return LossTerms(total, {"coc_l1_px": l1, "coc_nll": nll, "deblurring": deblurring})
+
+
+class CocOnly(Objective):
+    """The upper head alone, target coc."""
+
+    heads = "depth"
+    parts = ("coc_px",)
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        l1, nll = coc_terms(said, batch)
+        return LossTerms(l1 + self.config.nll_weight * nll, {"coc_l1_px": l1, "coc_nll": nll})
+
+
+class DeblurOnly(Objective):
+    """The lower head alone, equation 3.6."""
+
+    heads = "deblurred"
+    parts = ("aif",)
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight)
+        return LossTerms(deblurring, {"deblurring": deblurring})
+
+
+class SelfSupervisedDefocus(Objective):
+    """Equation 5.4: the true all-in-focus picture, blurred again with the predicted map, must be the input.
+
+    No depth and no lens are needed. The log-variance learns nothing here; the end of a run scales it where truth is.
+    """
+
+    parts = ("aif",)
+
+    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        config, aif, coc_px = self.config, batch.parts["aif"], _of(said.coc_px)
+        light = reblur_by_bank(aif**config.gamma, coc_px, config.sigma_per_coc, config.largest_coc_px)
+        reblurred = light.clamp(min=1e-6) ** (1 / config.gamma)
+        loss = self_supervised_loss(reblurred, batch.image, coc_px, _of(said.aif), aif)
+        # The log-variance head takes part with weight zero: every trained tensor needs a gradient under DDP.
+        total = loss.total + 0.0 * _of(said.coc_log_var).mean()
+        return LossTerms(total, {"reblur": loss.reblur, "smoothness": loss.smooth, "deblurring": loss.deblur})
+
+
+def create_objective(config: ObjectiveConfig, target: Target) -> Objective:
+    """The objective of a recipe.
+
+    Raises:
+        ConfigError: an unknown regulariser.
+    """
+    find_regulariser(config.regulariser)
+    if config.mode == "deblur_only":
+        return DeblurOnly(config)
+    if config.mode == "self_supervised":
+        return SelfSupervisedDefocus(config)
+    if target == "coc":
+        return SupervisedCoc(config) if config.mode == "supervised" else CocOnly(config)
+    return SupervisedDepth(config) if config.mode == "supervised" else DepthOnly(config)
+
+
+def depth_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:
+    """Equation 3.3, or L1 and the named row of Table 2.1."""
+    prediction_m, target_m = _of(said.depth_m), batch.parts["depth_m"]
+    if config.regulariser == "none":
+        return depth_loss(prediction_m, target_m, config.gradient_weight)
+    row = find_regulariser(config.regulariser)
+    weight = row.weight if config.regulariser_weight is None else config.regulariser_weight
+    return l1_depth(prediction_m, target_m) + weight * row.term(prediction_m, target_m)
+
+
+def coc_terms(said: TwoHeadedOutput, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Mean |error| [px], and the Laplace likelihood with the error held fixed.
+
+    Held fixed, the log-variance learns the spread of the errors without telling the mean which of them to leave.
+    """
+    coc_px, target_px = _of(said.coc_px), batch.parts["coc_px"]
+    mask = torch.isfinite(target_px)
+    l1 = masked_mean(masked_difference(coc_px, target_px, mask).abs(), mask)
+    return l1, coc_nll(coc_px.detach(), _of(said.coc_log_var), target_px)
+
+
+def _of(part: Tensor | None) -> Tensor:
+    assert part is not None, "a head that this objective asked for did not run"
+    return part.float()

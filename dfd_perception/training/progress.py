@@ -1,0 +1,52 @@
+"""How far a run is: a bar with the time left on a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class Progress:
+    """Shows the share of the run that is over; silent in all processes but the first."""
+
+    def __init__(self, name: str, done: float, shown: bool = True) -> None:
+        self._shown = shown
+        self._name = name
+        self._first, self._started = done, time.monotonic()
+        self._last_line = 0.0
+        self._bar: tqdm | None = None
+        if shown and sys.stderr.isatty():
+            layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+            self._bar = tqdm(total=1.0, initial=done, desc=name, bar_format=layout, file=sys.stderr)
+
+    def update(self, done: float, step: int, loss: float, images_per_s: float) -> None:
+        """Show a step."""
+        if not self._shown:
+            return
+        said = f"step {step}, loss {loss:.4g}, {images_per_s:.1f} images/s"
+        if self._bar is not None:
+            self._bar.set_postfix_str(said, refresh=False)
+            self._bar.update(max(0.0, min(done, 1.0) - self._bar.n))
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self.write(f"{100 * done:.0f} %, {self._time_left(done)} left, {said}")
+
+    def write(self, line: str) -> None:
+        """Say something without breaking the bar."""
+        if self._shown:
+            tqdm.write(f"{self._name}: {line}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _time_left(self, done: float) -> str:
+        made = done - self._first
+        if made <= 0:
+            return "unknown time"
+        return tqdm.format_interval((time.monotonic() - self._started) * (1 - done) / made)

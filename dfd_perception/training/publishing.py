@@ -1,0 +1,104 @@
+"""The end of a run: a model folder that the node loads, its card saying what it has seen and how well it does."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from dfd_perception.datasets.sample import DefocusDataset
+from dfd_perception.errors import ConfigError
+from dfd_perception.model_folder import FileHash, ModelCard, TrainedRange
+from dfd_perception.network.checkpoint import save_model
+from dfd_perception.training.config import TrainConfig
+from dfd_perception.training.run_directory import git_revision
+from dfd_perception.training.sources import Sources
+from dfd_perception.training.state import TrainingState, set_layout
+from dfd_perception.training.validation import calibrate_std, validate
+
+MODEL_FOLDER = "model"
+
+
+def publish_model(
+    state: TrainingState,
+    config: TrainConfig,
+    sources: Sources,
+    validation: DefocusDataset,
+    device: torch.device,
+    folder: Path,
+) -> tuple[dict[str, float], Path]:
+    """Calibrate the std of a `coc` model, measure, and write RUN/model; returns the figures and the folder."""
+    network = copy.deepcopy(state.measured_network)
+    measure = (state.objective, validation, device, config.channels_last, config.validation_max_side_px)
+    result = validate(network, *measure)
+    if "defocus.share_within_one_std" in result.metrics:
+        calibrate_std(network, result.std_factor)
+        result = validate(network, *measure)
+    set_layout(network, channels_last=False)
+    save_model(network, folder / MODEL_FOLDER, model_card(state, config, sources, result.metrics), config.onnx)
+    return result.metrics, folder / MODEL_FOLDER
+
+
+def model_card(
+    state: TrainingState, config: TrainConfig, sources: Sources, metrics: dict[str, float]
+) -> ModelCard:
+    """What `model.yaml` says of a trained network."""
+    gain = config.data.gain_px_per_dioptre
+    if gain is None and sources.curve is not None:
+        gain = (sources.curve.gain_px_per_dioptre, sources.curve.gain_px_per_dioptre)
+    is_coc = config.model.target == "coc"
+    heads: dict[str, tuple[Literal["depth", "deblurred"], ...]] = {
+        "both": ("depth", "deblurred"),
+        "depth": ("depth",),
+        "deblurred": ("deblurred",),
+    }
+    return ModelCard(
+        variant=config.model.variant,
+        target=config.model.target,
+        options=config.model.options,
+        heads=heads[state.objective.heads],
+        lens=None if is_coc else sources.lens,
+        trained=TrainedRange(
+            input_size=config.augmentation.crop_px or validation_size(sources),
+            coc_px=state.seen.of("coc_px") if is_coc else None,
+            gain_px_per_dioptre=gain if is_coc else None,
+            depth_m=None if is_coc else state.seen.of("depth_m"),
+        ),
+        weights=FileHash(file="", sha256=""),
+        training={
+            "recipe": config.name,
+            "data": sources.kind,
+            "licences": dict(config.data.licences),
+            "objective": config.objective.mode,
+            "steps": state.step,
+            "batch_size": config.batch_size * config.accumulate,
+            "minutes": round(state.elapsed_s / 60, 1),
+            "date": datetime.date.today().isoformat(),
+            "git_revision": git_revision(),
+        },
+        metrics={
+            "validation": {name: round(value, 5) for name, value in metrics.items()},
+            "protocol": f"{config.data.validation_split} split of {sources.kind}, pooled over pixels",
+        },
+    )
+
+
+def require_publishable(config: TrainConfig, sources: Sources) -> None:
+    """Check before the first step what the card will need after the last.
+
+    Raises:
+        ConfigError: a depth model without the lens that it belongs to.
+    """
+    if config.model.target == "depth" and sources.lens is None:
+        raise ConfigError(
+            "a model with target depth belongs to one lens and the data do not say which; give data.lens with "
+            "focal_length_mm, f_number, focus_distance_m and pixel_pitch_um"
+        )
+
+
+def validation_size(sources: Sources) -> tuple[int, int]:
+    """Height and width of the pictures, for runs that do not crop."""
+    return sources.validation[0].size

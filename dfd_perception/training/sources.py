@@ -1,0 +1,153 @@
+"""The data sets of a recipe: one to learn from, one to measure on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dfd_perception.core.optics import DefocusCurve, Lens
+from dfd_perception.datasets.augmentation import cropped
+from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
+from dfd_perception.datasets.generated import GeneratedScenes
+from dfd_perception.datasets.registry import open_dataset, recognise
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split
+from dfd_perception.datasets.texture import TextureBank
+from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.lens_file import LensDescription
+from dfd_perception.training.config import DataConfig
+
+GENERATED = "generated"
+VALIDATION_SEED_STEP = 1_000_003
+"""Generated scenes to measure on come from another seed than any that a recipe is likely to use."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a recipe's data section opens."""
+
+    train: DefocusDataset
+    validation: DefocusDataset
+    lens: Lens | None
+    """Lens as a data sheet gives it, for the card of a depth model."""
+    curve: DefocusCurve | None
+    kind: str
+
+
+class WithLens:
+    """A data set whose samples also know their lens, and depth where only the blur was known (far side).
+
+    Args:
+        dataset: the samples.
+        curve: lens of its pictures; a sample's own wins.
+        input_part: "aif" makes the all-in-focus picture the input, to compare with the defocused one.
+    """
+
+    def __init__(
+        self, dataset: DefocusDataset | GeneratedScenes, curve: DefocusCurve | None, input_part: str = "defocused"
+    ) -> None:
+        self.name = dataset.name
+        self.splits: Mapping[str, Sequence[int]] = getattr(dataset, "splits", {})
+        self._dataset, self._curve, self._input_part = dataset, curve, input_part
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> DefocusSample:
+        sample = self._dataset[index]
+        if self._curve is not None and sample.curve is None:
+            sample = replace(sample, curve=self._curve)
+            if sample.depth_m is None and sample.coc_px is not None:
+                depth_m = self._curve.depth_m(sample.coc_px)
+                sample = replace(sample, depth_m=np.where(np.isfinite(depth_m), depth_m, np.nan).astype(np.float32))
+        if self._input_part == "aif":
+            if sample.aif is None:
+                raise DatasetError(f"{sample.name}: has no all-in-focus picture; data.input cannot be aif")
+            sample = replace(sample, defocused=sample.aif)
+        return sample
+
+
+def open_sources(config: DataConfig, seed: int) -> Sources:
+    """Open what a recipe learns from and measures on.
+
+    Raises:
+        ConfigError: the recipe lacks what its data need.
+        DatasetError: the data are not as described.
+    """
+    if config.kind == GENERATED:
+        curve = config.lens.curve() if config.lens is not None else None
+        learnt, measured = (WithLens(scenes, curve, config.input) for scenes in _generated(config, seed))
+        return Sources(learnt, measured, _lens(config.lens)[0], curve, GENERATED)
+    if config.path is None:
+        raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
+    kind = recognise(config.path) if config.kind == "auto" else config.kind
+    lens = config.lens
+    if lens is None and (config.path / DESCRIPTION_NAME).is_file():
+        lens = read_description(config.path).lens
+    curve = config.lens.curve() if config.lens is not None else None
+    whole = open_dataset(config.path, kind, curve=curve, seed=seed)
+    train = select_split(whole, config.train_split)
+    validation = _validation(whole, config)
+    thin_lens, lens_curve = _lens(lens)
+    return Sources(_with_lens(train, curve, config), _with_lens(validation, curve, config), thin_lens, lens_curve, kind)
+
+
+def evenly_chosen(dataset: DefocusDataset, count: int | None) -> DefocusDataset:
+    """`count` samples spread over the data set; all of them when None or more than there are."""
+    if count is None or count >= len(dataset):
+        return dataset
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
+    return Subset(dataset, chosen.tolist(), "validation")
+
+
+def centre_crop(sample: DefocusSample, longest_side_px: int | None) -> DefocusSample:
+    """The middle of a picture that is larger."""
+    if longest_side_px is None or max(sample.size) <= longest_side_px:
+        return sample
+    height, width = (min(side, longest_side_px) for side in sample.size)
+    return cropped(sample, (sample.size[1] - width) // 2, (sample.size[0] - height) // 2, width, height)
+
+
+def _generated(config: DataConfig, seed: int) -> tuple[GeneratedScenes, GeneratedScenes]:
+    textures = TextureBank()
+    if config.textures is not None:
+        if not config.textures.is_dir():
+            raise ConfigError(f"data.textures is {config.textures}: no such folder; see docs/training-data.md")
+        textures = TextureBank.from_folder(config.textures)
+        textures.photograph_share = config.photograph_share
+    train = GeneratedScenes(
+        textures=textures,
+        size_px=config.scene_size_px,
+        largest_coc_px=config.largest_coc_px,
+        seed=seed,
+        length=config.scenes,
+    )
+    other_seed = seed + VALIDATION_SEED_STEP
+    return train, replace(train, seed=other_seed, length=config.validation_scenes, name="generated-validation")
+
+
+def _validation(whole: DefocusDataset, config: DataConfig) -> DefocusDataset:
+    split = config.validation_split
+    if split == "auto":
+        named = [name for name in ("val", "test") if len(whole.splits.get(name, ()))]
+        if not named:
+            raise DatasetError(f"{whole.name}: has no split val or test to measure on; set data.validation_split")
+        split = named[0]
+    if split == config.train_split:
+        raise ConfigError(f"data.validation_split and train_split are both {split!r}; measure on other samples")
+    return select_split(whole, split)
+
+
+def _with_lens(dataset: DefocusDataset, curve: DefocusCurve | None, config: DataConfig) -> DefocusDataset:
+    if curve is None and config.input == "defocused":
+        return dataset
+    return WithLens(dataset, curve, config.input)
+
+
+def _lens(lens: LensDescription | None) -> tuple[Lens | None, DefocusCurve | None]:
+    if lens is None:
+        return None, None
+    if lens.focal_length_mm is None or lens.pixel_pitch_um is None:
+        return None, None
+    return lens.lens(), lens.curve()

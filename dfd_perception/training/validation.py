@@ -1,0 +1,142 @@
+"""Measuring a network on samples that it does not learn from, and making its standard deviation true."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
+from dfd_perception.metrics.defocus import DefocusAccumulator
+from dfd_perception.metrics.depth import DepthAccumulator
+from dfd_perception.metrics.image import DeblurAccumulator
+from dfd_perception.network.two_headed import TwoHeadedNet, TwoHeadedOutput
+from dfd_perception.training.config import Mode
+from dfd_perception.training.loader import tensors_of
+from dfd_perception.training.objectives import Objective
+from dfd_perception.training.panels import PanelRow
+from dfd_perception.training.sources import centre_crop
+
+SHARE_WITHIN_ONE_STD = 0.6827
+RATIOS_PER_PICTURE = 4000
+PANEL_ROWS = 4
+
+
+@dataclass
+class Validation:
+    """Figures of a set: pooled over its pixels, beside the mean loss of its pictures."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    rows: list[PanelRow] = field(default_factory=list)
+    std_factor: float = 1.0
+    """What every standard deviation must be multiplied by so that 68.27 % of the errors lie within one."""
+
+
+def monitored(mode: Mode, target: str) -> tuple[str, float]:
+    """The figure that says which weights are best, and +1 when less is better, -1 when more is."""
+    if mode == "deblur_only":
+        return "deblurred.psnr_db", -1.0
+    if mode == "self_supervised":
+        return "loss", 1.0
+    return ("defocus.mae", 1.0) if target == "coc" else ("depth.rmse_m", 1.0)
+
+
+@torch.inference_mode()
+def validate(
+    network: TwoHeadedNet,
+    objective: Objective,
+    dataset: DefocusDataset,
+    device: torch.device,
+    channels_last: bool = True,
+    longest_side_px: int | None = None,
+) -> Validation:
+    """Run the network in float32 on whole pictures, one at a time.
+
+    Raises:
+        DatasetError: a sample that cannot be read or lacks what the objective needs.
+    """
+    figures = _Figures()
+    network.eval()
+    for index in range(len(dataset)):
+        sample = centre_crop(dataset[index], longest_side_px)
+        batch = tensors_of(sample, objective.parts).to(device, channels_last)
+        said = network(batch.image, heads=objective.heads)
+        figures.add(sample, said, float(objective(said, batch).total))
+    return figures.result()
+
+
+def calibrate_std(network: TwoHeadedNet, factor: float) -> None:
+    """Multiply every standard deviation that the network says by `factor`."""
+    if math.isfinite(factor) and factor > 0:
+        offset = network.state_dict()["log_var_offset"]
+        offset += 2 * math.log(factor)
+
+
+class _Figures:
+    """Sums of a validation."""
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+        self._ratios: list[NDArray[np.float32]] = []
+        self._defocus, self._deblurred = DefocusAccumulator(), DeblurAccumulator(255)
+        self._depth = DepthAccumulator(with_edges=False)
+        self._has = {"defocus": False, "depth": False, "deblurred": False}
+        self._rows: list[PanelRow] = []
+
+    def add(self, sample: DefocusSample, said: TwoHeadedOutput, loss: float) -> None:
+        """Take in one picture."""
+        self._losses.append(loss)
+        deblurred = None
+        if said.aif is not None:
+            light = said.aif[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+            deblurred = (light * 255 + 0.5).astype(np.uint8)
+            if sample.aif is not None:
+                self._has["deblurred"] = True
+                self._deblurred.update(deblurred, sample.aif, sample.defocused)
+        predicted, target = self._add_map(sample, said)
+        if len(self._rows) < PANEL_ROWS:
+            self._rows.append(PanelRow(sample.defocused, deblurred, sample.aif, predicted, target))
+
+    def result(self) -> Validation:
+        """The figures of all pictures."""
+        metrics = {"loss": float(np.mean(self._losses))}
+        for name, accumulator in (("defocus", self._defocus), ("depth", self._depth), ("deblurred", self._deblurred)):
+            if self._has[name]:
+                pooled = accumulator.pooled()._asdict()
+                metrics |= {f"{name}.{key}": value for key, value in pooled.items() if math.isfinite(value)}
+        factor = 1.0
+        if self._ratios:
+            ratios = np.concatenate(self._ratios)
+            metrics["defocus.share_within_one_std"] = float((ratios <= 1).mean())
+            factor = float(np.quantile(ratios, SHARE_WITHIN_ONE_STD))
+        return Validation(metrics, self._rows, factor)
+
+    def _add_map(
+        self, sample: DefocusSample, said: TwoHeadedOutput
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        if said.depth_m is not None:
+            depth_m = said.depth_m[0, 0].float().cpu().numpy()
+            self._add_depth(sample, depth_m)
+            return depth_m, sample.depth_m
+        if said.coc_px is None or said.coc_log_var is None:
+            return None, None
+        coc_px = said.coc_px[0, 0].float().cpu().numpy()
+        target_px = sample.coc_target_px()
+        if target_px is not None:
+            self._has["defocus"] = True
+            self._defocus.update(coc_px, target_px)
+            std_px = said.coc_log_var[0, 0].float().mul(0.5).exp().cpu().numpy()
+            ratio = (np.abs(coc_px - target_px) / std_px).ravel()
+            ratio = ratio[np.isfinite(ratio)]
+            self._ratios.append(ratio[:: max(1, ratio.size // RATIOS_PER_PICTURE)])
+        if sample.curve is not None:
+            self._add_depth(sample, sample.curve.depth_m(coc_px))
+        return coc_px, target_px
+
+    def _add_depth(self, sample: DefocusSample, depth_m: NDArray[np.float32]) -> None:
+        if sample.depth_m is not None:
+            self._has["depth"] = True
+            self._depth.update(depth_m, sample.depth_m)
