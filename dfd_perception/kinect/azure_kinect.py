@@ -133,6 +133,10 @@ class AzureKinect:
         """A live sensor never ends."""
         return False
 
+    def facts(self) -> dict[str, str]:
+        """Drift of the device's clock, and how often it began anew."""
+        return {"clock drift [ppm]": f"{self._clock.drift_ppm:.1f}", "clock restarts": str(self._clock.restarts)}
+
     def read(self, timeout_s: float) -> RgbdFrame | None:
         """The next capture with the device's stamp, its arrival, and the tracked host time.
 

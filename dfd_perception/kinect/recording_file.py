@@ -82,6 +82,10 @@ class AzureKinectRecording:
         """The end was reached."""
         return self._exhausted
 
+    def facts(self) -> dict[str, str]:
+        """Captures that were not whole."""
+        return {"depth without colour": str(self.depth_without_colour), "damaged": str(self.damaged)}
+
     def read(self, timeout_s: float) -> RgbdFrame | None:
         """The next capture; None at the end. A file never keeps anyone waiting."""
         frame = next(self._frames, None)

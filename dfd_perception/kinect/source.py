@@ -93,6 +93,9 @@ class DepthSource(Protocol):
             RecordingError: the sensor is gone; opening the source again may bring it back.
         """
 
+    def facts(self) -> dict[str, str]:
+        """What it says of itself for diagnostics."""
+
     def __enter__(self) -> DepthSource: ...
 
     def __exit__(

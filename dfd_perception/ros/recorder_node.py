@@ -240,8 +240,9 @@ class GroundTruthRecorderNode(LifecycleNode):
         return answer
 
     def _status(self) -> tuple[bytes, str, dict[str, str]]:
-        problem = "" if self._sensor is None else self._sensor.problem
-        return recorder_status(self._control, problem, self._active)
+        if self._sensor is None:
+            return recorder_status(self._control, "", {}, self._active)
+        return recorder_status(self._control, self._sensor.problem, self._sensor.facts(), self._active)
 
     def _pause(self) -> None:
         self._active = False

@@ -11,13 +11,13 @@ LOW_DISK = 2.0
 
 
 def recorder_status(
-    control: RecordingControl | None, sensor_problem: str, active: bool
+    control: RecordingControl | None, sensor_problem: str, sensor_facts: dict[str, str], active: bool
 ) -> tuple[bytes, str, dict[str, str]]:
     """Level, message and values; the first trouble in the order of how much it costs."""
     if control is None or not active:
         return DiagnosticStatus.OK, "inactive", {}
     progress, pairing = control.progress(), control.pairing
-    values = {"recording": str(control.running), "session": str(control.session or "")}
+    values = {"recording": str(control.running), "session": str(control.session or ""), **sensor_facts}
     if progress is not None:
         values |= {
             "offered": str(progress.offered),

@@ -144,10 +144,13 @@ class RgbdTopics:
         for pair in pairs:
             self._give(pair.right, pair.left)
 
-    @property
-    def unmatched(self) -> int:
-        """Depth frames that found no colour in time."""
-        return self._pairing.counts.right_unmatched
+    def facts(self) -> dict[str, str]:
+        """Depth and colour that found no partner in time, in the sensor itself."""
+        counts = self._pairing.counts
+        return {
+            "sensor depth without colour": str(counts.right_unmatched),
+            "sensor colour without depth": str(counts.left_unmatched),
+        }
 
     def _give(self, depth: Image, colour: Image | None) -> None:
         try:

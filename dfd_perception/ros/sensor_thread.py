@@ -61,9 +61,15 @@ class SensorThread:
         self._stopping = threading.Event()
         self.problem = "not opened yet"
         """What is wrong with the sensor; empty while it delivers."""
-        self.reopened = 0
+        self._sensor: DepthSource | None = None
+        self._tries = 0
         self._thread = threading.Thread(target=self._run, name="depth_sensor", daemon=True)
         self._thread.start()
+
+    def facts(self) -> dict[str, str]:
+        """What the sensor says of itself, and how often it had to be opened again."""
+        sensor = self._sensor
+        return {"sensor tries": str(self._tries), **({} if sensor is None else sensor.facts())}
 
     def stop(self) -> None:
         """End the thread and close the sensor."""
@@ -85,12 +91,13 @@ class SensorThread:
                     said = self.problem
                 if isinstance(error, UsageError):
                     return  # trying again mends no user's mistake
-            self.reopened += 1
+            self._tries += 1
             self._stopping.wait(self._retry_s)
 
     def _read_to_the_end(self) -> bool:
         """Open and read; True at the end of a recording, False when stopped."""
         with self._make() as sensor:
+            self._sensor = sensor
             self._on_open(sensor.calibration)
             self.problem = ""
             self._log("info", f"{sensor.name} is open")

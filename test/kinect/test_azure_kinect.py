@@ -93,6 +93,7 @@ def test_frames_carry_three_stamps(device):
         frame = source.read(0.1)
         assert source.read(0.1) is None
         assert not source.exhausted
+        assert source.facts()["clock restarts"] == "0"
     assert frame.stamps.device_ns == 1_000_000_000
     assert frame.stamps.ros_ns == frame.stamps.arrival_ns > 1e18
     assert frame.colour_jpeg == bytes(20)

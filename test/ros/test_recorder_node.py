@@ -179,6 +179,7 @@ def test_trouble_is_told(robot, recorder):
     assert "has not answered yet" in answer.message
     status = robot.wait_status("pyk4a")
     assert "requirements/kinect.txt" in status.message
+    assert int({pair.key: pair.value for pair in status.values}["sensor tries"]) >= 1
     assert robot.call("stop").message == "nothing was being recorded"
 
 
