@@ -6,10 +6,11 @@ optional; why one was passed over is part of the answer.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -108,6 +109,8 @@ def _onnxruntime(request: BackendRequest) -> InferenceBackend:
     return OnnxRuntimeBackend(request)
 
 
+CPU_RUNTIMES = ("openvino", "onnxruntime")
+
 BUILDERS: dict[str, Callable[[BackendRequest], InferenceBackend]] = {
     "tensorrt": _tensorrt,
     "openvino": _openvino,
@@ -136,6 +139,11 @@ def compile_backend(request: BackendRequest, name: BackendName = "auto") -> Chos
             return ChosenBackend(BUILDERS[candidate](request), why, passed_over)
         except BackendError as error:
             passed_over[candidate] = str(error)
+        if candidate in CPU_RUNTIMES and request.precision != "fp32":
+            # Reduced precision is a wish for speed; on a CPU that has none of it, float32 is the answer, not nothing.
+            with contextlib.suppress(BackendError):
+                backend = BUILDERS[candidate](replace(request, precision="fp32"))
+                return ChosenBackend(backend, f"{why}, in fp32: it has no {request.precision}", passed_over)
     reasons = "; ".join(f"{k}: {v}" for k, v in passed_over.items())
     raise BackendError(f"no backend works here ({reasons}); install one: pip install openvino, or onnxruntime")
 

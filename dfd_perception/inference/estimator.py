@@ -43,7 +43,7 @@ class EstimatorOptions:
     """Pixels whose std exceeds this fraction of their depth become NaN; 0 = off."""
     engine_cache_dir: Path | None = None
     build_engines: bool = True
-    """TensorRT: build an engine that the cache lacks; False leaves that to `EngineBuild`."""
+    """TensorRT: build an engine that the cache lacks; False leaves that to `EngineSwitch`."""
 
 
 class DepthEstimator:
@@ -65,7 +65,7 @@ class DepthEstimator:
             ModelError: a head that was not trained.
         """
         self._require_trained(heads)
-        size = Geometry.fitting(image_size, self.options.input_size).padded_size
+        size = self.engine_size(image_size)
         key = (heads, size)
         if key not in self._compiled:
             request = BackendRequest(
@@ -80,6 +80,10 @@ class DepthEstimator:
             )
             self._compiled[key] = compile_backend(request, self.options.backend)
         return self._compiled[key]
+
+    def engine_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width [px] that the network gets for pictures of a size (height, width)."""
+        return Geometry.fitting(image_size, self.options.input_size).padded_size
 
     def predict(
         self, image_rgb: NDArray[np.uint8], curve: DefocusCurve | None = None, heads: Heads = "both"

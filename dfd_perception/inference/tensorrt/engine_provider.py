@@ -78,7 +78,8 @@ class EngineProvider:
                 runner, details = self._runner(precision)
             except EngineError as error:
                 given_up.append(f"{precision}: {error}")
-                _log.warning("TensorRT %s", given_up[-1])
+                # Without building, a missing engine is the usual case, and the ladder says so.
+                _log.log(logging.WARNING if self.request.build_engines else logging.DEBUG, "TensorRT %s", given_up[-1])
                 may_go_on = self.request.build_engines or isinstance(error, NotTrustedError)
                 precision = NEXT_PRECISION.get(precision) if may_go_on else None
                 continue

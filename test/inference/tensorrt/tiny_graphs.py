@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from dfd_perception.configuration import write_yaml
 from dfd_perception.core.optics import Lens
-from dfd_perception.model_folder import FileHash, ModelCard, ModelFolder, TrainedRange, sha256_of
+from dfd_perception.model_folder import FileHash, ModelCard, ModelFolder, TrainedRange, card_as_mapping, sha256_of
 
 WIDTH = 8
 
@@ -94,4 +95,5 @@ def write_model(folder: Path, target: str, *, seed: int = 0) -> ModelFolder:
         onnx=FileHash(file="model.onnx", sha256=sha256_of(folder / "model.onnx")),
         lens=lens if target == "depth" else None,
     )
+    write_yaml(folder / "model.yaml", card_as_mapping(card))
     return ModelFolder(folder, card)

@@ -1,0 +1,171 @@
+"""Build TensorRT engines of a model for the GPU of this machine, check them, and put them where the node finds them.
+
+A build takes seconds on a desktop and minutes on a Jetson. Without it the node builds at its first start, while
+another backend answers. Exit code 0: the engine of the asked precision passed its check, or a safer one did
+(then this says so). Exit code 1: none did.
+
+Examples:
+  dfd build-engine indoor --precision fp16 --size 480x640
+  dfd build-engine indoor --precision int8 --size 480x640 --calibration sessions/kitchen
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.errors import UsageError
+
+CALIBRATION_PICTURES = 64
+TIMED_RUNS = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dfd build-engine`."""
+    parser.add_argument("model", help="name or folder of the model")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16", help="default: fp16")
+    parser.add_argument(
+        "--size", type=parse_size, default="480x640", metavar="HxW", help="height x width of the pictures (480x640)"
+    )
+    parser.add_argument(
+        "--heads", nargs="+", choices=("both", "depth", "deblurred"), default=["both"], help="one engine each (both)"
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DIR", help="int8: a session, dataset or folder of pictures"
+    )
+    parser.add_argument("--transposed", action="store_true", help="int8: quantise transposed convolutions too")
+    parser.add_argument("--workspace-mb", type=int, default=1024, help="scratch memory for the engine [MiB] (1024)")
+    parser.add_argument("--optimization-level", type=int, choices=range(6), default=3, help="0 quick to 5 slow (3)")
+    parser.add_argument("--device", default="auto", help="auto, cuda or cuda:N")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of the engines (default: the user's cache)")
+    parser.add_argument("--force", action="store_true", help="build even if the engine is there")
+    parser.add_argument("--background", action="store_true", help="run at low priority")
+    parser.add_argument("--json", action="store_true", help="print progress and result as JSON, one object a line")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width from "480x640", each rounded up to a multiple of 32, which the network pads to."""
+    height, separator, width = text.lower().partition("x")
+    if not (separator and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected height x width, such as 480x640")
+    return int(height) + -int(height) % 32, int(width) + -int(width) % 32
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, check, time, report."""
+    from dfd_perception.inference.backend import BackendRequest
+    from dfd_perception.inference.tensorrt.backend import TensorRtBackend
+    from dfd_perception.inference.tensorrt.engine_builder import BuildSettings
+    from dfd_perception.model_folder import load_model_folder
+
+    if args.background:
+        os.nice(10)
+    model = load_model_folder(args.model)
+    tell = json_progress if args.json else person_progress
+    if args.calibration is not None:
+        calibrate(args, model, tell)
+    settings = BuildSettings(workspace_mb=args.workspace_mb, optimization_level=args.optimization_level)
+    for heads in args.heads:
+        request = BackendRequest(
+            model=model,
+            heads=heads,
+            size=args.size,
+            precision=args.precision,
+            device=args.device,
+            engine_cache_dir=args.cache,
+        )
+        started = time.monotonic()
+        backend = TensorRtBackend(
+            request,
+            settings=settings,
+            on_progress=lambda progress: tell(progress.stage, progress.fraction),
+            rebuild=args.force,
+        )
+        seconds = time.monotonic() - started
+        found = {"heads": heads, "precision": backend.precision, "device": backend.device, "seconds": round(seconds, 1)}
+        report({**found, **timed(backend, args.size), **backend.details}, args.json)
+        backend.close()
+    return 0
+
+
+def calibrate(args: argparse.Namespace, model: Any, tell: Callable[[str, float | None], None]) -> None:
+    """Write the model's graph with int8 quantisers from pictures."""
+    import cv2
+
+    from dfd_perception.inference.tensorrt.engine_cache import EngineCache
+    from dfd_perception.inference.tensorrt.engine_provider import calibration_path
+    from dfd_perception.inference.tensorrt.quantised_graph import write_calibrated_graph
+    from dfd_perception.inference.tensorrt.self_check import as_network_input
+    from dfd_perception.inference.tensorrt.trusted_files import make_private_folder
+    from dfd_perception.model_folder import sha256_of
+
+    if args.precision != "int8":
+        raise UsageError(f"--calibration is for int8, and --precision is {args.precision}")
+    files = calibration_files(args.calibration)
+    pictures = []
+    for number, file in enumerate(files):
+        tell("reading pictures", number / len(files))
+        picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise UsageError(f"{file}: not a picture that can be read")
+        pictures.append(as_network_input(picture, args.size))
+    folder = EngineCache(args.cache).folder
+    out = calibration_path(folder, sha256_of(model.onnx_path))
+    make_private_folder(folder)
+    make_private_folder(out.parent)
+    tell("calibrating on the CPU", None)
+    write_calibrated_graph(model.onnx_path, out, pictures, transposed=args.transposed)
+
+
+def calibration_files(folder: Path) -> list[Path]:
+    """Up to 64 pictures of a session, dataset or plain folder, evenly spread over it."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; expected a session, a dataset or a folder of pictures")
+    source = folder / "defocused" if (folder / "defocused").is_dir() else folder
+    files = sorted(path for path in source.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not files:
+        raise UsageError(f"{source}: no pictures (jpg, png) in it")
+    step = max(1, len(files) // CALIBRATION_PICTURES)
+    return files[::step][:CALIBRATION_PICTURES]
+
+
+def timed(backend: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """Latency of a run [ms], copies to and from the GPU included."""
+    import numpy as np
+
+    image = np.full((1, 3, *size), 0.5, np.float32)
+    times = []
+    for _ in range(TIMED_RUNS):
+        started = time.perf_counter()
+        backend.run(image)
+        times.append(1e3 * (time.perf_counter() - started))
+    p50, p95 = np.percentile(times[5:], (50, 95))
+    return {"latency_ms_p50": round(float(p50), 2), "latency_ms_p95": round(float(p95), 2)}
+
+
+def json_progress(stage: str, fraction: float | None) -> None:
+    """For a program."""
+    print(json.dumps({"progress": {"stage": stage, "fraction": fraction}}), flush=True)
+
+
+def person_progress(stage: str, fraction: float | None) -> None:
+    """For a person: one line that is written over."""
+    share = f" {100 * fraction:3.0f} %" if fraction is not None else ""
+    end = "\r" if sys.stderr.isatty() else "\n"
+    if fraction is None or sys.stderr.isatty():
+        print(f"{stage}{share}".ljust(70), end=end, file=sys.stderr, flush=True)
+
+
+def report(found: dict[str, Any], as_json: bool) -> None:
+    """Print the result."""
+    if as_json:
+        print(json.dumps({"engine": found}), flush=True)
+        return
+    for name, value in found.items():
+        print(f"{name.replace('_', ' '):<16} {value}")
