@@ -7,6 +7,7 @@ keys, missing ones and values of another type are refused with the path of the k
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ import yaml
 from dfd_perception.errors import ConfigError
 
 T = TypeVar("T")
+
+_SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -124,6 +127,9 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+        # YAML 1.1 takes 1e-3 for a string: it wants 1.0e-3.
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}")

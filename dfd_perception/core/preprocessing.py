@@ -58,6 +58,8 @@ class Geometry:
         """(H, W, 3) uint8 RGB to (1, 3, H', W') float32 in [0, 1], border repeated to the padded size."""
         if image_rgb.shape != (*self.image_size, 3):
             raise ImageError(f"picture has shape {image_rgb.shape}; expected {(*self.image_size, 3)}")
+        if image_rgb.dtype != np.uint8:
+            raise ImageError(f"picture is {image_rgb.dtype}; expected uint8 RGB, 0 to 255")
         if self.network_size != self.image_size:
             shrinking = self.scale < 1
             image_rgb = cv2.resize(
