@@ -6,6 +6,7 @@ The only file that imports pyk4a. Recordings do not need it: see recording_file.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -181,7 +182,8 @@ def plugged_in() -> bool:
 
 def _advice(messages: str) -> str:
     """What to tell the user of a device that did not start, from the SDK's own messages and the USB bus."""
-    if "204" in messages or "depth engine" in messages.lower() and not os.environ.get("DISPLAY"):
+    # With its word before it: the SDK's time stamps have three digits of milliseconds.
+    if re.search(r"code:? 204\b", messages):
         return OPENGL_ADVICE
     if not plugged_in():
         return ABSENT_ADVICE

@@ -117,7 +117,7 @@ def test_device_unplugged_in_mid_run_says_so(device):
         ),
         ("[error] device_open failed", True, "udev"),
         ("", True, "097\\[a-e\\]"),
-        ("[error] no devices", False, "No Azure Kinect is plugged in"),
+        ("[2026-01-01 10:00:00.204] [error] no devices", False, "No Azure Kinect is plugged in"),
     ],
 )
 def test_device_that_does_not_start_gives_advice(device, monkeypatch, tmp_path, capfd, printed, on_usb, advice):
