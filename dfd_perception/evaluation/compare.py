@@ -133,7 +133,7 @@ def differences(first: dict[str, Any], this: dict[str, Any], names: str) -> list
     found = []
     for metric in COMPARED:
         section, _, name = metric.partition(".")
-        values = [(a[section][name], b[section][name]) for a, b in pairs if section in a and section in b]
+        values = [(a.get(section, {}).get(name), b.get(section, {}).get(name)) for a, b in pairs]
         table = np.array([v for v in values if None not in v], np.float64).reshape(-1, 2)
         if len(table):
             found.append(_difference(metric, table))
@@ -147,12 +147,27 @@ def _difference(metric: str, table: NDArray[np.float64]) -> Difference:
     return Difference(metric, first, this, float(change.mean()), low, high, len(table))
 
 
+def block_length(values: NDArray[np.float64]) -> int:
+    """Frames until the correlation with the first has died away (below 2 / sqrt n), at most a tenth of the series."""
+    count = len(values)
+    centred = values - values.mean()
+    power = float(centred @ centred)
+    longest = max(1, count // 10)
+    for lag in range(1, longest):
+        if power == 0 or float(centred[:-lag] @ centred[lag:]) / power < 2 / np.sqrt(count):
+            return lag
+    return longest
+
+
 def confidence_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Of the mean of a series, by moving blocks of about n^(1/3) neighbours; the same values give the same interval."""
+    """Of the mean of a series, by moving blocks as long as neighbours resemble each other.
+
+    The same values give the same interval.
+    """
     count = len(values)
     if count < 2:
         return float("-inf"), float("inf")
-    block = max(1, round(count ** (1 / 3)))
+    block = block_length(values)
     starts = np.random.default_rng(0).integers(0, count - block + 1, (RESAMPLES, -(-count // block)))
     sums = np.concatenate([[0.0], np.cumsum(values)])
     means = (sums[starts + block] - sums[starts]).sum(1) / (starts.shape[1] * block)

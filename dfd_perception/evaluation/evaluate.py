@@ -31,8 +31,19 @@ from dfd_perception.model_folder import ModelFolder
 CONSTANT_ROWS = "constant/rows.jsonl"
 
 
-def evaluate(plan: EvaluationPlan, workers: int = 1, progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(
+    plan: EvaluationPlan,
+    workers: int = 1,
+    progress: Progress | None = None,
+    live: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Evaluate here, in `workers` processes, and write the report.
+
+    Args:
+        plan: what.
+        workers: processes.
+        progress: told of the frames.
+        live: counts of a running node, for the report.
 
     Raises:
         UsageError: of plan, model or data.
@@ -42,7 +53,7 @@ def evaluate(plan: EvaluationPlan, workers: int = 1, progress: Progress | None =
         run_share(plan, (0, 1), progress)
     else:
         _run_processes(plan, workers, progress)
-    return finish(plan, workers, time.time() - started)
+    return finish(plan, workers, time.time() - started, live)
 
 
 def evaluate_share(
@@ -75,7 +86,7 @@ def begin_anew(out: Path) -> None:
         shutil.rmtree(results)
 
 
-def finish(plan: EvaluationPlan, shares: int, seconds: float) -> dict[str, Any]:
+def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, Any] | None = None) -> dict[str, Any]:
     """Fold all rows into report.json and report.html."""
     model = plan.opened_model()
     folder = rows_folder(plan.out)
@@ -106,6 +117,8 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float) -> dict[str, Any]:
             "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
         },
     )
+    if live is not None:
+        report["timing"]["live"] = live
     write_report(plan.out / REPORT_NAME, report)
     pictures = pictures_of(plan, model, chosen_frames(report))
     write_html(plan.out / HTML_NAME, report, pictures, plan.depth_range_m)

@@ -90,7 +90,7 @@ def _frame(frame: ShownFrame, range_m: tuple[float, float], scale_m: float) -> s
         low, middle, high = entry["range_m"]
         figures.append(f"depth {low:.2f} to {high:.2f} m, median {middle:.2f} m")
     pictures = "".join(
-        f'<figure{"" if caption == "Input" else " class=map"}>'
+        f"<figure{'' if caption == 'Input' else ' class=map'}>"
         f'<img src="{uri}" alt="{caption} of {escape(entry["name"])}">'
         f"<figcaption>{caption}</figcaption></figure>"
         for caption, uri in panels(frame, range_m, scale_m)

@@ -188,5 +188,3 @@ def _cells(figures: dict[str, Any], columns: tuple[str, ...], widths: list[int])
         value = figures.get(column)
         texts.append(f"{'-' if value is None else format(value, '.4g'):>{width}}")
     return " ".join(texts)
-
-

@@ -96,9 +96,7 @@ TABLES = {
             ("depth.rmse_m", "depth.abs_rel", "deblurred.psnr_db", "deblurred.ssim"),
             (
                 ThesisRow("Carvalho et al.", {"depth.rmse_m": 0.144, "depth.abs_rel": 0.036}),
-                ThesisRow(
-                    "Anwar et al.", {"depth.rmse_m": 0.347, "depth.abs_rel": 0.094, "deblurred.psnr_db": 34.21}
-                ),
+                ThesisRow("Anwar et al.", {"depth.rmse_m": 0.347, "depth.abs_rel": 0.094, "deblurred.psnr_db": 34.21}),
                 ThesisRow(
                     "2HDED:NET",
                     {
@@ -175,9 +173,7 @@ TABLES = {
                     "idfd",
                     "idfd",
                 ),
-                ThesisRow(
-                    "iDFD, trained on NYU", {"deblurred.psnr_db": 30.09, "deblurred.ssim": 0.86}, "nyu", "idfd"
-                ),
+                ThesisRow("iDFD, trained on NYU", {"deblurred.psnr_db": 30.09, "deblurred.ssim": 0.86}, "nyu", "idfd"),
             ),
             notes=(
                 PROTOCOL_NOTE,

@@ -1,4 +1,4 @@
-"""A bag in, a report out: the same twice, the same as plain numpy, in flat memory, and through every kind of bad bag."""
+"""A bag in, a report out: the same twice, the same as plain numpy, in flat memory, and of every kind of bad bag."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def test_several_bags_in_two_processes_are_one_report(make_bag, plan_for):
     bags = [make_bag("one", frames=3), make_bag("two", frames=4, storage="sqlite3"), make_bag("three", frames=2)]
     alone = evaluate(plan_for(*bags, out="alone"))
     seen = []
-    together = evaluate(plan_for(*bags, out="together"), workers=2, progress=lambda done, total: seen.append((done, total)))
+    together = evaluate(
+        plan_for(*bags, out="together"), workers=2, progress=lambda done, total: seen.append((done, total))
+    )
     assert repeatable(alone) == repeatable(together)
     assert seen[-1] == (9, 9)
     assert [source["unit"] for source in alone["data"]["sources"]] == ["one", "two", "three"]
@@ -159,7 +161,17 @@ def test_a_cut_bag_is_read_up_to_the_cut_and_says_so(make_bag, plan_for, capsys)
     content = file.read_bytes()
     file.write_bytes(content[: len(content) * 2 // 3])
     plan = plan_for(bag)
-    arguments = ["evaluate", "--model", plan.model, "--bag", str(bag), "--out", str(plan.out), "--backend", "onnxruntime"]
+    arguments = [
+        "evaluate",
+        "--model",
+        plan.model,
+        "--bag",
+        str(bag),
+        "--out",
+        str(plan.out),
+        "--backend",
+        "onnxruntime",
+    ]
     assert main(arguments) == 0
     report = read_report(plan.out)
     assert 0 < report["frames"] < 40
@@ -170,8 +182,8 @@ def test_a_cut_bag_is_read_up_to_the_cut_and_says_so(make_bag, plan_for, capsys)
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"arguments": ["--image-topic", "/nowhere"]}, "no topic /nowhere; it has /camera/image (sensor_msgs/msg/Image, 6)"),
-        ({"arguments": ["--depth-topic", "/camera/camera_info"]}, "holds sensor_msgs/msg/CameraInfo, not sensor_msgs/msg/Image"),
+        ({"arguments": ["--image-topic", "/nowhere"]}, "no topic /nowhere; it has /camera/image (sensor_msgs/"),
+        ({"arguments": ["--depth-topic", "/camera/camera_info"]}, "holds sensor_msgs/msg/CameraInfo, not sens"),
         ({"arguments": ["--image-topic", "/truth/depth"]}, "this is depth, not a picture"),
         ({"bag": {"depth_frame": "kinect"}}, "in the frame kinect, the picture in camera"),
         ({"bag": {"depth_size": (48, 48)}}, "48 x 48 px, the picture 64 x 48: not the same field of view"),
@@ -194,7 +206,16 @@ def test_bad_input_is_one_line_and_exit_2(make_bag, tiny_coc_model, tmp_path, ca
 
 
 def test_a_bag_that_is_none_and_one_of_the_future(make_bag, tiny_coc_model, tmp_path, capsys):
-    arguments = ["evaluate", "--model", str(tiny_coc_model), "--out", str(tmp_path / "o"), "--backend", "onnxruntime", "--bag"]
+    arguments = [
+        "evaluate",
+        "--model",
+        str(tiny_coc_model),
+        "--out",
+        str(tmp_path / "o"),
+        "--backend",
+        "onnxruntime",
+        "--bag",
+    ]
     assert main([*arguments, str(tmp_path / "absent")]) == 2
     assert capsys.readouterr().err == f"dfd: {tmp_path / 'absent'}: no such bag\n"
     future = make_bag("future")
@@ -221,7 +242,9 @@ def test_results_come_back_as_a_bag_of_the_node_s_topics(make_bag, plan_for):
     plan = plan_for(make_bag(frames=3), write_bag=True)
     evaluate(plan)
     with BagReader(plan.out / "results_bag") as bag:
-        assert {"/depth/image", "/depth/std", "/deblurred/image", "/defocus/image", "/depth/camera_info"} <= set(bag.topics)
+        assert {"/depth/image", "/depth/std", "/deblurred/image", "/defocus/image", "/depth/camera_info"} <= set(
+            bag.topics
+        )
         first = next(bag.messages(["/depth/image"]))
         camera = next(bag.messages(["/depth/camera_info"])).message
     assert (first.message.encoding, first.message.header.frame_id) == ("32FC1", "camera")
@@ -251,7 +274,15 @@ print(report["frames"], *marks.values(), end)
 @pytest.mark.slow
 def test_five_thousand_frames_in_flat_memory(make_bag, tiny_coc_model, lens_file, tmp_path):
     bag = make_bag(frames=5000, size=(32, 48))
-    program = [sys.executable, "-c", MEMORY_PROGRAM, str(tiny_coc_model), str(bag), str(tmp_path / "out"), str(lens_file)]
+    program = [
+        sys.executable,
+        "-c",
+        MEMORY_PROGRAM,
+        str(tiny_coc_model),
+        str(bag),
+        str(tmp_path / "out"),
+        str(lens_file),
+    ]
     result = subprocess.run(program, capture_output=True, text=True, timeout=110, check=True)
     frames, early_kib, late_kib, end_kib = (int(value) for value in result.stdout.split())
     assert frames == 5000

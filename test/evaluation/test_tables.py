@@ -70,7 +70,9 @@ def rows_of(table):
 
 
 def test_within_and_across_data_sets(root, tiny_depth_model):
-    request = TableRequest(number="4.2", root=root, models=(f"nyu={tiny_depth_model}",), estimator=ESTIMATOR, edges=False)
+    request = TableRequest(
+        number="4.2", root=root, models=(f"nyu={tiny_depth_model}",), estimator=ESTIMATOR, edges=False
+    )
     rows = rows_of(fill_table(request))
     assert rows["NYU / NYU"].frames == 2
     across = rows["NYU / iDFD"]
