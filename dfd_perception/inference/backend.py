@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -119,8 +119,13 @@ BUILDERS: dict[str, Callable[[BackendRequest], InferenceBackend]] = {
 }
 
 
-def compile_backend(request: BackendRequest, name: BackendName = "auto") -> ChosenBackend:
+def compile_backend(
+    request: BackendRequest, name: BackendName = "auto", failed: Mapping[str, str] | None = None
+) -> ChosenBackend:
     """Compile for the asked backend, or for the first of the ladder that works here.
+
+    Args:
+        failed: backends that auto passes over, each with what happened to it.
 
     Raises:
         BackendError: the asked one does not work (nothing else is tried), or with auto, none does.
@@ -129,8 +134,10 @@ def compile_backend(request: BackendRequest, name: BackendName = "auto") -> Chos
         if name not in BUILDERS:
             raise BackendError(f"backend is {name!r}; expected auto, {', '.join(BUILDERS)}")
         return ChosenBackend(BUILDERS[name](request), "asked for")
-    passed_over: dict[str, str] = {}
+    passed_over: dict[str, str] = dict(failed or {})
     for candidate, why in ladder(request.device):
+        if failed and candidate in failed:
+            continue
         absent = missing_package(candidate)
         if absent:
             passed_over[candidate] = absent

@@ -21,6 +21,7 @@ import numpy as np
 
 from dfd_perception.core.frames import Heads
 from dfd_perception.errors import BackendError, EngineError
+from dfd_perception.inference.backend import missing_package
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.model_folder import ModelFolder
 
@@ -40,6 +41,22 @@ def tensorrt_problem(device: str) -> str | None:
     except EngineError as error:
         return str(error)
     return None
+
+
+def wants_engine(options: EstimatorOptions) -> bool:
+    """Whether TensorRT is to run a model: it was asked for, or is there under `auto`.
+
+    Raises:
+        EngineError: it was asked for and cannot be used; the message says what mends it.
+    """
+    if options.backend == "tensorrt":
+        problem = tensorrt_problem(options.device)
+        if problem is not None:
+            raise EngineError(problem)
+        return True
+    if options.backend != "auto" or options.device == "cpu" or missing_package("tensorrt") is not None:
+        return False
+    return tensorrt_problem(options.device) is None
 
 
 def while_building(options: EstimatorOptions) -> EstimatorOptions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.frames import Heads, Prediction
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.preprocessing import Geometry
-from dfd_perception.errors import ModelError
+from dfd_perception.errors import EngineError, ModelError
 from dfd_perception.inference.backend import (
     BackendName,
     BackendRequest,
@@ -21,6 +23,8 @@ from dfd_perception.inference.backend import (
     compile_backend,
 )
 from dfd_perception.model_folder import ModelFolder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +72,7 @@ class DepthEstimator:
         size = self.engine_size(image_size)
         key = (heads, size)
         if key not in self._compiled:
-            request = BackendRequest(
-                model=self.model,
-                heads=heads,
-                size=size,
-                precision=self.options.precision,
-                device=self.options.device,
-                num_threads=self.options.num_threads,
-                engine_cache_dir=self.options.engine_cache_dir,
-                build_engines=self.options.build_engines,
-            )
-            self._compiled[key] = compile_backend(request, self.options.backend)
+            self._compiled[key] = self._compile(heads, size)
         return self._compiled[key]
 
     def engine_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
@@ -104,11 +98,11 @@ class DepthEstimator:
             BackendError, ModelError: as `backend_for`.
         """
         geometry = Geometry.fitting(image_rgb.shape[:2], self.options.input_size)
-        backend = self.backend_for(geometry.image_size, heads).backend
+        self.backend_for(geometry.image_size, heads)
         started = time.perf_counter()
         batch = geometry.to_network(image_rgb)
         prepared = time.perf_counter()
-        outputs = backend.run(batch)
+        outputs = self._run(batch, heads)
         inferred = time.perf_counter()
         prediction = self._postprocessed(outputs, geometry, curve)
         prediction.latency_s.update(
@@ -123,6 +117,37 @@ class DepthEstimator:
         for chosen in self._compiled.values():
             chosen.backend.close()
         self._compiled.clear()
+
+    def _compile(
+        self, heads: Heads, size: tuple[int, int], failed: dict[str, str] | None = None
+    ) -> ChosenBackend:
+        request = BackendRequest(
+            model=self.model,
+            heads=heads,
+            size=size,
+            precision=self.options.precision,
+            device=self.options.device,
+            num_threads=self.options.num_threads,
+            engine_cache_dir=self.options.engine_cache_dir,
+            build_engines=self.options.build_engines,
+        )
+        return compile_backend(request, self.options.backend, failed)
+
+    def _run(self, batch: NDArray[np.float32], heads: Heads) -> dict[str, NDArray[np.float32]]:
+        """Run a compiled network; an engine that breaks while running gives way to the next backend of `auto`."""
+        key = (heads, (batch.shape[2], batch.shape[3]))
+        chosen = self._compiled[key]
+        try:
+            return chosen.backend.run(batch)
+        except EngineError as error:
+            if self.options.backend != "auto":
+                raise
+            _log.warning("%s broke while running, the next backend takes over: %s", chosen.backend.name, error)
+            failed = {chosen.backend.name: f"broke while running: {error}"}
+            self._compiled[key] = self._compile(heads, key[1], failed)
+            with contextlib.suppress(EngineError):  # a GPU that reported an error may not even release
+                chosen.backend.close()
+            return self._compiled[key].backend.run(batch)
 
     def _require_trained(self, heads: Heads) -> None:
         wanted = {"depth", "deblurred"} if heads == "both" else {heads}

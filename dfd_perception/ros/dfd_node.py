@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from dfd_perception.errors import ConfigError, DfdPerceptionError
+from dfd_perception.inference.engine_switch import EngineSwitch, wants_engine, while_building
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.model_folder import ModelFolder
 from dfd_perception.ros.dfd_parameters import DfdParameters
@@ -43,6 +44,7 @@ class DfdNode(LifecycleNode):
         self._worker: LatestItemWorker[Frame] | None = None
         self._outputs: OutputPublishers | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
+        self._engines: EngineSwitch | None = None
         self.statistics = Statistics()
         self._status = StatusFiller(self.statistics, self.resolve_topic_name("image"))
         self._input = ImageInput(self, self.statistics, self._status)
@@ -59,13 +61,14 @@ class DfdNode(LifecycleNode):
         try:
             parameters = self._declared.read()
             model = checked_model(parameters)
+            with_engine = wants_engine(parameters.estimator_options())
             self._outputs = OutputPublishers(self, parameters.qos_output, parameters.qos_output_depth)
             self._input.subscribe(parameters)
         except (DfdPerceptionError, RuntimeError, ValueError) as error:
             self._log("error", f"not configured: {one_line(error)}")
             self._release()
             return FAILURE
-        self._start(parameters, model, self._outputs)
+        self._start(parameters, model, self._outputs, with_engine)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -110,17 +113,40 @@ class DfdNode(LifecycleNode):
         self._model_services.shutdown()
         self._release()
 
-    def _start(self, parameters: DfdParameters, model: ModelFolder, outputs: OutputPublishers) -> None:
-        estimator = DepthEstimator(model, parameters.estimator_options())
+    def _start(
+        self, parameters: DfdParameters, model: ModelFolder, outputs: OutputPublishers, with_engine: bool
+    ) -> None:
+        options = parameters.estimator_options()
+        estimator = DepthEstimator(model, while_building(options) if with_engine else options)
         pipeline = FramePipeline(estimator, parameters, outputs, self._input.infos, self.statistics, self._log)
         worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
         self._pipeline, self._worker = pipeline, worker
+        if with_engine:
+            self._engines = EngineSwitch(self._take_engine, self._log)
+            pipeline.on_answered = self._engines.consider
         self._input.on_jump = worker.clear
         self._input.max_age_s = parameters.max_age_s
         self._status.dropped = lambda: worker.dropped
         self._diagnostics = DiagnosticsPublisher(self, parameters.diagnostics_period_s, self._filled_status)
         self._declared.locked = True
         self._log("info", f"model {model.name} ({model.card.variant}, target {model.card.target}, {model.short_hash})")
+
+    def _take_engine(self, estimator: DepthEstimator) -> None:
+        """Use an estimator whose engine was built meanwhile, unless the model is another one by now."""
+        running = self._running()
+        if running is None:
+            estimator.close()
+            return
+        pipeline, worker = running
+
+        def swap() -> None:
+            if pipeline.estimator.model.short_hash != estimator.model.short_hash:
+                estimator.close()
+                return
+            estimator.options = pipeline.estimator.options
+            pipeline.swap(estimator)
+
+        worker.call(swap).add_done_callback(lambda done: estimator.close() if done.exception() else None)
 
     def _take(self, frame: Frame) -> None:
         if self._worker is None or self._pipeline is None:
@@ -138,6 +164,9 @@ class DfdNode(LifecycleNode):
     def _release(self) -> None:
         self._pause()
         self._declared.locked = False
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
         if self._worker is not None and self._pipeline is not None:
             ended = self._worker.stop()
             # A compilation in work cannot be interrupted: then its memory goes with the process.
@@ -175,6 +204,8 @@ class DfdNode(LifecycleNode):
         if self._pipeline is not None:
             model = self._pipeline.estimator.model
             self._status.facts = {"model": model.name, "model hash": model.short_hash}
+            if self._engines is not None and self._engines.status:
+                self._status.facts["engine build"] = self._engines.status
         same = self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace()))
         self._status.warnings.pop("name", None)
         if same > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +60,8 @@ class FramePipeline:
         self.estimator = estimator
         self.parameters = parameters
         self.last: LastFrame | None = None
+        self.on_answered: Callable[[DepthEstimator, tuple[int, int], Heads], None] | None = None
+        """Told after each frame what ran: the estimator, height and width of the picture, the heads."""
         self._previous: DepthEstimator | None = None
         self._outputs = outputs
         self._infos = infos
@@ -106,6 +109,8 @@ class FramePipeline:
             )
             stages.update(prediction.latency_s, publish=time.monotonic() - predicted)
             self._note(prediction, heads, size)
+            if self.on_answered is not None:
+                self.on_answered(self.estimator, size, heads)
         if info is not None and camera is not None:
             self._outputs.publish_camera_info(wanted, header, info, size, output_size)
         if heads is not None:
@@ -205,10 +210,20 @@ class FramePipeline:
             self._said[subject] = fact
             self._log(severity, message)
 
+    def _say_change(self, subject: str, runs: str, passed_over: dict[str, str]) -> None:
+        """Log when a network runs by another backend than for the frame before."""
+        before = self._said.get(subject, runs)
+        if before != runs:
+            why = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
+            self._log("warning", f"{runs} runs instead of {before} ({why})")
+        self._said[subject] = runs
+
     def _note(self, prediction: Prediction, heads: Heads, size: tuple[int, int]) -> None:
         if prediction.depth_m is not None:
             self._statistics.invalid_fraction = float(np.isnan(prediction.depth_m).mean())
-        backend = self.estimator.backend_for(size, heads).backend
+        chosen = self.estimator.backend_for(size, heads)
+        backend = chosen.backend
+        self._say_change(f"backend of {heads} {size}", f"{backend.name} {backend.precision}", chosen.passed_over)
         running: dict[str, Any] = {"backend": backend.name, "precision": backend.precision, "device": backend.device}
         self._statistics.running = {**running, "heads": heads, "size": f"{size[0]}x{size[1]}", **backend.details}
 

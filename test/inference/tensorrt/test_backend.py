@@ -330,6 +330,16 @@ def test_the_estimator_runs_on_it(robot, tiny_models):
     estimator.close()
 
 
+def test_an_engine_that_breaks_while_running_is_an_error_if_tensorrt_was_asked_for(robot, tiny_models):
+    options = EstimatorOptions(backend="tensorrt", engine_cache_dir=robot.cache)
+    estimator = DepthEstimator(tiny_models["depth"], options)
+    picture = np.zeros((64, 96, 3), np.uint8)
+    estimator.predict(picture)
+    robot.behaviour.refuses_launch = True
+    with pytest.raises(EngineError, match="refused to run"):
+        estimator.predict(picture)
+
+
 def test_the_graph_in_the_plan_is_the_one_that_was_asked_for(robot, asked):
     TensorRtBackend(asked("fp32", heads="depth")).close()
     body = next(robot.cache.glob("*.engine")).read_bytes().removeprefix(b"STAND-IN").split(b"\n", 1)[1]
