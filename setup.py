@@ -58,6 +58,7 @@ setup(
         *shared_files("config"),
         *shared_files("models"),
         *shared_files("rviz"),
+        *shared_files("demo"),
     ],
     python_requires=">=3.10",
     # rosdep installs what package.xml names; pip's users choose an extra: pip install '.[runtime]'

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("colcon_core", reason="no colcon in this environment: make test-colcon")
 
 COPIED = ("package.xml", "setup.py", "setup.cfg", "pyproject.toml", "resource", "requirements", "dfd_perception",
-          "launch", "config", "models", "rviz", "test", "LICENSE")  # fmt: skip
+          "launch", "config", "models", "rviz", "demo", "test", "LICENSE")  # fmt: skip
 
 
 def colcon(workspace: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -1,0 +1,117 @@
+"""Starts dfd_node on a camera's topics, or on a bag; RViz and a recording beside it if asked for.
+
+ros2 launch dfd_perception dfd.launch.py image_topic:=/camera/image_raw camera_info_topic:=/camera/camera_info
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from launch.actions import DeclareLaunchArgument, EmitEvent, GroupAction, RegisterEventHandler, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch_ros.actions import Node, PushRosNamespace
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+PACKAGE = "dfd_perception"
+SHARE = FindPackageShare(PACKAGE)
+BACKENDS = ["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
+PRECISIONS = ["fp32", "fp16", "bf16", "int8"]
+YES_NO = ["true", "false"]
+OUTPUTS = ("depth/image", "depth/camera_info", "deblurred/image", "deblurred/camera_info")
+# Without a larger shared-memory segment Fast DDS loses best-effort images above 512 KiB (see config/fastdds.xml).
+# Up to Jazzy Fast DDS reads the first name; from Kilted it reads the second, and complains about the first.
+OLD_NAME = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
+PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if OLD_NAME else "FASTDDS_DEFAULT_PROFILES_FILE"
+
+
+def arguments() -> list[DeclareLaunchArgument]:
+    """Every argument, with what `ros2 launch dfd_perception dfd.launch.py -s` says about it."""
+
+    def argument(name: str, default: Any, text: str, choices: list[str] | None = None) -> DeclareLaunchArgument:
+        return DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+
+    return [
+        argument("image_topic", "image", "Camera image (sensor_msgs/Image), or its base name for compressed transport"),
+        argument("camera_info_topic", "camera_info", "Its camera_info; without one set lens.pixel_pitch_um"),
+        argument("namespace", "", "Namespace of the node and its outputs"),
+        argument("params_file", PathJoinSubstitution([SHARE, "config", "dfd.yaml"]), "Parameters; the lens goes here"),
+        argument("model", "2hded-small", "Model: folder name or path; wins over params_file"),
+        argument("backend", "auto", "What runs the network; wins over params_file", BACKENDS),
+        argument("precision", "fp32", "Arithmetic of the network; wins over params_file", PRECISIONS),
+        argument("autostart", "true", "Configure and activate at start", YES_NO),
+        argument("use_sim_time", "false", "Follow /clock; implied by bag", YES_NO),
+        argument("rviz", "false", "Open RViz with the outputs", YES_NO),
+        argument("rviz_config", PathJoinSubstitution([SHARE, "rviz", "dfd.rviz"]), "What RViz shows"),
+        argument("log_level", "info", "debug, info, warn, error", ["debug", "info", "warn", "error"]),
+        argument("record", "", "Record the outputs into this bag (a folder that does not exist yet)"),
+        argument("bag", "", "Play this bag (with /clock) instead of a camera; all ends when it ends"),
+        argument("bag_rate", "1.0", "Speed of the bag"),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The node; and a bag player, a recorder and RViz where asked for."""
+    value = LaunchConfiguration
+    is_set = {name: IfCondition(PythonExpression(["len('", value(name), "') > 0"])) for name in ("bag", "record")}
+    sim_time = PythonExpression(["'", value("use_sim_time"), "' == 'true' or len('", value("bag"), "') > 0"])
+    clock = {"use_sim_time": ParameterValue(sim_time, value_type=bool)}
+    node = Node(
+        package=PACKAGE,
+        executable="dfd_node",
+        name="dfd",
+        output="screen",
+        parameters=[
+            value("params_file"),
+            {
+                "model": ParameterValue(value("model"), value_type=str),
+                "backend": value("backend"),
+                "precision": value("precision"),
+                "autostart": ParameterValue(value("autostart"), value_type=bool),
+            },
+            clock,
+        ],
+        remappings=[
+            ("image", value("image_topic")),
+            ("image/compressed", [value("image_topic"), "/compressed"]),
+            ("camera_info", value("camera_info_topic")),
+        ],
+        arguments=["--ros-args", "--log-level", value("log_level")],
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", value("rviz_config")],
+        parameters=[clock],
+        condition=IfCondition(value("rviz")),
+    )
+    player = Node(
+        package=PACKAGE,
+        executable="dfd",
+        name="dfd_play",
+        output="screen",
+        arguments=["play", value("bag"), "--clock", "--wait", "2", "--rate", value("bag_rate")],
+        condition=is_set["bag"],
+    )
+    topics = [topic for output in OUTPUTS for topic in ("--topic", output)]
+    recorder = Node(
+        package=PACKAGE,
+        executable="dfd",
+        name="dfd_record_bag",
+        output="screen",
+        arguments=["record-bag", value("record"), *topics],
+        condition=is_set["record"],
+    )
+    end_with_bag = RegisterEventHandler(
+        OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])
+    )
+    profile = PathJoinSubstitution([SHARE, "config", "fastdds.xml"])
+    environment = [] if PROFILE_VARIABLE in os.environ else [SetEnvironmentVariable(PROFILE_VARIABLE, profile)]
+    nodes = GroupAction([PushRosNamespace(value("namespace")), node, recorder, rviz])
+    return LaunchDescription([*arguments(), *environment, nodes, player, end_with_bag])
