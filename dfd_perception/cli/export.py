@@ -1,0 +1,56 @@
+"""Write a model as one ONNX file, for another runtime or to fill a model folder that has none. Needs torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dfd export`."""
+    parser.add_argument("model", metavar="MODEL", help="model folder by name or path")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx", help="file to write")
+    parser.add_argument("--heads", choices=("both", "depth", "deblurred"), help="default: those that were trained")
+    parser.add_argument("--size", metavar="HxW", help="fixed input size, multiples of 32 (default: any size)")
+    parser.add_argument("--half", action="store_true", help="compute in float16 inside; input and outputs stay float32")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export the model."""
+    from dfd_perception.errors import ModelError, UsageError
+    from dfd_perception.export.onnx_export import card_metadata, export_onnx
+    from dfd_perception.model_folder import load_model_folder, sha256_of
+    from dfd_perception.network.checkpoint import load_network
+
+    if args.out.suffix != ".onnx":
+        raise UsageError(f"--out is {args.out}; expected a name that ends in .onnx")
+    # The graph may be what is missing or broken in the folder: only the weights are read.
+    model = load_model_folder(args.model, verify=False)
+    trained = model.card.heads
+    heads: Any = args.heads or ("both" if len(trained) == 2 else trained[0])
+    lacking = ({"depth", "deblurred"} if heads == "both" else {heads}) - set(trained)
+    if lacking:
+        raise ModelError(f"model {model.name} has no trained {' and '.join(sorted(lacking))} head")
+    metadata = card_metadata(model.card)
+    size = _size(args.size)
+    names = export_onnx(load_network(model), args.out, heads=heads, size=size, half=args.half, metadata=metadata)
+    result = {"file": str(args.out), "sha256": sha256_of(args.out), "input": "image", "outputs": names}
+    if args.json:
+        print(json.dumps(result))
+    else:
+        print(f"{args.out}: input image, outputs {', '.join(names)}, sha256 {result['sha256']}")
+    return 0
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    from dfd_perception.errors import UsageError
+
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise UsageError(f"--size is {text!r}; expected HEIGHTxWIDTH, such as 480x640")
+    return int(parts[0]), int(parts[1])
