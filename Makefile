@@ -47,7 +47,7 @@ demo: $(VENV)/.installed ## Play a recorded scene through the running node; resu
 	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.demo $(DEMO_OPTIONS)
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
-	$(VENV)/bin/python -m pytest $(TESTS) $(PYTEST_OPTIONS)
+	$(VENV)/bin/python -m pytest -m "not tensorrt" $(TESTS) $(PYTEST_OPTIONS)
 
 test-kilted: $(VENV_KILTED)/.installed ## The ROS tests on ROS 2 Kilted
 	$(VENV_KILTED)/bin/python -m pytest test/ros $(PYTEST_OPTIONS)
@@ -56,7 +56,7 @@ test-runtime: $(VENV_RUNTIME)/.installed ## A robot's set, without torch (PYTHON
 	$(VENV_RUNTIME)/bin/python -m pytest $(RUNTIME_TESTS) $(PYTEST_OPTIONS)
 
 test-tensorrt: $(VENV)/.installed-tensorrt ## Engine building with the TensorRT-RTX wheels, without a GPU
-	$(VENV)/bin/python -m pytest test/inference/tensorrt $(PYTEST_OPTIONS)
+	$(VENV)/bin/python -m pytest -m tensorrt test/inference/tensorrt $(PYTEST_OPTIONS)
 
 test-kinect: $(VENV_KINECT)/.installed ## Azure Kinect recordings with pyk4a, which needs NumPy 1
 	$(VENV_KINECT)/bin/python -m pytest test/kinect $(PYTEST_OPTIONS)
@@ -92,5 +92,8 @@ $(VENV_KINECT)/.installed: scripts/make_venv.sh requirements/kinect.txt $(PACKAG
 $(VENV_COLCON)/.installed: $(SETUP_FILES) requirements/colcon.txt requirements/test.txt
 	@scripts/make_venv.sh $(VENV_COLCON) $(PYTHON) requirements/colcon.txt requirements/test.txt && touch $@
 
-$(VENV)/.installed-tensorrt: $(VENV)/.installed requirements/tensorrt.txt
-	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/tensorrt.txt && touch $@
+# The stubs stay out of the environment: there a folder named tensorrt would pass for the library.
+$(VENV)/.installed-tensorrt: $(VENV)/.installed requirements/tensorrt.txt requirements/tensorrt-stubs.txt
+	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/tensorrt.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/tensorrt-stubs --requirement requirements/tensorrt-stubs.txt && touch $@
