@@ -69,9 +69,10 @@ def signed_blur(
         nearest = max(rng.normal(1.0, 3.0), -4.0)
         if rng.random() < 0.35:
             nearest = rng.uniform(0, 0.8 * largest_coc_px)
+        nearest = min(nearest, 0.9 * largest_coc_px)
         farthest = rng.uniform(nearest, largest_coc_px)
     elif draw < 0.88:
-        farthest = -max(rng.normal(1.0, 3.0), -3.0)
+        farthest = max(-max(rng.normal(1.0, 3.0), -3.0), -0.9 * largest_coc_px)
         nearest = rng.uniform(-largest_coc_px, farthest)
     else:
         nearest, farthest = -rng.uniform(0, 0.6 * largest_coc_px), rng.uniform(0, 0.6 * largest_coc_px)

@@ -5,6 +5,7 @@ torchrun --nproc-per-node 2 -m dfd_perception.cli train RECIPE.yaml
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import defaultdict
@@ -86,6 +87,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
 
 def setup_fabric(config: TrainConfig) -> Fabric:
     """Devices, precision and threads; several processes are torchrun's to start."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if config.threads:
         torch.set_num_threads(config.threads)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))

@@ -21,7 +21,7 @@ from dfd_perception.training.panels import PanelRow
 from dfd_perception.training.sources import centre_crop
 
 SHARE_WITHIN_ONE_STD = 0.6827
-RATIOS_PER_PICTURE = 4000
+PIXELS_PER_PICTURE = 4000
 PANEL_ROWS = 4
 
 
@@ -81,6 +81,7 @@ class _Figures:
     def __init__(self) -> None:
         self._losses: list[float] = []
         self._ratios: list[NDArray[np.float32]] = []
+        self._pairs: list[NDArray[np.float32]] = []
         self._defocus, self._deblurred = DefocusAccumulator(), DeblurAccumulator(255)
         self._depth = DepthAccumulator(with_edges=False)
         self._has = {"defocus": False, "depth": False, "deblurred": False}
@@ -112,6 +113,9 @@ class _Figures:
             ratios = np.concatenate(self._ratios)
             metrics["defocus.share_within_one_std"] = float((ratios <= 1).mean())
             factor = float(np.quantile(ratios, SHARE_WITHIN_ONE_STD))
+            predicted, target = np.concatenate(self._pairs, axis=1)
+            if predicted.std() > 0 and target.std() > 0:
+                metrics["defocus.correlation"] = float(np.corrcoef(predicted, target)[0, 1])
         return Validation(metrics, self._rows, factor)
 
     def _add_map(
@@ -130,8 +134,10 @@ class _Figures:
             self._defocus.update(coc_px, target_px)
             std_px = said.coc_log_var[0, 0].float().mul(0.5).exp().cpu().numpy()
             ratio = (np.abs(coc_px - target_px) / std_px).ravel()
-            ratio = ratio[np.isfinite(ratio)]
-            self._ratios.append(ratio[:: max(1, ratio.size // RATIOS_PER_PICTURE)])
+            known = np.isfinite(ratio)
+            chosen = np.flatnonzero(known)[:: max(1, np.count_nonzero(known) // PIXELS_PER_PICTURE)]
+            self._ratios.append(ratio[chosen])
+            self._pairs.append(np.stack([coc_px.ravel()[chosen], target_px.ravel()[chosen]]))
         if sample.curve is not None:
             self._add_depth(sample, sample.curve.depth_m(coc_px))
         return coc_px, target_px

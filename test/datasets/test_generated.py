@@ -82,3 +82,11 @@ def test_photographs_come_from_a_folder_and_an_empty_one_is_refused(tmp_path) ->
     bank.photograph_share = 1.0
     texture = bank.random(np.random.default_rng(0), 40)
     assert texture[..., 0].mean() > 5 * texture[..., 2].mean()
+
+
+@pytest.mark.parametrize("largest_coc_px", [3.0, 10.0, 27.0])
+def test_blur_stays_within_its_bound_for_weak_lenses_too(largest_coc_px):
+    nearness = np.linspace(0, 1, 8, dtype=np.float32)[None]
+    for seed in range(400):
+        beta = signed_blur(np.random.default_rng(seed), nearness, largest_coc_px)
+        assert np.abs(beta).max() <= max(largest_coc_px, 4.0)

@@ -134,7 +134,8 @@ def test_a_depth_model_needs_no_lens(scripted):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((48, 70), np.uint8), ((48, 70, 4), np.uint8), ((0, 70, 3), np.uint8), ((48, 70, 3), np.float32)]
+    ("shape", "dtype"),
+    [((48, 70), np.uint8), ((48, 70, 4), np.uint8), ((0, 70, 3), np.uint8), ((48, 70, 3), np.float32)],
 )
 def test_what_is_no_picture_is_refused(scripted, coc_model, shape, dtype):
     with pytest.raises(ImageError, match="expected|empty"):
