@@ -113,7 +113,7 @@ class SelfSupervisedDefocus(Objective):
         config, aif, coc_px = self.config, batch.parts["aif"], _of(said.coc_px)
         light = reblur_by_bank(aif**config.gamma, coc_px, config.sigma_per_coc, config.largest_coc_px)
         reblurred = light.clamp(min=1e-6) ** (1 / config.gamma)
-        # The thesis does not state the unit of its map. In px the smoothness outweighs the re-blurring and the map stays
+        # The thesis does not state the unit of its map. In px the smoothness outweighs the rest and the map stays
         # flat (seen in a trial); as a share of the widest blur it does what it is for.
         loss = self_supervised_loss(reblurred, batch.image, coc_px / config.largest_coc_px, _of(said.aif), aif)
         # The log-variance head takes part with weight zero: every trained tensor needs a gradient under DDP.

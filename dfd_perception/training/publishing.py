@@ -38,12 +38,17 @@ def publish_model(
         calibrate_std(network, result.std_factor)
         result = validate(network, *measure)
     set_layout(network, channels_last=False)
-    save_model(network, folder / MODEL_FOLDER, model_card(state, config, sources, result.metrics), config.onnx)
+    card = model_card(state, config, sources, validation, result.metrics)
+    save_model(network, folder / MODEL_FOLDER, card, config.onnx)
     return result.metrics, folder / MODEL_FOLDER
 
 
 def model_card(
-    state: TrainingState, config: TrainConfig, sources: Sources, metrics: dict[str, float]
+    state: TrainingState,
+    config: TrainConfig,
+    sources: Sources,
+    validation: DefocusDataset,
+    metrics: dict[str, float],
 ) -> ModelCard:
     """What `model.yaml` says of a trained network."""
     gain = config.data.gain_px_per_dioptre
@@ -81,7 +86,7 @@ def model_card(
         },
         metrics={
             "validation": {name: round(value, 5) for name, value in metrics.items()},
-            "protocol": f"{config.data.validation_split} split of {sources.kind}, pooled over pixels",
+            "protocol": f"{len(validation)} pictures of {sources.validation.name}, pooled over pixels",
         },
     )
 

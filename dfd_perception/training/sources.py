@@ -78,18 +78,19 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     if config.kind == GENERATED:
         curve = config.lens.curve() if config.lens is not None else None
         learnt, measured = (WithLens(scenes, curve, config.input) for scenes in _generated(config, seed))
-        return Sources(learnt, measured, _lens(config.lens)[0], curve, GENERATED)
+        return Sources(learnt, measured, _lens(config.lens, None)[0], curve, GENERATED)
     if config.path is None:
         raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
     kind = recognise(config.path) if config.kind == "auto" else config.kind
-    lens = config.lens
+    lens, fx_px = config.lens, None
     if lens is None and (config.path / DESCRIPTION_NAME).is_file():
-        lens = read_description(config.path).lens
+        description = read_description(config.path)
+        lens, fx_px = description.lens, None if description.camera is None else description.camera.fx
     curve = config.lens.curve() if config.lens is not None else None
     whole = open_dataset(config.path, kind, curve=curve, seed=seed)
     train = select_split(whole, config.train_split)
     validation = _validation(whole, config)
-    thin_lens, lens_curve = _lens(lens)
+    thin_lens, lens_curve = _lens(lens, fx_px)
     return Sources(_with_lens(train, curve, config), _with_lens(validation, curve, config), thin_lens, lens_curve, kind)
 
 
@@ -145,9 +146,17 @@ def _with_lens(dataset: DefocusDataset, curve: DefocusCurve | None, config: Data
     return WithLens(dataset, curve, config.input)
 
 
-def _lens(lens: LensDescription | None) -> tuple[Lens | None, DefocusCurve | None]:
-    if lens is None:
+def _lens(lens: LensDescription | None, fx_px: float | None) -> tuple[Lens | None, DefocusCurve | None]:
+    """The lens as a card keeps it, and its curve; None for what the description does not say.
+
+    A calibrated fx [px] wins over the pixel pitch.
+    """
+    if lens is None or (fx_px is None and lens.pixel_pitch_um is None):
         return None, None
-    if lens.focal_length_mm is None or lens.pixel_pitch_um is None:
-        return None, None
-    return lens.lens(), lens.curve()
+    curve = lens.curve(fx_px)
+    if lens.focal_length_mm is None:
+        return None, curve
+    if fx_px is not None:
+        one_um = replace(lens, pixel_pitch_um=1.0).lens()
+        lens = replace(lens, pixel_pitch_um=one_um.fx_px / fx_px)
+    return lens.lens(), curve
