@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     entries = [
         *system_entries(gpus, packages),
         *package_entries(packages),
+        *tensorrt_entries(packages, bool(gpus) or environment.jetson_model() is not None),
         *ros_entries(packages["rclpy"]),
     ]
     ready = backend is not None and all(packages[wanted.name].usable for wanted in WANTED if wanted.required)
@@ -165,6 +166,15 @@ def package_entries(packages: dict[str, Package]) -> list[Entry]:
         detail = f"{package.problem}; it is for {wanted.purpose}"
         entries.append(Entry(section, wanted.name, status, detail, wanted.advice))
     return entries
+
+
+def tensorrt_entries(packages: dict[str, Package], has_gpu: bool) -> list[Entry]:
+    """Report JetPack, CUDA, memory, TensorRT and its engines, where there is a GPU."""
+    if not (packages["numpy"].usable and packages["cv2"].usable):
+        return []  # the inference layer, which knows TensorRT, does not import without
+    from dfd_perception.cli.doctor_tensorrt import tensorrt_lines
+
+    return [Entry("tensorrt", *line) for line in tensorrt_lines(packages["tensorrt"], has_gpu)]
 
 
 def ros_entries(rclpy: Package) -> list[Entry]:
