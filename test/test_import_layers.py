@@ -18,13 +18,14 @@ FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 
 # Layer (a module or folder of the package) -> layers that it may import at module level. Every layer may import itself.
 BASE = {"", "errors"}
-FOUNDATION = BASE | {"core", "configuration", "model_folder", "environment"}
+FOUNDATION = BASE | {"core", "configuration", "lens_file", "model_folder", "environment"}
 LAYERS = {
     "": set(),
     "errors": set(),
     "environment": BASE,
     "configuration": BASE,
     "core": BASE,
+    "lens_file": BASE | {"core", "configuration"},
     "model_folder": BASE | {"core", "configuration"},
     "metrics": BASE | {"core"},
     "network": FOUNDATION,
