@@ -79,6 +79,10 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
                      help="edge divergence, the slowest measure (default: for data sets, not for bags)")  # fmt: skip
     how.add_argument("--baseline", action="append", default=[], choices=("constant", "classical", "sharp"),
                      help="also measure what the model has to beat; repeatable")  # fmt: skip
+    how.add_argument("--valid-depth", type=float, nargs=2, default=(0.0, 10.0), metavar=("NEAR", "FAR"),
+                     help="answers outside are invalid, as in the node (default: 0 10)")  # fmt: skip
+    how.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
+                     help="answers less certain than this fraction of themselves are invalid")  # fmt: skip
     how.add_argument("--depth-range", type=float, nargs=2, metavar=("NEAR", "FAR"), help="of the colours [m]")
     how.add_argument("--backend", default="auto", help="auto, tensorrt, openvino, onnxruntime, torch (default: auto)")
     how.add_argument("--precision", default="fp32", help="fp32, fp16, bf16, int8 (default: fp32)")
@@ -183,8 +187,18 @@ def _estimator_options(args: argparse.Namespace) -> Any:
         if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
             raise ConfigError(f"--input-size is {args.input_size!r}; expected height x width, such as 480x640")
         size = (int(parts[0]), int(parts[1]))
+    near, far = args.valid_depth
+    if not 0 <= near < far:
+        raise ConfigError(f"--valid-depth is {near:g} {far:g}; expected 0 <= NEAR < FAR, in metres")
     return EstimatorOptions(
-        backend=args.backend, precision=args.precision, device=args.device, num_threads=args.threads, input_size=size
+        backend=args.backend,
+        precision=args.precision,
+        device=args.device,
+        num_threads=args.threads,
+        input_size=size,
+        depth_min_m=near,
+        depth_max_m=far,
+        depth_max_rel_std=args.max_rel_std,
     )
 
 
@@ -263,8 +277,7 @@ class _Bar:
 
     def __call__(self, done: int, total: int) -> None:
         self._bar.total = total
-        self._bar.n = done
-        self._bar.refresh(nolock=True) if done == total else self._bar.update(0)
+        self._bar.update(done - self._bar.n)
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 68, 16, 14, 44
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def chart(
     bars: Sequence[tuple[float, float, float]] = (),
     dots: bool = True,
     title: str = "",
+    width: int = WIDTH,
 ) -> str:
     """A chart with lines over optional grey bars.
 
@@ -78,8 +79,9 @@ def chart(
         bars: (from, to, share 0..1) in units of x: how much data lies there, at most a third of the height.
         dots: mark the points.
         title: read out in place of the picture.
+        width: of the drawing, in the unit of its letters; a chart across the page takes twice as much.
     """
-    inner_w, inner_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    inner_w, inner_h = width - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def px(value: float) -> float:
         return LEFT + inner_w * min(max(x.place(value), 0.0), 1.0)
@@ -87,10 +89,10 @@ def chart(
     def py(value: float) -> float:
         return TOP + inner_h * (1 - min(max(y.place(value), 0.0), 1.0))
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    parts = [f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(title)}">']
     for tick in y.ticks:
         parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>'
+            f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>'
             f'<text class="tick" x="{LEFT - 8}" y="{py(tick) + 4:.1f}" text-anchor="end">{y.form(tick)}</text>'
         )
     tallest = max((share for _, _, share in bars), default=1.0) or 1.0
@@ -110,7 +112,7 @@ def chart(
             at = f'x="{place:.1f}" y="{foot + 17}"'
             parts.append(f'<text class="tick" {at} text-anchor="middle">{x.form(tick)}</text>')
             previous = place
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{TOP + inner_h}" y2="{TOP + inner_h}"/>')
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{width - RIGHT}" y1="{TOP + inner_h}" y2="{TOP + inner_h}"/>')
     for series in lines:
         parts.append(_line(series, px, py, x, y, dots))
     parts.append(

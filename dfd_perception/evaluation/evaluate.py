@@ -197,15 +197,8 @@ def _report_progress(counters: Any, progress: Progress | None) -> None:
 
 
 def _counted_share(plan: EvaluationPlan, share: tuple[int, int], counters: Any) -> None:
-    earlier = [0, 0]
-    latest = [0, 0]
-
     def count(done: int, total: int) -> None:
-        if done < latest[0] or total != latest[1]:  # the next bag of this share
-            earlier[0] += latest[0]
-            earlier[1] += latest[1]
-        latest[:] = done, total
-        counters[share[0]] = (earlier[0] + done, earlier[1] + total)
+        counters[share[0]] = (done, total)
 
     run_share(plan, share, count)
 

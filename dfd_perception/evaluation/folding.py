@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dfd_perception.evaluation.pooling import PooledSet
-from dfd_perception.evaluation.rows import FrameRow, read_rows
+from dfd_perception.evaluation.rows import FrameRow, scan_rows
 
 
 class RowPlace(NamedTuple):
@@ -30,14 +30,10 @@ class RowIndex:
         self._files = files
         places: dict[tuple[int, int], RowPlace] = {}
         for number, path in enumerate(files):
-            with path.open("rb") as file:
-                offset = len(file.readline())
-            for row in read_rows(path):
-                length = row.stored_bytes
-                if row.variant == variant:
-                    key = (order.setdefault(row.unit, len(order)), row.index)
+            for (found, unit, frame), offset, _ in scan_rows(path):
+                if found == variant:
+                    key = (order.setdefault(unit, len(order)), frame)
                     places.setdefault(key, RowPlace(*key, number, offset))
-                offset += length
         self._places = [places[key] for key in sorted(places)]
 
     def __len__(self) -> int:
@@ -57,7 +53,7 @@ class RowIndex:
 
 def variants_of(files: list[Path]) -> list[str]:
     """Variants that have rows, "model" first, the others by name."""
-    found = {row.variant for path in files for row in read_rows(path)}
+    found = {variant for path in files for (variant, _, _), _, _ in scan_rows(path)}
     return sorted(found, key=lambda name: (name != "model", name))
 
 

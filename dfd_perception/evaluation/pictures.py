@@ -17,12 +17,12 @@ NO_DATA_RGB = (118, 118, 118)
 
 
 def error_scale_m(frames: list[ShownFrame]) -> float:
-    """End of the error colours: the round number that covers 95 % of the errors shown."""
+    """End of the error colours: the round number that covers three quarters of the errors of a middling frame."""
     errors = [np.abs(f.error_m[np.isfinite(f.error_m)]) for f in frames if f.error_m is not None]
     errors = [values for values in errors if values.size]
     if not errors:
         return 1.0
-    reach = max(float(np.percentile(values, 90)) for values in errors)
+    reach = float(np.median([np.percentile(values, 75) for values in errors]))
     return next((scale for scale in ERROR_SCALES_M if scale >= reach), ERROR_SCALES_M[-1])
 
 

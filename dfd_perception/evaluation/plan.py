@@ -115,7 +115,8 @@ class EvaluationPlan:
 
         blur = self._blur(lens, model_curve)
         dataset = open_dataset(self.data, self.data_kind, self.split, blur, self.point_spread)
-        yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share)
+        # Pictures blurred here carry their lens; naming it again could only contradict.
+        yield DatasetSource(dataset, self.data, self.split, None if blur is not None else lens, model_curve, share)
 
     def prepared(self, frame: EvaluationFrame) -> EvaluationFrame:
         """The frame as it is shown to the model and measured.

@@ -61,6 +61,8 @@ class ModelPredictor:
             "heads": list(model.card.heads),
             "precision": options.precision,
             "input_size": list(options.input_size) if options.input_size else None,
+            "valid_depth_m": [options.depth_min_m, options.depth_max_m],
+            "max_rel_std": options.depth_max_rel_std,
             "training": model.card.training,
         }
 

@@ -162,7 +162,7 @@ def _over_time(report: dict[str, Any]) -> str:
     if len(values) < 3 or "depth" not in report:
         return ""
     points = sections.thinned(values)
-    x = nice_axis("frame, in order", [float(len(values))])
+    x = nice_axis("frame with truth, in order", [float(len(values))])
     y = nice_axis("AbsRel", [v for _, v in points], percent=True)
-    plot = chart(x, y, [Series("AbsRel", points, "--series-1")], dots=False, title="Error over the frames")
+    plot = chart(x, y, [Series("AbsRel", points, "--series-1")], dots=False, title="Error over the frames", width=1200)
     return f'<section><h2>Over the frames</h2><div class="card">{plot}</div></section>'

@@ -78,8 +78,11 @@ def build_report(
         baselines: figures by name, as `figures_of`.
         run: when and where.
     """
-    latencies = [row.latency_s for row in rows if row.latency_s]
-    entries = [per_frame(row) for row in rows]
+    latencies, entries = [], []
+    for row in rows:
+        entries.append(per_frame(row))
+        if row.latency_s:
+            latencies.append(row.latency_s)
     answered = sum(entry["answered"] for entry in entries)
     report: dict[str, Any] = {
         "format": FORMAT,

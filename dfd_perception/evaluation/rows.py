@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,6 @@ class FrameRow:
     sample: str | None = None
     truth: dict[str, int] | None = None
 
-    stored_bytes: int = field(default=0, compare=False)
-    """Length of its line on disk; set by reading."""
-
     @property
     def key(self) -> Key:
         """Identity of the row."""
@@ -60,8 +58,7 @@ class FrameRow:
 
     def line(self) -> str:
         """As one line of JSON; numbers come back exactly as they were."""
-        content = {name: value for name, value in asdict(self).items() if value not in (None, {}, [])}
-        content.pop("stored_bytes")
+        content = {name: value for name, value in vars(self).items() if value not in (None, {}, [])}
         return json.dumps(content, separators=(",", ":")) + "\n"
 
     @classmethod
@@ -70,7 +67,8 @@ class FrameRow:
         return cls(**json.loads(text))
 
 
-ROW_FIELDS = frozenset(item.name for item in fields(FrameRow)) - {"stored_bytes"}
+KEY_PATTERN = re.compile(rb'\{"variant":("(?:[^"\\]|\\.)*"),"unit":("(?:[^"\\]|\\.)*"),"index":(\d+),')
+"""The fields that come first in `FrameRow.line`."""
 
 
 class RowFile:
@@ -100,17 +98,14 @@ class RowFile:
         with self.path.open("rb") as file:
             require_identity(self.path, file.readline(), self._identity)
             kept = file.tell()
-            for line in file:
-                row = _row_of(line)
-                if row is None:
-                    break
-                self.done.add(row.key)
-                kept += len(line)
+        for key, offset, length in scan_rows(self.path):
+            self.done.add(key)
+            kept = offset + length
         os.truncate(self.path, kept)
 
     def add(self, rows: list[FrameRow]) -> None:
-        """Append the rows of one frame, all or none."""
-        self._file.write("".join(row.line() for row in rows))
+        """Append the rows of one frame; the model's, which says that the frame is done, comes last."""
+        self._file.write("".join(row.line() for row in reversed(rows)))
         self._file.flush()
         self.done.update(row.key for row in rows)
 
@@ -132,15 +127,17 @@ def require_identity(path: Path, header: bytes, identity: dict[str, Any]) -> Non
         )
 
 
-def read_rows(path: Path) -> Iterator[FrameRow]:
-    """Rows of a file, one at a time."""
+def scan_rows(path: Path) -> Iterator[tuple[Key, int, int]]:
+    """Key, place and length [bytes] of each whole row of a file, without reading its figures."""
     with path.open("rb") as file:
-        file.readline()
+        offset = len(file.readline())
         for line in file:
-            row = _row_of(line)
-            if row is None:
+            found = KEY_PATTERN.match(line)
+            if found is None or not line.endswith(b"}\n"):
                 return
-            yield row
+            variant, unit, index = (json.loads(part) for part in found.groups())
+            yield (variant, unit, index), offset, len(line)
+            offset += len(line)
 
 
 def _identity_of(line: bytes) -> Any:
@@ -148,15 +145,3 @@ def _identity_of(line: bytes) -> Any:
         return json.loads(line)["evaluation"]
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _row_of(line: bytes) -> FrameRow | None:
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        content = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(content, dict) or not set(content) <= ROW_FIELDS:
-        return None
-    return FrameRow(**content, stored_bytes=len(line))

@@ -21,7 +21,7 @@ from dfd_perception.evaluation.predictors import (
     matching_prediction,
 )
 from dfd_perception.evaluation.result_bag import RecordedPredictor, ResultBag
-from dfd_perception.evaluation.rows import FrameRow, RowFile, read_rows, require_identity
+from dfd_perception.evaluation.rows import FrameRow, RowFile, require_identity, scan_rows
 from dfd_perception.evaluation.scoring import score_frame
 from dfd_perception.inference.estimator import DepthEstimator
 
@@ -51,15 +51,17 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
         if other != rows.path:
             with other.open("rb") as file:
                 require_identity(other, file.readline(), identity)
-            rows.done.update(row.key for row in read_rows(other))
+            rows.done.update(key for key, _, _ in scan_rows(other))
     estimator = DepthEstimator(model, plan.estimator)
     predictors = _predictors(plan, estimator)
     before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
     summary: dict[str, Any] = {"sources": [], "runtime": before.get("runtime")}
+    finished = 0
     try:
         for source in plan.sources(model, share):
             try:
-                size = _run_source(plan, source, predictors, rows, progress)
+                size = _run_source(plan, source, predictors, rows, _after(finished, progress))
+                finished += len(source)
                 summary["sources"].append(source.description())
             finally:
                 source.close()
@@ -71,6 +73,13 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
         if isinstance(predictors[0], RecordedPredictor):
             predictors[0].close()
     _write_atomically(done_file, summary)
+
+
+def _after(finished: int, progress: Progress | None) -> Progress | None:
+    """The progress of a source that comes after others."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(finished + done, finished + total)
 
 
 def _predictors(plan: EvaluationPlan, estimator: DepthEstimator) -> list[Predictor]:

@@ -204,5 +204,5 @@ def test_points_lie_where_the_axes_say():
     assert [y.form(tick) for tick in y.ticks] == ["0 %", "10 %", "20 %", "30 %", "40 %"]
     svg = chart(x, y, [Series("error", [(1.0, 0.2)], "--series-1")])
     found = re.search(r'cx="([\d.]+)" cy="([\d.]+)"', svg)
-    assert float(found[1]) == pytest.approx(58 + (640 - 58 - 16) / 2, abs=0.1)
+    assert float(found[1]) == pytest.approx(68 + (640 - 68 - 16) / 2, abs=0.1)
     assert float(found[2]) == pytest.approx(14 + (300 - 14 - 44) / 2, abs=0.1)
