@@ -1,0 +1,121 @@
+"""Measure rate and latency of the node on this machine, end to end, and of the network alone.
+
+Parts: node (camera process -> node -> listener process, beside a bare echo node), heads (depth head alone against
+both), thesis (2hded against plain torch; needs torch). Run it on a machine that does nothing else.
+
+dfd benchmark --model 2hded-small --seconds 20 --out benchmark.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.errors import UsageError
+
+PARTS = ("node", "heads", "thesis")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dfd benchmark`."""
+    parser.add_argument("--model", default="2hded-small", metavar="M", help="model by name or path (2hded-small)")
+    parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "fp16", "bf16", "int8"), help="default: fp32")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads of the network; 0 = all")
+    parser.add_argument("--size", nargs="+", default=["480x640", "720x1280"], metavar="HxW", help="sizes of the images")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each run (10)")
+    parser.add_argument("--rate", type=float, default=60.0, help="frames a second of the throughput run (60)")
+    parser.add_argument("--runs", type=int, default=30, help="timed runs of the network alone (30)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["node", "heads"], help="default: node heads")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures here")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    from dfd_perception import __version__, environment
+    from dfd_perception.model_folder import load_model_folder
+
+    sizes = [_size(text) for text in args.size]
+    model = load_model_folder(args.model)
+    result: dict[str, Any] = {
+        "version": __version__,
+        "machine": {"cpu": environment.cpu_name(), "gpu": environment.find_gpus()},
+        "model": {"name": model.name, "variant": model.card.variant, "weights_sha256": model.card.weights.sha256},
+        "precision": args.precision,
+    }
+    if "node" in args.parts:
+        from dfd_perception.ros.benchmark import BenchmarkOptions, measure_node, prepare_environment
+
+        prepare_environment()
+        options = BenchmarkOptions(
+            model=str(model.path),
+            backend=args.backend,
+            precision=args.precision,
+            num_threads=args.threads,
+            sizes=sizes,
+            rate=args.rate,
+            seconds=args.seconds,
+        )
+        result["node"] = measure_node(options)
+    if "heads" in args.parts:
+        from dfd_perception.inference import EstimatorOptions
+        from dfd_perception.inference.timing import compare_heads
+
+        wanted = EstimatorOptions(backend=args.backend, precision=args.precision, num_threads=args.threads)
+        result["heads"] = [compare_heads(model, wanted, size, args.runs) for size in sizes]
+    if "thesis" in args.parts:
+        from dfd_perception.export.torch_comparison import compare_with_torch
+
+        result["thesis"] = compare_with_torch(args.backend, sizes[0], args.runs)
+    if args.out:
+        args.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    print(json.dumps(result, indent=2) if args.json else table(result))
+    return 0
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    lines = [f"{result['model']['name']} {result['precision']} on {result['machine']['cpu']}", ""]
+    if "node" in result:
+        lines += [
+            "| image | frames/s | dropped | latency p50 / p95 | inference p50 | overhead / echo | CPU cores | memory |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        lines += [_row(record) for record in result["node"]]
+    for record in result.get("heads", []):
+        both, depth, ratio = record["both_ms"], record["depth_ms"], record["ratio"]
+        lines.append(f"\n{record['size']}, {record['backend']}: both heads {both} ms, depth alone {depth} ms ({ratio})")
+    if "thesis" in result:
+        t = result["thesis"]
+        worst = max(t["largest_difference_of_range"].values())
+        lines.append(
+            f"\n2hded {t['size']}: {t['backend']} {t['backend_ms']} ms, torch {t['torch_ms']} ms ({t['speed_up']} x), "
+            f"outputs differ by at most {worst:.1e} of their range"
+        )
+    return "\n".join(lines)
+
+
+def _row(record: dict[str, Any]) -> str:
+    full, calm, echo = record["throughput"], record["latency"], record["echo"]
+    memory = full["memory_mb"]
+    cells = [
+        record["size"],
+        f"{full['answered_per_s']:.1f} of {full['sent_per_s']:.0f}",
+        f"{full['dropped']} of {full['sent']}",
+        f"{calm['latency_ms']['p50']:.1f} / {calm['latency_ms']['p95']:.1f} ms",
+        f"{record['inference_p50_ms']:.1f} ms",
+        f"{record['overhead_p50_ms']:.1f} / {echo['latency_ms']['p50']:.1f} ms = {record['overhead_over_echo']}",
+        f"{full['cpu_cores']}",
+        f"{memory['first']:.0f} to {memory['last']:.0f} MB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, separator, width = text.lower().partition("x")
+    if not (separator and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UsageError(f"--size is {text!r}; expected HEIGHTxWIDTH, such as 480x640")
+    return int(height), int(width)
