@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagMessage, BagReader
-from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import DatasetError, ImageError
-from dfd_perception.evaluation.bag_topics import COMPRESSED, BagTopics, choose_topics
+from dfd_perception.evaluation.bag_topics import BagTopics, choose_topics
+from dfd_perception.evaluation.bag_truth import board, depth_m_of, picture_of, require_registered, require_same_view
 from dfd_perception.evaluation.frames import EvaluationFrame
 from dfd_perception.evaluation.pairing import PairedPicture, TruthPairing
 from dfd_perception.lens_file import LensDescription
-
-ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +99,8 @@ class BagSource:
                 continue
             try:
                 yield self._frame(paired, camera)
+            except DatasetError as error:
+                raise DatasetError(f"{self.path}: {error}") from error
             except ImageError as error:
                 if paired.index == 0:
                     raise ImageError(f"{self.path}: {error}") from error
@@ -182,18 +182,18 @@ class BagSource:
 
     def _frame(self, paired: PairedPicture, camera: Any) -> EvaluationFrame:
         found: BagMessage = paired.picture
-        image = _picture(found)
+        image = picture_of(found)
         depth_message, aif_message = (paired.truth.get(t) if t else None for t in (self.topics.depth, self.topics.aif))
         depth = aif = None
         if self.options.board_distance_m is not None:
-            depth = _board(image.shape[:2], self.options.board_distance_m, self.options.board_region)
+            depth = board(image.shape[:2], self.options.board_distance_m, self.options.board_region)
         elif depth_message is not None:
-            self._require_registered(found, depth_message)
-            depth = self._depth_m(depth_message)
-            self._require_same_view(depth, image, depth_message.topic)
+            require_registered(found, depth_message, self.options.any_frame)
+            depth = depth_m_of(depth_message, self.options.depth_unit)
+            require_same_view(depth, image, depth_message.topic)
         if aif_message is not None:
-            aif = _picture(aif_message)
-            self._require_same_view(aif, image, aif_message.topic)
+            aif = picture_of(aif_message)
+            require_same_view(aif, image, aif_message.topic)
         return EvaluationFrame(
             unit=self.unit,
             index=paired.index,
@@ -218,36 +218,6 @@ class BagSource:
             return None
         return self._lens.curve(fx)
 
-    def _depth_m(self, found: BagMessage) -> NDArray[np.float32]:
-        message = found.message
-        if message.encoding == "mono16":
-            if self.options.depth_unit is None:
-                raise ImageError(
-                    f"topic {found.topic} holds mono16, which has no unit; say which with --depth-unit mm or m"
-                )
-            values = depth_m_from_image(_ReadAs(message, "16UC1"))
-            return values if self.options.depth_unit == "mm" else values * np.float32(1e3)
-        try:
-            return depth_m_from_image(message)
-        except ImageError as error:
-            raise ImageError(f"topic {found.topic}: {error}") from error
-
-    def _require_registered(self, picture: BagMessage, depth: BagMessage) -> None:
-        of_picture, of_depth = picture.message.header.frame_id, depth.message.header.frame_id
-        if of_picture != of_depth and of_picture and of_depth and not self.options.any_frame:
-            raise DatasetError(
-                f"{self.path}: depth {depth.topic} is in the frame {of_depth}, the picture in {of_picture}; "
-                "register it first (dfd register), or --any-frame if it is registered and only named otherwise"
-            )
-
-    def _require_same_view(self, truth: NDArray[Any], image: NDArray[np.uint8], topic: str) -> None:
-        (h, w), (height, width) = truth.shape[:2], image.shape[:2]
-        if abs(w / h / (width / height) - 1) > ASPECT_TOLERANCE:
-            raise DatasetError(
-                f"{self.path}: {topic} is {w} x {h} px, the picture {width} x {height}: not the same field of view; "
-                "truth must be registered to the picture (dfd register)"
-            )
-
     def _note(self, problem: str) -> None:
         if problem not in self._problems and len(self._problems) < 20:
             self._problems.append(problem)
@@ -265,27 +235,3 @@ class _AllBut(Collection[int]):
 
     def __len__(self) -> int:
         return 0
-
-
-class _ReadAs:
-    """An image record read under another encoding."""
-
-    def __init__(self, message: Any, encoding: str) -> None:
-        self.height, self.width, self.step, self.data = message.height, message.width, message.step, message.data
-        self.is_bigendian, self.encoding = message.is_bigendian, encoding
-
-
-def _picture(found: BagMessage) -> NDArray[np.uint8]:
-    try:
-        if found.msgtype == COMPRESSED:
-            return rgb_from_compressed(found.message.data, found.message.format)
-        return rgb_from_image(found.message)
-    except ImageError as error:
-        raise ImageError(f"topic {found.topic}: {error}") from error
-
-
-def _board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, float, float]) -> NDArray[np.float32]:
-    depth = np.full(size, np.nan, np.float32)
-    top, bottom, left, right = region
-    depth[round(top * size[0]) : round(bottom * size[0]), round(left * size[1]) : round(right * size[1])] = distance_m
-    return depth

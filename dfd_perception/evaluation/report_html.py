@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
+from dfd_perception.evaluation import report_facts
 from dfd_perception.evaluation import report_sections as sections
 from dfd_perception.evaluation.charts import Series, chart, nice_axis
 from dfd_perception.evaluation.pictures import data_uri, depth_gradient, error_gradient, error_scale_m, panels
@@ -44,14 +45,14 @@ def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_range_m:
         subtitle += f" \N{MIDDLE DOT} {report['run']['created'].partition('T')[0]}"
     body = [
         sections.tiles(report),
-        sections.baselines(report),
+        report_facts.baselines(report),
         _frames(frames, depth_range_m),
         sections.by_distance(report),
         sections.calibration(report),
         _deblurring(report, frames),
         _over_time(report),
         sections.timing(report),
-        sections.provenance(report),
+        report_facts.provenance(report),
     ]
     files = resources.files("dfd_perception.evaluation")
     template = Template(files.joinpath("report_template.html").read_text("utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 from dfd_perception.evaluation.charts import Series, chart, log_axis, nice_axis
@@ -117,13 +116,13 @@ def by_distance(report: dict[str, Any]) -> str:
                     chart(x, y, lines, title="Error of blur"),
                 )
             )
-    return _section("Where it fails", "", f'<div class="grid2">{"".join(cards)}</div>') if cards else ""
+    return section("Where it fails", "", f'<div class="grid2">{"".join(cards)}</div>') if cards else ""
 
 
 def calibration(report: dict[str, Any]) -> str:
     """Is the scale right, does the claimed uncertainty hold?"""
-    section = report.get("calibration")
-    if not section:
+    figures = report.get("calibration")
+    if not figures:
         return ""
     cards = []
     table = [entry for entry in report["by_distance"] if "predicted_m" in entry]
@@ -136,11 +135,11 @@ def calibration(report: dict[str, Any]) -> str:
             Series("truth", [(x.low, x.low), (x.high, x.high)], "--series-3", dashed=True),
         ]
         note = (
-            f"Predicted distances are {number(section['scale'], 3)} times the true ones (geometric mean), "
-            f"spread {number(section['log_scale_std'], 3)} (standard deviation of ln p/t)."
+            f"Predicted distances are {number(figures['scale'], 3)} times the true ones (geometric mean), "
+            f"spread {number(figures['log_scale_std'], 3)} (standard deviation of ln p/t)."
         )
         cards.append(_card("Scale", note, chart(x, y, lines, title="Predicted against true distance")))
-    claimed = section.get("uncertainty")
+    claimed = figures.get("uncertainty")
     if claimed:
         x = nice_axis("error within this many claimed standard deviations", claimed["levels"])
         y = nice_axis("share of pixels", [1.0], percent=True)
@@ -160,7 +159,7 @@ def calibration(report: dict[str, Any]) -> str:
             f"{number(None if gain is None else gain * 100, 0)} %."
         )
         cards.append(_card("Uncertainty", note, chart(x, y, lines, title="Calibration of the uncertainty")))
-    return _section("Calibration", "", f'<div class="grid2">{"".join(cards)}</div>') if cards else ""
+    return section("Calibration", "", f'<div class="grid2">{"".join(cards)}</div>') if cards else ""
 
 
 def timing(report: dict[str, Any]) -> str:
@@ -191,7 +190,7 @@ def timing(report: dict[str, Any]) -> str:
             "latency from the arrival of a picture to its last answer."
         )
     cards = f'<div class="card"><h3>By stage</h3>{table}</div>' + _card("By frame", "", plot)
-    return _section("Timing", note, f'<div class="grid2">{cards}</div>')
+    return section("Timing", note, f'<div class="grid2">{cards}</div>')
 
 
 def thinned(values: list[float], most: int = 600) -> list[tuple[float, float]]:
@@ -200,83 +199,12 @@ def thinned(values: list[float], most: int = 600) -> list[tuple[float, float]]:
     return [(float(i), max(values[i : i + group])) for i in range(0, len(values), group)]
 
 
-def baselines(report: dict[str, Any]) -> str:
-    """The model beside what it has to beat."""
-    found = report.get("baselines")
-    if not found:
-        return ""
-    names = ("abs_rel", "rmse_m", "mae_m", "delta1", "delta2", "coverage")
-    rows = ""
-    for name, figures in (("model", report), *found.items()):
-        depth = figures.get("depth") or {}
-        text = escape(report["model"]["name"] if name == "model" else f"{name}: {figures['meaning']}")
-        cells = "".join(f"<td>{number(depth.get(key))}</td>" for key in names)
-        rows += f"<tr{' class=ours' if name == 'model' else ''}><td>{text}</td>{cells}</tr>"
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in (
-            "AbsRel",
-            "RMSE [m]",
-            "MAE [m]",
-            "\N{GREEK SMALL LETTER DELTA}1",
-            "\N{GREEK SMALL LETTER DELTA}2",
-            "coverage",
-        )
-    )
-    table = (
-        f'<div class="card scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
-    return _section("Against the baselines", "Same frames, same protocol, pooled over all pixels.", table)
-
-
-def provenance(report: dict[str, Any]) -> str:
-    """Model, data and protocol."""
-    model, protocol = report["model"], report["protocol"]
-    facts = {
-        "Model": ", ".join(
-            [model["name"], model.get("variant", ""), f"target {model['target']}", f"weights {model['sha256'][:12]}"]
-        ),
-        "Ran on": ", ".join(str(model[k]) for k in ("backend", "precision", "device", "runtime") if model.get(k)),
-        "Protocol": _protocol(protocol),
-        "Software": ", ".join(f"{name} {version}" for name, version in report["software"].items()),
-        "Run": ", ".join(str(v) for v in (report["run"].get("created"), report["run"].get("machine")) if v),
-    }
-    for source in report["data"]["sources"]:
-        facts[f"{source['kind'].capitalize()} {source['unit']}"] = _source(source)
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
-    lost = [f"{s['unit']}: {line}" for s in report["data"]["sources"] for line in s.get("lost", [])]
-    losses = ""
-    if lost:
-        losses = f'<div class="warn"><h3>Not read</h3>{"".join(f"<p>{escape(line)}</p>" for line in lost)}</div>'
-    return _section("What was measured, and how", "", f'<div class="card">{losses}<dl>{items}</dl></div>')
-
-
-def _protocol(protocol: dict[str, Any]) -> str:
-    cap = protocol.get("max_depth_m")
-    crop = protocol.get("crop")
-    size = protocol.get("resolution")
-    return (
-        f"{protocol['name']}: truth {'up to ' + format(cap, 'g') + ' m' if cap else 'of any distance'}, "
-        f"{'crop ' + ' '.join(format(v, '.3f') for v in crop) if crop else 'no crop'}, "
-        f"{f'resized to {size[0]} x {size[1]}' if size else 'at the size of the truth'}, "
-        f"headline {protocol['headline']}"
-    )
-
-
-def _source(source: dict[str, Any]) -> str:
-    text = f"{source['pictures']} pictures"
-    if source.get("split"):
-        text += f", split {source['split']}"
-    for topic, counts in source.get("pairing", {}).items():
-        text += f"; {topic}: {counts['pairs']} pairs, {counts['pictures_unmatched']} pictures without it"
-    return text
-
-
 def _card(title: str, note: str, content: str) -> str:
     below = f'<p class="note">{note}</p>' if note else ""
     return f'<div class="card"><h3>{title}</h3>{below}{content}</div>'
 
 
-def _section(title: str, note: str, content: str) -> str:
+def section(title: str, note: str, content: str) -> str:
+    """A titled part of the page."""
     below = f'<p class="note">{note}</p>' if note else ""
     return f"<section><h2>{title}</h2>{below}{content}</section>"

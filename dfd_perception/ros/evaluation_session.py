@@ -27,8 +27,10 @@ from dfd_perception.evaluation.bag_topics import BagTopics, choose_topics
 from dfd_perception.evaluation.evaluate_bag import BagOptions
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
 from dfd_perception.ros.message_types import message_class
+from dfd_perception.ros.node_topics import NodeTopics, wait_for_node
 from dfd_perception.ros.player import BagPlayer, PlayOptions
 
+ANSWERS = (DEPTH, DEPTH_STD, DEBLURRED, DEFOCUS)
 QUEUE = 50
 WAITING_AT_MOST = 200
 """Pictures whose answers may still come."""
@@ -159,7 +161,7 @@ def _played(
     executor.add_node(collecting)
     thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
     try:
-        found = wait_for_node(collecting, request.node, request.wait_s)
+        found = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
         kind = message_class(bag.topics[topics.image].msgtype)
         collector = AnswerCollector(collecting, (found.image, kind), found.answers, results)
         thread.start()
@@ -205,54 +207,6 @@ def _play(
         player.play(count)
     finally:
         node.destroy_node()
-
-
-@dataclass(frozen=True)
-class NodeTopics:
-    """A node's topics as they are named in the running system."""
-
-    image: str
-    camera_info: str | None
-    answers: dict[str, str]
-    """Name in the result bag to topic."""
-
-
-def wait_for_node(node: Node, name: str, wait_s: float) -> NodeTopics:
-    """Find a node's topics in the graph.
-
-    Raises:
-        DfdPerceptionError: it does not show within wait_s; the message lists the nodes that run.
-    """
-    namespace, _, base = f"/{name.lstrip('/')}".rpartition("/")
-    deadline = time.monotonic() + wait_s
-    while True:
-        found = _topics_of(node, base, namespace or "/")
-        if found is not None:
-            return found
-        if time.monotonic() > deadline:
-            others = [f"{s.rstrip('/')}/{n}" for n, s in node.get_node_names_and_namespaces() if n != node.get_name()]
-            raise DfdPerceptionError(
-                f"no node /{name.lstrip('/')} that takes pictures and publishes depth/image within {wait_s:g} s; "
-                f"running: {', '.join(sorted(others)) or 'none'}. Start it (dfd_node), or name it with --node"
-            )
-        time.sleep(0.1)
-
-
-def _topics_of(node: Node, name: str, namespace: str) -> NodeTopics | None:
-    try:
-        takes = dict(node.get_subscriber_names_and_types_by_node(name, namespace))
-        gives = dict(node.get_publisher_names_and_types_by_node(name, namespace))
-    except (rclpy.node.NodeNameNonExistentError, RuntimeError):
-        return None
-    kinds = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-    images = [topic for topic, types in takes.items() if set(types) & set(kinds)]
-    infos = [topic for topic, types in takes.items() if "sensor_msgs/msg/CameraInfo" in types]
-    answers = {
-        ending: topic for topic in gives for ending in (DEPTH, DEPTH_STD, DEBLURRED, DEFOCUS) if topic.endswith(ending)
-    }
-    if not images or not answers:
-        return None
-    return NodeTopics(images[0], infos[0] if infos else None, answers)
 
 
 def stamp_ns_of_bytes(content: bytes) -> int:
