@@ -4,12 +4,20 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
-from dfd_perception.losses.reblur import reblur
+from dfd_perception.losses.reblur import reblur, reblur_by_bank
+from dfd_perception.network import create_network
 from dfd_perception.network.two_headed import TwoHeadedOutput
 from dfd_perception.training.config import ObjectiveConfig
 from dfd_perception.training.loader import Batch
 from dfd_perception.training.objectives import create_objective
+
+TINY_OPTIONS = {
+    "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
+    "upper_widths": [8, 8, 8],
+    "lower_widths": [8, 8, 8, 8],
+}
 
 
 def batch_of(image=None, **parts) -> Batch:
@@ -98,3 +106,40 @@ def test_a_defocus_map_is_found_without_its_truth():
         losses.append(loss.terms["reblur"].item())
     assert losses[-1] < 0.3 * losses[0]
     assert torch.corrcoef(torch.stack([coc.detach().flatten(), true.flatten()]))[0, 1] > 0.8
+
+
+@pytest.mark.slow
+def test_a_network_learns_blur_without_its_truth():
+    torch.manual_seed(0)
+    objective = create_objective(ObjectiveConfig(mode="self_supervised", largest_coc_px=8.0), "coc")
+    network = create_network("2hded-small", "coc", **TINY_OPTIONS)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
+
+    def ramps(count: int) -> tuple[Batch, torch.Tensor]:
+        """Textured pictures whose blur runs from one random width to another."""
+        aif = functional.interpolate(torch.rand(count, 3, 16, 16), scale_factor=2, mode="bilinear")
+        aif = (aif + 0.5 * (torch.rand(count, 3, 32, 32) - 0.5)).clamp(0, 1)
+        left, right = 8 * torch.rand(2, count, 1, 1, 1)
+        coc = (left + (right - left) * torch.linspace(0, 1, 32)).expand(count, 1, 32, 32).contiguous()
+        return batch_of(reblur_by_bank(aif, coc, 0.25, 8.0), aif=aif), coc
+
+    held_out, truth = ramps(16)
+
+    def measured() -> tuple[float, float]:
+        network.eval()
+        with torch.no_grad():
+            said = network(held_out.image)
+            reblurred = objective(said, held_out).terms["reblur"]
+        return float(reblurred), float(torch.corrcoef(torch.stack([said.coc_px.flatten(), truth.flatten()]))[0, 1])
+
+    before, _ = measured()
+    for _ in range(40):
+        batch, _ = ramps(6)
+        network.train()
+        optimiser.zero_grad()
+        objective(network(batch.image), batch).total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+    after, correlation = measured()
+    assert after < 0.7 * before
+    assert correlation > 0.7
