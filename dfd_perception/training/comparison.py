@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,3 @@ def table(key: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     for value, metrics in rows.items():
         lines.append([value, *(f"{metrics[c]:.4g}" if c in metrics else "" for c in columns)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def best_first(rows: Sequence[tuple[str, float]]) -> str:
-    """Names from the least value to the greatest: "hu < xian < none"."""
-    return " < ".join(name for name, _ in sorted(rows, key=lambda row: row[1]))
