@@ -80,7 +80,7 @@ def build_report(
     """
     latencies, entries = [], []
     for row in rows:
-        entries.append(per_frame(row))
+        entries.append(finite(per_frame(row)))
         if row.latency_s:
             latencies.append(row.latency_s)
     answered = sum(entry["answered"] for entry in entries)
@@ -93,7 +93,6 @@ def build_report(
             "stages": latency_summary({**row, "total": sum(row.values())} for row in latencies),
             "total_ms": [round(sum(row.values()) * 1e3, 3) for row in latencies],
         },
-        "per_frame": entries,
         "model": model,
         "data": data,
         "protocol": protocol,
@@ -102,7 +101,8 @@ def build_report(
     }
     if baselines:
         report["baselines"] = baselines
-    return finite(report)
+    # The frames are by far the largest part, and made finite one by one: no second copy of them.
+    return finite(report) | {"per_frame": entries}
 
 
 def finite(value: Any) -> Any:
@@ -117,7 +117,9 @@ def finite(value: Any) -> Any:
 def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write, whole or not at all."""
     draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1, allow_nan=False)
+        file.write("\n")
     draft.replace(path)
 
 
