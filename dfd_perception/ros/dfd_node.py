@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -17,7 +18,8 @@ from dfd_perception.inference.engine_switch import EngineSwitch, wants_engine, w
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.model_folder import ModelFolder
 from dfd_perception.ros.dfd_parameters import DfdParameters
-from dfd_perception.ros.diagnostics import DiagnosticsPublisher, Filled, Statistics, StatusFiller
+from dfd_perception.ros.diagnostics import DiagnosticsPublisher, Filled, Statistics, StatusFiller, same_name_warning
+from dfd_perception.ros.engine_handover import take_engine
 from dfd_perception.ros.frame_pipeline import Frame, FramePipeline, one_line
 from dfd_perception.ros.image_input import ImageInput
 from dfd_perception.ros.model_check import checked_model
@@ -37,7 +39,7 @@ class DfdNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("dfd", **options)
         self._declared = DeclaredParameters(self, DfdParameters)
-        self._declared.on_change = self._mark_changed
+        self._declared.on_change = partial(setattr, self, "_changed", True)
         self._changed = False
         self._log = node_log(self)
         self._pipeline: FramePipeline | None = None
@@ -102,11 +104,9 @@ class DfdNode(LifecycleNode):
         Raises:
             ConfigError: the node is not configured.
         """
-        running = self._running()
-        if running is None:
+        if self._pipeline is None or self._worker is None:
             raise ConfigError("the node is not configured; there is no estimator to replace")
-        pipeline, worker = running
-        worker.call(lambda: pipeline.swap(estimator))
+        self._worker.call(partial(self._pipeline.swap, estimator))
 
     def stop(self) -> None:
         """End the threads; before the node is destroyed."""
@@ -122,7 +122,7 @@ class DfdNode(LifecycleNode):
         worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
         self._pipeline, self._worker = pipeline, worker
         if with_engine:
-            self._engines = EngineSwitch(self._take_engine, self._log)
+            self._engines = EngineSwitch(lambda ready: take_engine(self._running(), ready), self._log)
             pipeline.on_answered = self._engines.consider
         self._input.on_jump = worker.clear
         self._input.max_age_s = parameters.max_age_s
@@ -130,23 +130,6 @@ class DfdNode(LifecycleNode):
         self._diagnostics = DiagnosticsPublisher(self, parameters.diagnostics_period_s, self._filled_status)
         self._declared.locked = True
         self._log("info", f"model {model.name} ({model.card.variant}, target {model.card.target}, {model.short_hash})")
-
-    def _take_engine(self, estimator: DepthEstimator) -> None:
-        """Use an estimator whose engine was built meanwhile, unless the model is another one by now."""
-        running = self._running()
-        if running is None:
-            estimator.close()
-            return
-        pipeline, worker = running
-
-        def swap() -> None:
-            if pipeline.estimator.model.short_hash != estimator.model.short_hash:
-                estimator.close()
-                return
-            estimator.options = pipeline.estimator.options
-            pipeline.swap(estimator)
-
-        worker.call(swap).add_done_callback(lambda done: estimator.close() if done.exception() else None)
 
     def _take(self, frame: Frame) -> None:
         if self._worker is None or self._pipeline is None:
@@ -181,9 +164,6 @@ class DfdNode(LifecycleNode):
     def _running(self) -> tuple[FramePipeline, LatestItemWorker[Frame]] | None:
         return None if self._pipeline is None or self._worker is None else (self._pipeline, self._worker)
 
-    def _mark_changed(self) -> None:
-        self._changed = True
-
     def _apply_changes(self, pipeline: FramePipeline, worker: LatestItemWorker[Frame]) -> None:
         self._changed = False
         try:
@@ -206,10 +186,7 @@ class DfdNode(LifecycleNode):
             self._status.facts = {"model": model.name, "model hash": model.short_hash}
             if self._engines is not None and self._engines.status:
                 self._status.facts["engine build"] = self._engines.status
-        same = self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace()))
-        self._status.warnings.pop("name", None)
-        if same > 1:
-            self._status.warnings["name"] = f"{same} nodes are named {self.get_fully_qualified_name()}: rename one"
+        self._status.set_warning("name", same_name_warning(self))
         return self._status()
 
 

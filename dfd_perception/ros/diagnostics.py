@@ -126,6 +126,12 @@ class StatusFiller:
         self.warnings: dict[str, str] = {}
         """Standing warnings by subject."""
 
+    def set_warning(self, subject: str, warning: str | None) -> None:
+        """Let a warning stand, or take it back with None."""
+        self.warnings.pop(subject, None)
+        if warning is not None:
+            self.warnings[subject] = warning
+
     def __call__(self) -> Filled:
         s = self.statistics
         error, recent = s.last_error()
@@ -157,3 +163,9 @@ class StatusFiller:
         if self.warnings:
             return DiagnosticStatus.WARN, "; ".join(self.warnings.values()), values
         return DiagnosticStatus.OK, self.state, values
+
+
+def same_name_warning(node: Node) -> str | None:
+    """What is wrong when another node has this one's full name: services and parameters of both answer at random."""
+    same = node.get_node_names_and_namespaces().count((node.get_name(), node.get_namespace()))
+    return f"{same} nodes are named {node.get_fully_qualified_name()}: rename one" if same > 1 else None

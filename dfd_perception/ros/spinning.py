@@ -28,7 +28,7 @@ def spin_node(create: Callable[[], Any], arguments: Sequence[str] | None = None)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:
-        # The signal handler ends the context under a callback that is publishing: then that fails, and nothing is wrong.
+        # The signal handler ends the context under a callback that is publishing: that fails, and nothing is wrong.
         if rclpy.ok():
             raise
     finally:

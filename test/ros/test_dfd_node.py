@@ -387,6 +387,16 @@ def test_a_depth_model_runs_without_lens_and_refuses_another_lens(start_node, pe
     assert "lens.f_number is 8, the model was trained with 1.4" in said
 
 
+def test_two_nodes_of_one_name_are_reported(start_node, peer, eventually):
+    status = peer.subscribe("/diagnostics", DiagnosticArray)
+    start_node(**LENS)
+    start_node(**LENS)
+    depths = peer.subscribe("depth/image")
+    peer.publish_until(
+        lambda: depths and any("2 nodes are named /dfd" in s.status[0].message for s in status), "it is a warning", fx=FX
+    )
+
+
 def test_silence_is_reported(start_node, peer, eventually):
     status = peer.subscribe("/diagnostics", DiagnosticArray)
     start_node(**LENS)
