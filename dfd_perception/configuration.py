@@ -47,7 +47,7 @@ def yaml_text(content: Mapping[str, Any]) -> str:
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping, keys in their order, numbers and strings as plain YAML."""
-    path.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110), "utf-8")
+    path.write_text(yaml_text(content), "utf-8")
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from dfd_perception.configuration import from_mapping, read_yaml
+from dfd_perception.configuration import from_mapping, read_yaml, yaml_text
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.datasets.files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
@@ -87,8 +85,7 @@ def write_dataset_yaml(folder: Path, description: DatasetDescription) -> None:
         RecordingError: not writable.
     """
     mapping = {"format": description.format} | _plain(dataclasses.asdict(description))
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=110)
-    write_bytes(folder / DESCRIPTION_NAME, text.encode())
+    write_bytes(folder / DESCRIPTION_NAME, yaml_text(mapping).encode())
 
 
 def open_folder(folder: Path) -> FilesDataset:
