@@ -56,6 +56,11 @@ class Geometry:
 
     def to_network(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) uint8 RGB to (1, 3, H', W') float32 in [0, 1], border repeated to the padded size."""
+        # One pass from bytes to planar floats; numpy's transpose and divide take three times as long.
+        return cv2.dnn.blobFromImage(self.to_network_picture(image_rgb), scalefactor=1 / 255)
+
+    def to_network_picture(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB to (H', W', 3), resized and its border repeated to the padded size."""
         if image_rgb.shape != (*self.image_size, 3):
             raise ImageError(f"picture has shape {image_rgb.shape}; expected {(*self.image_size, 3)}")
         if image_rgb.dtype != np.uint8:
@@ -70,8 +75,7 @@ class Geometry:
         bottom, right = (p - n for p, n in zip(self.padded_size, self.network_size, strict=True))
         if bottom or right:
             image_rgb = cv2.copyMakeBorder(image_rgb, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        # One pass from bytes to planar floats; numpy's transpose and divide take three times as long.
-        return cv2.dnn.blobFromImage(image_rgb, scalefactor=1 / 255)
+        return image_rgb
 
     def map_from_network(
         self, plane: NDArray[np.float32], output_size: tuple[int, int] | None = None
@@ -90,6 +94,14 @@ class Geometry:
         """(3, H', W') float32 in [0, 1] to (H, W, 3) uint8 RGB."""
         height, width = self.network_size
         packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in planes])
-        image = cv2.convertScaleAbs(packed, alpha=255)
+        return self.picture_from_network(cv2.convertScaleAbs(packed, alpha=255), output_size)
+
+    def picture_from_network(
+        self, picture: NDArray[np.uint8], output_size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:
+        """(H', W', 3) uint8 to (H, W, 3) of the picture or `output_size`; always an array of its own."""
+        height, width = self.network_size
         size = output_size or self.image_size
-        return image if size == (height, width) else cv2.resize(image, size[::-1], interpolation=cv2.INTER_CUBIC)
+        if size == (height, width):
+            return picture[:height, :width].copy()
+        return cv2.resize(picture[:height, :width], size[::-1], interpolation=cv2.INTER_CUBIC)

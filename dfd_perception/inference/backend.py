@@ -12,7 +12,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,14 @@ class InferenceBackend(Protocol):
 
     def close(self) -> None:
         """Release what it holds; using it afterwards is an error."""
+
+
+@runtime_checkable
+class PictureBackend(Protocol):
+    """A backend that converts between pictures and planes itself (on the GPU)."""
+
+    def run_picture(self, picture_HxWx3: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """As `run` of an InferenceBackend, from and to uint8: `deblurred` is (1, H, W, 3) uint8."""
 
 
 @dataclass(frozen=True, kw_only=True)

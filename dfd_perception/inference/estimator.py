@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from dfd_perception.inference.backend import (
     BackendName,
     BackendRequest,
     ChosenBackend,
+    PictureBackend,
     Precision,
     compile_backend,
 )
@@ -100,9 +102,9 @@ class DepthEstimator:
         geometry = Geometry.fitting(image_rgb.shape[:2], self.options.input_size)
         self.backend_for(geometry.image_size, heads)
         started = time.perf_counter()
-        batch = geometry.to_network(image_rgb)
+        batch = self._prepared(image_rgb, geometry, heads)
         prepared = time.perf_counter()
-        outputs = self._run(batch, heads)
+        outputs = self._run(batch, image_rgb, geometry, heads)
         inferred = time.perf_counter()
         prediction = self._postprocessed(outputs, geometry, curve)
         prediction.latency_s.update(
@@ -118,9 +120,7 @@ class DepthEstimator:
             chosen.backend.close()
         self._compiled.clear()
 
-    def _compile(
-        self, heads: Heads, size: tuple[int, int], failed: dict[str, str] | None = None
-    ) -> ChosenBackend:
+    def _compile(self, heads: Heads, size: tuple[int, int], failed: dict[str, str] | None = None) -> ChosenBackend:
         request = BackendRequest(
             model=self.model,
             heads=heads,
@@ -133,12 +133,21 @@ class DepthEstimator:
         )
         return compile_backend(request, self.options.backend, failed)
 
-    def _run(self, batch: NDArray[np.float32], heads: Heads) -> dict[str, NDArray[np.float32]]:
+    def _prepared(self, image_rgb: NDArray[np.uint8], geometry: Geometry, heads: Heads) -> NDArray[Any]:
+        """What the backend takes: planes, or the picture."""
+        if isinstance(self._compiled[heads, geometry.padded_size].backend, PictureBackend):
+            return geometry.to_network_picture(image_rgb)
+        return geometry.to_network(image_rgb)
+
+    def _run(
+        self, batch: NDArray[Any], image_rgb: NDArray[np.uint8], geometry: Geometry, heads: Heads
+    ) -> dict[str, NDArray[Any]]:
         """Run a compiled network; an engine that breaks while running gives way to the next backend of `auto`."""
-        key = (heads, (batch.shape[2], batch.shape[3]))
+        key = (heads, geometry.padded_size)
         chosen = self._compiled[key]
+        backend = chosen.backend
         try:
-            return chosen.backend.run(batch)
+            return backend.run_picture(batch) if isinstance(backend, PictureBackend) else backend.run(batch)
         except EngineError as error:
             if self.options.backend != "auto":
                 raise
@@ -147,7 +156,7 @@ class DepthEstimator:
             self._compiled[key] = self._compile(heads, key[1], failed)
             with contextlib.suppress(EngineError):  # a GPU that reported an error may not even release
                 chosen.backend.close()
-            return self._compiled[key].backend.run(batch)
+            return self._compiled[key].backend.run(geometry.to_network(image_rgb))
 
     def _require_trained(self, heads: Heads) -> None:
         wanted = {"depth", "deblurred"} if heads == "both" else {heads}
@@ -159,7 +168,7 @@ class DepthEstimator:
             )
 
     def _postprocessed(
-        self, outputs: dict[str, NDArray[np.float32]], geometry: Geometry, curve: DefocusCurve | None
+        self, outputs: dict[str, NDArray[Any]], geometry: Geometry, curve: DefocusCurve | None
     ) -> Prediction:
         size = self.options.output_size
         depth = std = coc = coc_std = None
@@ -176,10 +185,10 @@ class DepthEstimator:
                 depth, std = self._metric(coc, coc_std, scaled)
         deblurred = None
         if "deblurred" in outputs:
-            deblurred = geometry.image_from_network(outputs["deblurred"][0], size)
-        return Prediction(
-            depth_m=depth, depth_std_m=std, coc_px=coc, coc_std_px=coc_std, deblurred=deblurred
-        )
+            image = outputs["deblurred"][0]
+            is_picture = image.dtype == np.uint8
+            deblurred = (geometry.picture_from_network if is_picture else geometry.image_from_network)(image, size)
+        return Prediction(depth_m=depth, depth_std_m=std, coc_px=coc, coc_std_px=coc_std, deblurred=deblurred)
 
     def _metric(
         self, coc_px: NDArray[np.float32], coc_std_px: NDArray[np.float32], curve: DefocusCurve

@@ -48,8 +48,9 @@ class TorchBackend:
 
     def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         torch = self._torch
-        with torch.inference_mode(), torch.autocast(
-            self._device.type, self._dtype, enabled=self._dtype != torch.float32
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32),
         ):
             image = torch.from_numpy(image_1x3HxW).to(self._device, memory_format=torch.channels_last)
             said = self._network(image, heads=self._heads)

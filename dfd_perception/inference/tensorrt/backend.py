@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from dfd_perception.inference.backend import BackendRequest
 from dfd_perception.inference.tensorrt.build_progress import Progress
 from dfd_perception.inference.tensorrt.engine_builder import BuildSettings
 from dfd_perception.inference.tensorrt.engine_provider import EngineProvider
+from dfd_perception.inference.tensorrt.picture_io import as_picture, as_planes
 from dfd_perception.inference.tensorrt.precision import PRECISIONS
 from dfd_perception.inference.tensorrt.trt_module import import_tensorrt, version_of
 
@@ -51,7 +53,10 @@ class TensorRtBackend:
         }
 
     def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        return self._runner.run({"image": image_1x3HxW})
+        return as_planes(self._runner.run({"image": as_picture(image_1x3HxW)}))
+
+    def run_picture(self, picture_HxWx3: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        return self._runner.run({"image": picture_HxWx3[None]})
 
     def close(self) -> None:
         self._runner.close()

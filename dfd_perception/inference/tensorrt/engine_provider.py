@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dfd_perception.errors import BackendError, EngineError
 from dfd_perception.inference.backend import BackendRequest, InferenceBackend, Precision
 from dfd_perception.inference.tensorrt.build_progress import Progress
@@ -18,16 +21,15 @@ from dfd_perception.inference.tensorrt.engine_builder import BuildSettings, Buil
 from dfd_perception.inference.tensorrt.engine_cache import CacheEntry, EngineCache
 from dfd_perception.inference.tensorrt.engine_key import EngineKey
 from dfd_perception.inference.tensorrt.engine_precision import require_engine_precision
+from dfd_perception.inference.tensorrt.picture_io import PICTURE_OUTPUT, as_picture, as_planes
 from dfd_perception.inference.tensorrt.precision import GRAPH_RECIPE, NEXT_PRECISION, prepared_graph
-from dfd_perception.inference.tensorrt.runner import EngineRunner, load_engine
+from dfd_perception.inference.tensorrt.runner import EngineRunner, Tensor, load_engine
 from dfd_perception.inference.tensorrt.self_check import SelfCheckResult, check_engine, stored_frames
 from dfd_perception.inference.tensorrt.trt_module import is_strongly_typed, version_of
 from dfd_perception.inference.tensorrt.trusted_files import make_private_folder
 from dfd_perception.model_folder import sha256_of
 
 _log = logging.getLogger(__name__)
-
-CHANNELS = {"image": 3, "deblurred": 3}
 
 
 class NotTrustedError(EngineError):
@@ -180,6 +182,7 @@ class EngineProvider:
             precision,
             calibrated=self.calibrated_graph(precision),
             strongly_typed=is_strongly_typed(self.trt),
+            pictures=True,
         )
         self.tell(Progress(f"building ({precision})"))
         built = build_plan(self.trt, graph, self.settings, self.cache.timing_cache(key), self.tell)
@@ -213,11 +216,13 @@ class EngineProvider:
         self.tell(Progress("loading"))
         engine = load_engine(self.trt, plan)
         layers = require_engine_precision(self.trt, engine, precision)
-        names = ("image", *self.request.output_names)
-        shapes: dict[str, tuple[int, ...]] = {name: (1, CHANNELS.get(name, 1), *self.request.size) for name in names}
+        height, width = self.request.size
+        picture = Tensor((1, height, width, 3), np.dtype(np.uint8))
+        tensors = {name: Tensor((1, 1, height, width)) for name in self.request.output_names}
+        tensors.update({name: picture for name in ("image", PICTURE_OUTPUT) if name == "image" or name in tensors})
         memory, self._spare = self._spare or open_device(self.request.device), None
         try:
-            runner = EngineRunner(self.trt, engine, memory, shapes)
+            runner = EngineRunner(self.trt, engine, memory, tensors)
         except BaseException:
             memory.close()
             raise
@@ -252,7 +257,11 @@ class EngineProvider:
         if self._reference is None:
             self._reference = _cpu_reference(self.request)
         frames = stored_frames(self.request.size)
-        return check_engine(lambda frame: runner.run({"image": frame}), self._reference.run, frames, precision)
+
+        def engine(frame: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+            return as_planes(runner.run({"image": as_picture(frame)}))
+
+        return check_engine(engine, self._reference.run, frames, precision)
 
     def _keep_result(self, entry: CacheEntry | None, result: SelfCheckResult) -> None:
         if entry is None:

@@ -14,7 +14,7 @@ from dfd_perception.errors import EngineError
 from dfd_perception.inference.backend import BackendRequest, Precision
 from dfd_perception.inference.onnx_graph import pruned_graph
 
-GRAPH_RECIPE = 1
+GRAPH_RECIPE = 2
 """Part of every engine's key; raise it when the same model would be turned into another graph."""
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
@@ -41,6 +41,7 @@ def prepared_graph(
     calibrated: Path | None = None,
     strongly_typed: bool = True,
     static: bool = True,
+    pictures: bool = False,
 ) -> PreparedGraph:
     """The graph of a request in a precision.
 
@@ -48,6 +49,7 @@ def prepared_graph(
         calibrated: the graph with quantisers that `quantised_graph` wrote; for int8.
         strongly_typed: whether the graph's types decide (TensorRT 10 and newer); else it stays float32.
         static: whether height and width are fixed to the request's; else they stay free.
+        pictures: whether input and deblurred image are uint8 pictures (`picture_io`) instead of float planes.
 
     Raises:
         EngineError: onnx is absent, a precision that is not offered, or a graph that cannot be converted.
@@ -62,7 +64,7 @@ def prepared_graph(
     model = onnx.load_from_string(content)
     if static:
         set_input_size(model, request.size)
-    from dfd_perception.inference.tensorrt import half_graph, weak_typing
+    from dfd_perception.inference.tensorrt import half_graph, picture_io, weak_typing
 
     weights = float32_weight_bytes(model)
     if not strongly_typed:
@@ -71,6 +73,8 @@ def prepared_graph(
         if precision == "int8":
             model = with_opset(model, half_graph.QUANTISER_OPSET)
         half_graph.to_half(model)
+    if pictures:
+        picture_io.add_picture_io(model)
     return PreparedGraph(bytes(model.SerializeToString()), precision, weights)
 
 

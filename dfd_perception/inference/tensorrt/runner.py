@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     import tensorrt
 
 _log = logging.getLogger(__name__)
+
+
+class Tensor(NamedTuple):
+    """What an input or output is."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] = np.dtype(np.float32)
 
 
 def load_engine(trt: Any, plan: bytes) -> tensorrt.ICudaEngine:
@@ -43,7 +50,7 @@ class EngineRunner:
         trt: Any,
         engine: tensorrt.ICudaEngine,
         memory: DeviceMemory,
-        shapes: dict[str, tuple[int, ...]],
+        tensors: dict[str, Tensor],
         *,
         use_cuda_graph: bool = True,
     ) -> None:
@@ -52,7 +59,7 @@ class EngineRunner:
         Args:
             engine: from `load_engine`.
             memory: given up to this runner, which closes it.
-            shapes: of input and outputs, by name; what the engine has must agree.
+            tensors: inputs and outputs by name; what the engine has must agree.
 
         Raises:
             EngineError: other tensors than expected, or no memory for it.
@@ -67,7 +74,7 @@ class EngineRunner:
             self._context: tensorrt.IExecutionContext | None = engine.create_execution_context()
             if self._context is None:
                 raise EngineError(f"TensorRT: no execution context ({self._logger.take_problems()}); out of memory?")
-            self._inputs, self._outputs = self._bind(trt, shapes)
+            self._inputs, self._outputs = self._bind(trt, tensors)
             self._queue()  # allocates what TensorRT allocates late; only then can a graph be captured
             self._memory.wait()
             if use_cuda_graph:
@@ -114,29 +121,27 @@ class EngineRunner:
                 self._memory.close()
             self._engine = None
 
-    def _bind(
-        self, trt: Any, shapes: dict[str, tuple[int, ...]]
-    ) -> tuple[dict[str, DeviceBuffer], dict[str, DeviceBuffer]]:
+    def _bind(self, trt: Any, tensors: dict[str, Tensor]) -> tuple[dict[str, DeviceBuffer], dict[str, DeviceBuffer]]:
         engine, context = self._engine, self._context
         assert engine is not None
         assert context is not None
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        if set(names) != set(shapes):
-            raise EngineError(f"the engine has tensors {sorted(names)}; expected {sorted(shapes)}")
+        if set(names) != set(tensors):
+            raise EngineError(f"the engine has tensors {sorted(names)}; expected {sorted(tensors)}")
         inputs: dict[str, DeviceBuffer] = {}
         outputs: dict[str, DeviceBuffer] = {}
         is_input = {name: engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names}
         for name in sorted(names, key=lambda name: not is_input[name]):  # inputs first: they decide output shapes
-            wanted = shapes[name]
+            wanted, dtype = tensors[name]
             if is_input[name] and not context.set_input_shape(name, wanted):
                 raise EngineError(f"the engine takes no {name} of shape {wanted}; it was built for another size")
             dims: Any = context.get_tensor_shape(name)
             found = tuple(dims)
             if found != wanted:
                 raise EngineError(f"the engine's {name} has shape {found}; expected {wanted}")
-            dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
-            if dtype != np.float32:
-                raise EngineError(f"the engine's {name} is {dtype}; expected float32")
+            found_dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
+            if found_dtype != dtype:
+                raise EngineError(f"the engine's {name} is {found_dtype}; expected {dtype}")
             buffer = self._memory.allocate(wanted, dtype)
             buffer.host[...] = 0
             if not context.set_tensor_address(name, buffer.pointer):

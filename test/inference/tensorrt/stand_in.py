@@ -66,12 +66,12 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
     trt.NetworkDefinitionCreationFlag = IntEnum("NetworkDefinitionCreationFlag", _numbered(api["creation"]))
     trt.BuilderFlag = IntEnum("BuilderFlag", _numbered(api["builder_flags"]))
     trt.MemoryPoolType = IntEnum("MemoryPoolType", {"WORKSPACE": 0})
-    trt.DataType = IntEnum("DataType", {"FLOAT": 0, "HALF": 1, "INT8": 2})
+    trt.DataType = IntEnum("DataType", {"FLOAT": 0, "HALF": 1, "INT8": 2, "UINT8": 5})
     trt.LayerType = IntEnum("LayerType", {"CONVOLUTION": 0, "DECONVOLUTION": 7, "QUANTIZE": 41, "ACTIVATION": 2})
     trt.TensorIOMode = IntEnum("TensorIOMode", {"NONE": 0, "INPUT": 1, "OUTPUT": 2})
     trt.ProfilingVerbosity = IntEnum("ProfilingVerbosity", {"LAYER_NAMES_ONLY": 0, "NONE": 1, "DETAILED": 2})
     trt.LayerInformationFormat = IntEnum("LayerInformationFormat", {"ONELINE": 0, "JSON": 1})
-    trt.nptype = lambda dtype: {0: np.float32, 1: np.float16, 2: np.int8}[int(dtype)]
+    trt.nptype = lambda dtype: {0: np.float32, 1: np.float16, 2: np.int8, 5: np.uint8}[int(dtype)]
 
     class ILogger:
         INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
@@ -240,15 +240,16 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             for name, array in zip(self.engine.outputs, outputs, strict=True):
                 for precision, change in told.spoil.items():
                     if precision in self.engine.types or precision == "any":
-                        array = change(self.runs, name, array)
+                        changed = change(self.runs, name, array.astype(np.float32))
+                        is_picture = array.dtype == np.uint8
+                        array = np.clip(np.nan_to_num(changed), 0, 255).astype(np.uint8) if is_picture else changed
                 self._array(name)[...] = array
             return True
 
         def _array(self, name):
-            shape = self.engine.shapes[name]
-            count = int(np.prod(shape))
-            raw = (ctypes.c_float * count).from_address(self.addresses[name])
-            return np.frombuffer(raw, np.float32).reshape(shape)
+            shape, dtype = self.engine.shapes[name], np.dtype(trt.nptype(self.engine.get_tensor_dtype(name)))
+            raw = (ctypes.c_byte * int(np.prod(shape) * dtype.itemsize)).from_address(self.addresses[name])
+            return np.frombuffer(raw, dtype).reshape(shape)
 
     class Engine:
         def __init__(self, header, body):
@@ -256,6 +257,8 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             self.types = header["types"]
             described = [*model.graph.input, *model.graph.output]
             self.shapes = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in described}
+            element = {onnx.TensorProto.FLOAT: trt.DataType.FLOAT, onnx.TensorProto.UINT8: trt.DataType.UINT8}
+            self.dtypes = {v.name: element[v.type.tensor_type.elem_type] for v in described}
             self.inputs, self.outputs = ["image"], [v.name for v in model.graph.output]
             options = onnxruntime.SessionOptions()
             options.log_severity_level, options.intra_op_num_threads = 3, 1
@@ -274,7 +277,7 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             return trt.TensorIOMode.INPUT if name in self.inputs else trt.TensorIOMode.OUTPUT
 
         def get_tensor_dtype(self, name):
-            return trt.DataType.FLOAT
+            return self.dtypes[name]
 
         def create_execution_context(self):
             return None if told.context_fails else Context(self)

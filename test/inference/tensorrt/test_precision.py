@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.backend import BackendRequest
 from dfd_perception.inference.tensorrt import half_graph
+from dfd_perception.inference.tensorrt.picture_io import as_picture, as_planes
 from dfd_perception.inference.tensorrt.precision import prepared_graph, with_opset
 from dfd_perception.inference.tensorrt.quantised_graph import write_calibrated_graph
 from dfd_perception.inference.tensorrt.self_check import stored_frames
@@ -66,6 +67,30 @@ def test_half_precision_agrees_with_float32(request_for, target, heads, picture)
         # half of a unit in the last of eleven bits, a few layers deep, relative to the output's range
         assert np.abs(array - expected[name]).max() < 4e-3 * max(1.0, np.abs(expected[name]).max())
         assert np.abs(array - expected[name]).max() > 0, "equal to the last bit: nothing was computed in float16"
+
+
+@pytest.mark.parametrize("heads", ["both", "depth", "deblurred"])
+def test_pictures_instead_of_planes_are_the_same_network(request_for, target, heads, picture):
+    request = request_for(target, heads)
+    steps = np.rint(picture * 255)
+    expected = run(prepared_graph(request, "fp32").content, (steps / 255).astype(np.float32))
+    content = prepared_graph(request, "fp32", pictures=True).content
+    onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    packed = as_picture(picture)
+    assert (packed.shape, packed.dtype) == ((1, *SIZE, 3), np.uint8)
+    found = run(content, packed)
+    assert set(found) == set(request.output_names)
+    for name, array in found.items():
+        if name == "deblurred":
+            assert (array.shape, array.dtype) == ((1, *SIZE, 3), np.uint8)
+            difference = array.astype(float) - expected[name].transpose(0, 2, 3, 1) * 255
+            assert np.abs(difference).max() <= 0.5 + 1e-3, "rounded to the nearest"
+        else:
+            np.testing.assert_allclose(array, expected[name], atol=1e-5)
+    planes = as_planes(found)
+    for name, array in planes.items():
+        assert array.shape == expected[name].shape
+        assert np.abs(array - expected[name]).max() <= 0.5 / 255 + 1e-5
 
 
 def test_half_precision_ends_at_the_edge_convolutions(request_for):

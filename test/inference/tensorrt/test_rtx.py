@@ -60,7 +60,7 @@ def graph_of(model, precision, calibrated=None, heads="both", **options) -> Prep
 @pytest.mark.parametrize("heads", ["both", "depth", "deblurred"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_it_builds(rtx, network, calibrated, precision, heads):
-    graph = graph_of(network, precision, calibrated, heads)
+    graph = graph_of(network, precision, calibrated, heads, pictures=True)
     built = build_plan(rtx, graph)
     assert set(built.convolutions) == {"FLOAT" if precision == "fp32" else "HALF"}
     assert len(built.plan) > 10_000

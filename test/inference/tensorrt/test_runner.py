@@ -9,11 +9,11 @@ from dfd_perception.errors import EngineError
 from dfd_perception.inference.backend import BackendRequest
 from dfd_perception.inference.tensorrt.engine_builder import build_plan
 from dfd_perception.inference.tensorrt.precision import prepared_graph
-from dfd_perception.inference.tensorrt.runner import EngineRunner, load_engine
+from dfd_perception.inference.tensorrt.runner import EngineRunner, Tensor, load_engine
 from dfd_perception.inference.tensorrt.trt_module import is_strongly_typed
 
 SIZE = (64, 96)
-SHAPES = {"image": (1, 3, *SIZE), "depth": (1, 1, *SIZE), "deblurred": (1, 3, *SIZE)}
+TENSORS = {"image": Tensor((1, 3, *SIZE)), "depth": Tensor((1, 1, *SIZE)), "deblurred": Tensor((1, 3, *SIZE))}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def memory(stand_in):
 
 
 def test_a_graph_is_captured_and_launched(trt, engine, memory, picture):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     first = runner.run({"image": picture})["depth"].copy()
     second = runner.run({"image": picture[..., ::-1].copy()})["depth"].copy()
     assert memory.launches == 2
@@ -39,19 +39,19 @@ def test_a_graph_is_captured_and_launched(trt, engine, memory, picture):
 
 def test_without_a_graph_it_runs_too(trt, engine, stand_in, picture, caplog):
     memory = stand_in.HostMemory(capture_fails=True)
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     assert runner.cuda_graph == "off: operation not permitted when stream is capturing"
     assert "no CUDA graph" in caplog.text
     assert np.isfinite(runner.run({"image": picture})["depth"]).all()
 
 
 def test_buffers_persist(trt, engine, memory, picture):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     assert runner.run({"image": picture})["depth"] is runner.run({"image": picture})["depth"]
 
 
 def test_a_refused_launch_never_returns_the_frame_before(trt, engine, memory, picture):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     runner.run({"image": picture})
     trt.behaviour.refuses_launch = True
     with pytest.raises(EngineError, match="refused to run"):
@@ -66,7 +66,7 @@ def test_a_refused_launch_never_returns_the_frame_before(trt, engine, memory, pi
     ],
 )
 def test_a_wrong_input_is_refused(trt, engine, memory, wrong, words):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     with pytest.raises(EngineError, match=words):
         runner.run({"image": wrong})
 
@@ -74,9 +74,10 @@ def test_a_wrong_input_is_refused(trt, engine, memory, wrong, words):
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        ({**SHAPES, "image": (1, 3, 96, 64)}, "built for another size"),
-        ({**SHAPES, "depth": (1, 2, *SIZE)}, r"depth has shape \(1, 1, 64, 96\); expected \(1, 2, 64, 96\)"),
-        ({"image": SHAPES["image"], "coc": SHAPES["depth"]}, r"has tensors \['deblurred', 'depth', 'image'\]"),
+        ({**TENSORS, "image": Tensor((1, 3, 96, 64))}, "built for another size"),
+        ({**TENSORS, "depth": Tensor((1, 2, *SIZE))}, r"depth has shape \(1, 1, 64, 96\); expected \(1, 2, 64, 96\)"),
+        ({**TENSORS, "depth": Tensor((1, 1, *SIZE), np.dtype(np.uint8))}, "depth is float32; expected uint8"),
+        ({"image": TENSORS["image"], "coc": TENSORS["depth"]}, r"has tensors \['deblurred', 'depth', 'image'\]"),
     ],
 )
 def test_an_engine_of_another_model_is_refused(trt, engine, memory, shapes, words):
@@ -85,7 +86,7 @@ def test_an_engine_of_another_model_is_refused(trt, engine, memory, shapes, word
 
 
 def test_closing_waits_for_the_run_and_ends_it(trt, engine, memory, picture):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     runner.close()
     runner.close()
     assert memory.closed == 1
@@ -94,7 +95,7 @@ def test_closing_waits_for_the_run_and_ends_it(trt, engine, memory, picture):
 
 
 def test_threads_take_turns(trt, engine, memory, picture):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     inside, most = 0, 0
     wait = memory.wait
 
@@ -115,5 +116,5 @@ def test_threads_take_turns(trt, engine, memory, picture):
 
 
 def test_memory_is_counted_by_whatever_name(trt, engine, memory):
-    runner = EngineRunner(trt, engine, memory, SHAPES)
+    runner = EngineRunner(trt, engine, memory, TENSORS)
     assert runner.device_bytes() == 4096 + 4 * (3 + 1 + 3) * SIZE[0] * SIZE[1]
