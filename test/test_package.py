@@ -96,7 +96,7 @@ def test_the_wheel_holds_every_module(wheel, project_root):
         path.relative_to(project_root).as_posix() for path in (project_root / "dfd_perception").rglob("*.py")
         if (path.parent / "__init__.py").is_file()
     }  # fmt: skip
-    held = {name for name in wheel.namelist() if name.endswith(".py")}
+    held = {name for name in wheel.namelist() if name.startswith("dfd_perception/") and name.endswith(".py")}
     assert held == expected
 
 
