@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default=default, help="model folder by name or path (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="where results go (default: %(default)s)")
     parser.add_argument("--backend", default="auto", help="parameter backend of the node")
-    parser.add_argument("--rate", type=float, default=0.5, help="speed of the bag; 1 is 4 frames/s (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=0.5, help="speed; 1 is 4 frames/s (default: %(default)s)")
     parser.add_argument("--rviz", action="store_true", default=os.environ.get("RVIZ", "0") == "1", help="open RViz")
     return parser.parse_args(arguments)
 

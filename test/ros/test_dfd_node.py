@@ -392,9 +392,11 @@ def test_two_nodes_of_one_name_are_reported(start_node, peer, eventually):
     start_node(**LENS)
     start_node(**LENS)
     depths = peer.subscribe("depth/image")
-    peer.publish_until(
-        lambda: depths and any("2 nodes are named /dfd" in s.status[0].message for s in status), "it is a warning", fx=FX
-    )
+
+    def warned() -> bool:
+        return bool(depths) and any("2 nodes are named /dfd" in s.status[0].message for s in status)
+
+    peer.publish_until(warned, "the double name is a warning", fx=FX)
 
 
 def test_silence_is_reported(start_node, peer, eventually):
