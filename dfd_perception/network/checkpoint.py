@@ -61,6 +61,8 @@ def save_model(network: TwoHeadedNet, folder: Path, card: ModelCard, with_onnx: 
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE)
+    # safetensors writes for its owner alone; a model is there to be shared.
+    (folder / WEIGHTS_FILE).chmod(0o644)
     card = replace(card, weights=FileHash(file=WEIGHTS_FILE, sha256=sha256_of(folder / WEIGHTS_FILE)), onnx=None)
     if with_onnx:
         from dfd_perception.export.onnx_export import add_onnx
