@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.preprocessing import SIZE_MULTIPLE
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.tensorrt.half_graph import CONVOLUTIONS
 
@@ -39,10 +40,15 @@ def write_calibrated_graph(
         How many convolutions are quantised.
 
     Raises:
-        EngineError: too few pictures, the tool is absent, or the graph has no convolution to quantise.
+        EngineError: too few pictures or of a size that the network does not take, the tool is absent, or the graph has no convolution to quantise.
     """
     if len(pictures) < FEWEST_PICTURES:
         raise EngineError(f"int8 calibration got {len(pictures)} pictures; expected at least {FEWEST_PICTURES}")
+    odd = next((p.shape for p in pictures if p.shape[2] % SIZE_MULTIPLE or p.shape[3] % SIZE_MULTIPLE), None)
+    if odd is not None:
+        raise EngineError(
+            f"int8 calibration got a picture of shape {odd}; expected sides of multiples of {SIZE_MULTIPLE}"
+        )
     try:
         import onnx
         import onnxruntime.quantization as quantization

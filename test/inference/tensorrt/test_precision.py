@@ -171,6 +171,11 @@ def test_too_few_pictures_are_refused(tiny_models, tmp_path):
         write_calibrated_graph(tiny_models["coc"].onnx_path, tmp_path / "a.onnx", stored_frames(SIZE))
 
 
+def test_pictures_of_a_size_that_the_network_does_not_take_are_refused(tiny_models, tmp_path):
+    with pytest.raises(EngineError, match=r"shape \(1, 3, 60, 96\); expected sides of multiples of 32"):
+        write_calibrated_graph(tiny_models["coc"].onnx_path, tmp_path / "a.onnx", stored_frames((60, 96)) * 2)
+
+
 def test_int8_without_calibration_and_other_precisions_are_refused(request_for):
     with pytest.raises(EngineError, match="write_calibrated_graph"):
         prepared_graph(request_for("coc"), "int8")
