@@ -40,7 +40,8 @@ def write_calibrated_graph(
         How many convolutions are quantised.
 
     Raises:
-        EngineError: too few pictures or of a size that the network does not take, the tool is absent, or the graph has no convolution to quantise.
+        EngineError: too few pictures or of a size that the network does not take, the tool is absent, or the graph
+            has no convolution to quantise.
     """
     if len(pictures) < FEWEST_PICTURES:
         raise EngineError(f"int8 calibration got {len(pictures)} pictures; expected at least {FEWEST_PICTURES}")
