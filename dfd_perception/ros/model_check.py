@@ -20,7 +20,9 @@ def checked_model(parameters: DfdParameters) -> ModelFolder:
     problem = depth_model_lens_problem(model, parameters)
     if problem:
         raise ConfigError(problem)
-    absent = missing_package(parameters.backend) if parameters.backend != "auto" else None
+    # TensorRT is asked by whoever imports it: what to do about its absence depends on the machine.
+    asked_elsewhere = parameters.backend in ("auto", "tensorrt")
+    absent = None if asked_elsewhere else missing_package(parameters.backend)
     if absent:
         raise BackendError(f"parameter backend is {parameters.backend!r}, but {absent}")
     return model
