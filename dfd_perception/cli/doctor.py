@@ -75,7 +75,7 @@ ROS_PACKAGES = ("rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd doctor`."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="say what this data set holds and what is wrong with it")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="say what this data set holds and what is wrong in it")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,9 @@ from dfd_perception.cli.ros_arguments import add_ros_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd record-bag`."""
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the new bag")
-    parser.add_argument("--topic", action="append", default=[], metavar="T", help="record this one (repeatable; none = all)")
+    parser.add_argument(
+        "--topic", action="append", default=[], metavar="T", help="record this one (repeatable; none = all)"
+    )
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format")
     parser.add_argument(
         "--compression", choices=("none", "storage", "message", "file"), default="none",
