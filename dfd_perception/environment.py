@@ -177,6 +177,17 @@ def fastdds_profile_problem() -> str | None:
     return None
 
 
+def fastdds_setting() -> dict[str, str]:
+    """What whoever starts ROS processes has to add to their environment; empty where a profile is named already.
+
+    Without a larger shared-memory segment Fast DDS loses best-effort images above 512 KiB (see config/fastdds.xml).
+    Up to Jazzy it reads the first of the two names; from Kilted it reads the second, and complains about the first.
+    """
+    old_name, new_name = FASTDDS_VARIABLES
+    name = old_name if os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy") else new_name
+    return {} if name in os.environ else {name: str(shipped_fastdds_profile())}
+
+
 def shipped_fastdds_profile() -> Path:
     """Return the path of the project's Fast DDS profile, in a checkout or in an installation."""
     return shipped_path("config/fastdds.xml")

@@ -5,7 +5,6 @@ ros2 launch dfd_perception dfd.launch.py image_topic:=/camera/image_raw camera_i
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, GroupAction, RegisterEventHandler, SetEnvironmentVariable
@@ -17,6 +16,7 @@ from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from dfd_perception.environment import fastdds_setting
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
@@ -25,10 +25,6 @@ BACKENDS = ["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
 PRECISIONS = ["fp32", "fp16", "bf16", "int8"]
 YES_NO = ["true", "false"]
 OUTPUTS = ("depth/image", "depth/camera_info", "deblurred/image", "deblurred/camera_info")
-# Without a larger shared-memory segment Fast DDS loses best-effort images above 512 KiB (see config/fastdds.xml).
-# Up to Jazzy Fast DDS reads the first name; from Kilted it reads the second, and complains about the first.
-OLD_NAME = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if OLD_NAME else "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
 def arguments() -> list[DeclareLaunchArgument]:
@@ -111,7 +107,6 @@ def generate_launch_description() -> LaunchDescription:
     end_with_bag = RegisterEventHandler(
         OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])
     )
-    profile = PathJoinSubstitution([SHARE, "config", "fastdds.xml"])
-    environment = [] if PROFILE_VARIABLE in os.environ else [SetEnvironmentVariable(PROFILE_VARIABLE, profile)]
+    environment = [SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()]
     nodes = GroupAction([PushRosNamespace(value("namespace")), node, recorder, rviz])
     return LaunchDescription([*arguments(), *environment, nodes, player, end_with_bag])

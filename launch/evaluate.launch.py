@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, RegisterEventHandler
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -10,6 +16,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from dfd_perception.environment import fastdds_setting
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
@@ -58,4 +65,5 @@ def generate_launch_description() -> LaunchDescription:
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text) for name, default, text in ARGUMENTS
     ]
-    return LaunchDescription([*declared, node, evaluation, end])
+    environment = [SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()]
+    return LaunchDescription([*declared, *environment, node, evaluation, end])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from dfd_perception.environment import fastdds_setting
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
@@ -61,4 +62,5 @@ def generate_launch_description() -> LaunchDescription:
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text) for name, default, text in ARGUMENTS
     ]
-    return LaunchDescription([*declared, recorder])
+    environment = [SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()]
+    return LaunchDescription([*declared, *environment, recorder])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dfd_perception.environment import FASTDDS_VARIABLES, fastdds_setting
+
 ARGUMENTS = (
     "image_topic", "camera_info_topic", "namespace", "params_file", "model", "backend", "precision", "autostart",
     "use_sim_time", "rviz", "rviz_config", "log_level", "record", "bag", "bag_rate",
@@ -19,6 +21,31 @@ def test_the_launch_file_declares_every_argument_with_a_description(project_root
     described = {call.args[0].value: call.args[2].value for call in calls}
     assert tuple(described) == ARGUMENTS
     assert all(len(text) > 10 for text in described.values())
+
+
+@pytest.mark.parametrize("name", ["dfd", "evaluate", "record"])
+def test_every_launch_file_lets_images_through(project_root: Path, name: str) -> None:
+    """Without the profile a 640x480 image is lost in silence: evaluate.launch.py once answered 12 of 24 frames."""
+    text = (project_root / "launch" / f"{name}.launch.py").read_text("utf-8")
+    assert "SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()" in text
+    assert "*environment" in text
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE")],
+)
+def test_the_profile_is_named_as_the_distribution_reads_it(
+    monkeypatch: pytest.MonkeyPatch, distribution: str, variable: str
+) -> None:
+    for name in FASTDDS_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    setting = fastdds_setting()
+    assert list(setting) == [variable]
+    assert Path(setting[variable]).is_file()
+    monkeypatch.setenv(variable, "mine.xml")
+    assert fastdds_setting() == {}
 
 
 def test_the_launch_file_starts_the_node(project_root: Path) -> None:
