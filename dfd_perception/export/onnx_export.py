@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from dfd_perception.core.frames import Heads
+from dfd_perception.core.preprocessing import SIZE_MULTIPLE
 from dfd_perception.errors import ModelError
+from dfd_perception.inference.backend import OUTPUT_NAMES
 from dfd_perception.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
-from dfd_perception.network.two_headed import SIZE_MULTIPLE, TwoHeadedNet
+from dfd_perception.network.two_headed import TwoHeadedNet
 
 OPSET = 18
 OUTPUT_FIELDS = {"depth": "depth_m", "coc": "coc_px", "coc_log_var": "coc_log_var", "deblurred": "aif"}
@@ -32,17 +34,11 @@ class _NamedOutputs(nn.Module):
         self.network = network.half() if half else network
         self.heads = heads
         self.half_inside = half
-        self.names = output_names(network.target, heads)
+        self.names = OUTPUT_NAMES[network.target, heads]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         said = self.network(image.half() if self.half_inside else image, heads=self.heads)
         return tuple(getattr(said, OUTPUT_FIELDS[name]).float() for name in self.names)
-
-
-def output_names(target: str, heads: Heads) -> list[str]:
-    """Names of the graph's outputs: depth, or coc and coc_log_var, and deblurred."""
-    upper = ["depth"] if target == "depth" else ["coc", "coc_log_var"]
-    return {"both": [*upper, "deblurred"], "depth": upper, "deblurred": ["deblurred"]}[heads]
 
 
 def export_onnx(
@@ -88,7 +84,7 @@ def export_onnx(
             dynamo=True,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=module.names,
+            output_names=list(module.names),
             dynamic_shapes=dynamic,
             external_data=False,
             verbose=False,
@@ -102,7 +98,7 @@ def export_onnx(
     onnx.checker.check_model(graph)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(graph.SerializeToString())
-    return module.names
+    return list(module.names)
 
 
 def _forget_the_source(graph: Any) -> None:

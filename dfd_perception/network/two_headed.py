@@ -12,17 +12,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from dfd_perception.core.frames import Heads
+from dfd_perception.core.preprocessing import SIZE_MULTIPLE
 from dfd_perception.errors import ModelError
 from dfd_perception.network.compact_encoder import CompactEncoder
 from dfd_perception.network.decoder import CompactDecoder, Decoder
 from dfd_perception.network.densenet_encoder import DenseNetEncoder
 
 Target = Literal["depth", "coc"]
-Heads = Literal["both", "depth", "deblurred"]
 HeadDecoder: TypeAlias = Decoder | CompactDecoder
-
-SIZE_MULTIPLE = 32
-"""The encoder halves its input five times."""
 
 COC_UNIT_PX = 4.0
 """Pixels per unit of the raw upper output, so that it starts near the middle of the usual range."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dfd_perception.core.frames import Heads
 from dfd_perception.losses.defocus import coc_nll, self_supervised_loss
 from dfd_perception.losses.depth import depth_loss, l1_depth
 from dfd_perception.losses.image import charbonnier, deblur_loss
@@ -14,7 +15,7 @@ from dfd_perception.losses.masking import masked_difference, masked_mean
 from dfd_perception.losses.reblur import reblur_by_bank
 from dfd_perception.losses.regularisers import find_regulariser
 from dfd_perception.losses.total import WeightedTotal
-from dfd_perception.network.two_headed import Heads, Target, TwoHeadedOutput
+from dfd_perception.network.two_headed import Target, TwoHeadedOutput
 from dfd_perception.training.config import ObjectiveConfig
 from dfd_perception.training.loader import Batch
 

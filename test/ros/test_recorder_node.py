@@ -122,18 +122,18 @@ def test_live_topics_are_recorded_without_silent_loss(robot, recorder, start, tm
     assert description.parts == ("depth", "image", "colour")
     counts = description.counts
     rows = read_index(session / RAW / "frames.csv")
-    assert counts["moments"] == len(rows) == counts["pairs"] >= 20
+    assert counts["moments"] == len(rows) == counts["pairs"]
     assert counts["dropped"] == counts["failed"] == 0
     # A busy machine may lose messages before they arrive; not one may be missing from the count.
     lost = counts["image_gaps"] + counts["depth_gaps"]
+    assert len(rows) + lost >= 38
     unmatched = counts["left_unmatched"] + counts["right_unmatched"]
     assert len(rows) + lost + unmatched >= 43, "45 were sent, and the session began during the first ones"
     assert unmatched <= lost + 2, "but for the frame in which the session began"
     assert all(row.offset_ms == pytest.approx(4.0, abs=1e-3) for row in rows)
     assert rows[0].valid_fraction == pytest.approx(1 - 20 / 288, abs=1e-3)
     numbers = [np.rint(cv2.imread(str(p))[:6, :6].mean()) for p in sorted((session / RAW / "image").iterdir())]
-    assert np.all(np.diff(numbers) >= 0)
-    assert numbers[-1] - numbers[0] <= len(rows) + lost
+    assert np.all(np.abs(np.diff(numbers) - 1) <= 1 + lost)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
 
