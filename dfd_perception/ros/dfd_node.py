@@ -30,7 +30,7 @@ from dfd_perception.ros.services import ModelServices
 from dfd_perception.ros.spinning import spin_node
 from dfd_perception.ros.worker import LatestItemWorker
 
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+FAILURE = TransitionCallbackReturn.FAILURE
 
 
 class DfdNode(LifecycleNode):
@@ -52,11 +52,6 @@ class DfdNode(LifecycleNode):
         self._input = ImageInput(self, self.statistics, self._status)
         self._status.publisher_count = self._input.publisher_count
         self._model_services = ModelServices(self, self._log, self._running)
-
-    def autostart(self) -> None:
-        """Configure and activate if parameter autostart says so; what fails is logged and the node stays up."""
-        if self.get_parameter("autostart").value and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read parameters, load the model, create publishers; FAILURE with the reason if any of it is wrong."""

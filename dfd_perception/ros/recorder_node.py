@@ -34,7 +34,7 @@ from dfd_perception.ros.rgbd_topics import RgbdTopics
 from dfd_perception.ros.sensor_thread import SensorThread, make_sensor
 from dfd_perception.ros.spinning import spin_node
 
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+FAILURE = TransitionCallbackReturn.FAILURE
 WATCH_PERIOD_S = 0.2
 PROGRESS_PERIOD_S = 10.0
 
@@ -58,11 +58,6 @@ class GroundTruthRecorderNode(LifecycleNode):
         self.create_service(Trigger, "~/start", self._answering(self._start))
         self.create_service(Trigger, "~/stop", self._answering(self._stop))
         self.create_service(Trigger, "~/capture", self._answering(lambda control: control.capture()))
-
-    def autostart(self) -> None:
-        """Configure and activate if parameter autostart says so; what fails is logged and the node stays up."""
-        if self.get_parameter("autostart").value and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read parameters and calibration; FAILURE with the reason if any of it is wrong."""

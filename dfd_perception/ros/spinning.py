@@ -8,12 +8,13 @@ from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 
 def spin_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, create the node, spin until a signal ends it; returns the exit code.
 
-    The node has `autostart()`, called before spinning, and `stop()`, which ends its threads.
+    A lifecycle node with parameter autostart, and `stop()`, which ends its threads.
 
     SIGINT raises KeyboardInterrupt; SIGTERM raises ExternalShutdownException up to Jazzy, from Kilted spin() returns.
     """
@@ -23,7 +24,7 @@ def spin_node(create: Callable[[], Any], arguments: Sequence[str] | None = None)
         node = create()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        node.autostart()
+        autostart(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -34,6 +35,12 @@ def spin_node(create: Callable[[], Any], arguments: Sequence[str] | None = None)
     finally:
         _end(node)
     return 0
+
+
+def autostart(node: LifecycleNode) -> None:
+    """Configure and activate if parameter autostart says so; what fails is logged and the node stays up."""
+    if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        node.trigger_activate()
 
 
 def _end(node: Any) -> None:

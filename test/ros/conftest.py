@@ -120,6 +120,7 @@ class RunningNode:
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
         from rclpy.parameter import Parameter
 
+        from dfd_perception.ros import spinning
         from dfd_perception.ros.dfd_node import DfdNode
 
         values = {"model": str(model), "num_threads": 1, "backend": "onnxruntime", "diagnostics.period_s": 0.1}
@@ -131,7 +132,7 @@ class RunningNode:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         if autostart:
-            self.node.autostart()
+            spinning.autostart(self.node)
 
         def spin() -> None:
             try:
