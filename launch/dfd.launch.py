@@ -5,9 +5,7 @@ ros2 launch dfd_perception dfd.launch.py image_topic:=/camera/image_raw camera_i
 
 from __future__ import annotations
 
-from typing import Any
-
-from launch.actions import DeclareLaunchArgument, EmitEvent, GroupAction, RegisterEventHandler, SetEnvironmentVariable
+from launch.actions import EmitEvent, GroupAction, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
@@ -16,40 +14,37 @@ from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.environment import fastdds_setting
+from dfd_perception.ros.launch_arguments import (
+    BAG_RATE,
+    LOG_LEVEL,
+    NETWORK,
+    declared,
+    environment,
+    log_level,
+    network_parameters,
+    typed,
+)
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
 SHARE = FindPackageShare(PACKAGE)
-BACKENDS = ["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
-PRECISIONS = ["fp32", "fp16", "bf16", "int8"]
-YES_NO = ["true", "false"]
+YES_NO = ("true", "false")
 OUTPUTS = ("depth/image", "depth/camera_info", "deblurred/image", "deblurred/camera_info")
-
-
-def arguments() -> list[DeclareLaunchArgument]:
-    """Every argument, with what `ros2 launch dfd_perception dfd.launch.py -s` says about it."""
-
-    def argument(name: str, default: Any, text: str, choices: list[str] | None = None) -> DeclareLaunchArgument:
-        return DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
-
-    return [
-        argument("image_topic", "image", "Camera image (sensor_msgs/Image), or its base name for compressed transport"),
-        argument("camera_info_topic", "camera_info", "Its camera_info; without one set lens.pixel_pitch_um"),
-        argument("namespace", "", "Namespace of the node and its outputs"),
-        argument("params_file", PathJoinSubstitution([SHARE, "config", "dfd.yaml"]), "Parameters; the lens goes here"),
-        argument("model", "2hded-small", "Model: folder name or path; wins over params_file"),
-        argument("backend", "auto", "What runs the network; wins over params_file", BACKENDS),
-        argument("precision", "fp32", "Arithmetic of the network; wins over params_file", PRECISIONS),
-        argument("autostart", "true", "Configure and activate at start", YES_NO),
-        argument("use_sim_time", "false", "Follow /clock; implied by bag", YES_NO),
-        argument("rviz", "false", "Open RViz with the outputs", YES_NO),
-        argument("rviz_config", PathJoinSubstitution([SHARE, "rviz", "dfd.rviz"]), "What RViz shows"),
-        argument("log_level", "info", "debug, info, warn, error", ["debug", "info", "warn", "error"]),
-        argument("record", "", "Record the outputs into this bag (a folder that does not exist yet)"),
-        argument("bag", "", "Play this bag (with /clock) instead of a camera; all ends when it ends"),
-        argument("bag_rate", "1.0", "Speed of the bag"),
-    ]
+ARGUMENTS = (
+    ("image_topic", "image", "Camera image (sensor_msgs/Image), or its base name for compressed transport"),
+    ("camera_info_topic", "camera_info", "Its camera_info; without one set lens.pixel_pitch_um"),
+    ("namespace", "", "Namespace of the node and its outputs"),
+    ("params_file", PathJoinSubstitution([SHARE, "config", "dfd.yaml"]), "Parameters; the lens goes here"),
+    *NETWORK,
+    ("autostart", "true", "Configure and activate at start", YES_NO),
+    ("use_sim_time", "false", "Follow /clock; implied by bag", YES_NO),
+    ("rviz", "false", "Open RViz with the outputs", YES_NO),
+    ("rviz_config", PathJoinSubstitution([SHARE, "rviz", "dfd.rviz"]), "What RViz shows"),
+    LOG_LEVEL,
+    ("record", "", "Record the outputs into this bag (a folder that does not exist yet)"),
+    ("bag", "", "Play this bag (with /clock) instead of a camera; all ends when it ends"),
+    BAG_RATE,
+)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -65,12 +60,7 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
         parameters=[
             value("params_file"),
-            {
-                "model": ParameterValue(value("model"), value_type=str),
-                "backend": value("backend"),
-                "precision": value("precision"),
-                "autostart": ParameterValue(value("autostart"), value_type=bool),
-            },
+            {**network_parameters(), "autostart": typed("autostart", bool)},
             clock,
         ],
         remappings=[
@@ -78,7 +68,7 @@ def generate_launch_description() -> LaunchDescription:
             ("image/compressed", [value("image_topic"), "/compressed"]),
             ("camera_info", value("camera_info_topic")),
         ],
-        arguments=["--ros-args", "--log-level", value("log_level")],
+        arguments=log_level(),
     )
     rviz = Node(
         package="rviz2",
@@ -107,6 +97,5 @@ def generate_launch_description() -> LaunchDescription:
     end_with_bag = RegisterEventHandler(
         OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])
     )
-    environment = [SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()]
     nodes = GroupAction([PushRosNamespace(value("namespace")), node, recorder, rviz])
-    return LaunchDescription([*arguments(), *environment, nodes, player, end_with_bag])
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), nodes, player, end_with_bag])

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    ExecuteProcess,
-    RegisterEventHandler,
-    SetEnvironmentVariable,
-)
+from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.environment import fastdds_setting
+from dfd_perception.ros.launch_arguments import (
+    BAG_RATE,
+    LOG_LEVEL,
+    NETWORK,
+    declared,
+    environment,
+    log_level,
+    network_parameters,
+)
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
@@ -25,11 +26,9 @@ ARGUMENTS = (
     ("out", None, "Folder for report.json, report.html and the answers as a bag"),
     ("lens", None, "LENS.yaml of the camera: for the figures; the node takes its lens from params_file"),
     ("params_file", PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "dfd.yaml"]), "Parameters of the node"),
-    ("model", "2hded-small", "Model by name or path"),
-    ("backend", "auto", "auto, tensorrt, openvino, onnxruntime, torch"),
-    ("precision", "fp32", "fp32, fp16, bf16, int8"),
-    ("bag_rate", "1.0", "Speed of playing"),
-    ("log_level", "info", "debug, info, warn or error"),
+    *NETWORK,
+    BAG_RATE,
+    LOG_LEVEL,
 )
 
 
@@ -41,16 +40,8 @@ def generate_launch_description() -> LaunchDescription:
         executable="dfd_node",
         name="dfd",
         output="screen",
-        parameters=[
-            value("params_file"),
-            {
-                "model": ParameterValue(value("model"), value_type=str),
-                "backend": ParameterValue(value("backend"), value_type=str),
-                "precision": ParameterValue(value("precision"), value_type=str),
-                "use_sim_time": True,
-            },
-        ],
-        arguments=["--ros-args", "--log-level", value("log_level")],
+        parameters=[value("params_file"), {**network_parameters(), "use_sim_time": True}],
+        arguments=log_level(),
     )
     # Found by PATH or by the package: `dfd` is a console script that colcon installs under lib/dfd_perception.
     evaluation = ExecuteProcess(
@@ -62,8 +53,4 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
     )
     end = RegisterEventHandler(OnProcessExit(target_action=evaluation, on_exit=[EmitEvent(event=Shutdown())]))
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, default, text in ARGUMENTS
-    ]
-    environment = [SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()]
-    return LaunchDescription([*declared, *environment, node, evaluation, end])
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), node, evaluation, end])

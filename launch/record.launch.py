@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.environment import fastdds_setting
+from dfd_perception.ros.launch_arguments import LOG_LEVEL, declared, environment, log_level, typed
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
@@ -26,7 +24,7 @@ ARGUMENTS = (
     ("record", "false", "Start a session as soon as the sensor is known, instead of waiting for ~/start"),
     ("autostart", "true", "Configure and activate at start"),
     ("use_sim_time", "false", "Follow /clock"),
-    ("log_level", "info", "debug, info, warn or error"),
+    LOG_LEVEL,
 )
 
 
@@ -44,10 +42,10 @@ def generate_launch_description() -> LaunchDescription:
             {
                 "source": value("source"),
                 "session.dir": value("session_dir"),
-                "calibration": ParameterValue(value("calibration"), value_type=str),
-                "record_at_start": ParameterValue(value("record"), value_type=bool),
-                "autostart": ParameterValue(value("autostart"), value_type=bool),
-                "use_sim_time": ParameterValue(value("use_sim_time"), value_type=bool),
+                "calibration": typed("calibration", str),
+                "record_at_start": typed("record", bool),
+                "autostart": typed("autostart", bool),
+                "use_sim_time": typed("use_sim_time", bool),
             },
         ],
         remappings=[
@@ -57,10 +55,6 @@ def generate_launch_description() -> LaunchDescription:
             ("colour/image", value("colour_topic")),
             ("colour/camera_info", value("colour_camera_info_topic")),
         ],
-        arguments=["--ros-args", "--log-level", value("log_level")],
+        arguments=log_level(),
     )
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text) for name, default, text in ARGUMENTS
-    ]
-    environment = [SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()]
-    return LaunchDescription([*declared, *environment, recorder])
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), recorder])

@@ -4,31 +4,62 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from dfd_perception.environment import FASTDDS_VARIABLES, fastdds_setting
+from dfd_perception.inference.backend import BackendName, Precision
 
 ARGUMENTS = (
     "image_topic", "camera_info_topic", "namespace", "params_file", "model", "backend", "precision", "autostart",
     "use_sim_time", "rviz", "rviz_config", "log_level", "record", "bag", "bag_rate",
 )  # fmt: skip
+LAUNCH_FILES = ("dfd", "evaluate", "record")
 
 
-def test_the_launch_file_declares_every_argument_with_a_description(project_root: Path) -> None:
-    tree = ast.parse((project_root / "launch" / "dfd.launch.py").read_text("utf-8"))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "argument"]
-    described = {call.args[0].value: call.args[2].value for call in calls}
-    assert tuple(described) == ARGUMENTS
-    assert all(len(text) > 10 for text in described.values())
+def assigned(path: Path, name: str) -> ast.expr:
+    """What a module assigns to a name; launch, which these modules import, need not be there."""
+    statements = ast.parse(path.read_text("utf-8")).body
+    return next(s.value for s in statements if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == name)
 
 
-@pytest.mark.parametrize("name", ["dfd", "evaluate", "record"])
+def rows_of(project_root: Path, table: ast.expr) -> list[list[ast.expr]]:
+    """Rows of a table of arguments; a name stands for what launch_arguments.py assigns to it."""
+    shared = project_root / "dfd_perception" / "ros" / "launch_arguments.py"
+    if isinstance(table, (ast.Starred, ast.Name)):
+        name = table.value if isinstance(table, ast.Starred) else table
+        return rows_of(project_root, assigned(shared, name.id))
+    if isinstance(table, ast.Call):
+        return [table.args]
+    if isinstance(table.elts[0], ast.Constant):
+        return [table.elts]
+    return [row for element in table.elts for row in rows_of(project_root, element)]
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_every_argument_is_declared_once_and_explained(project_root: Path, name: str) -> None:
+    rows = rows_of(project_root, assigned(project_root / "launch" / f"{name}.launch.py", "ARGUMENTS"))
+    names = [row[0].value for row in rows]
+    assert len(set(names)) == len(names)
+    assert all(len(row[2].value) >= len("Parameters") for row in rows)
+    if name == "dfd":
+        assert tuple(names) == ARGUMENTS
+
+
+def test_what_can_be_chosen_is_what_the_node_takes(project_root: Path) -> None:
+    table = assigned(project_root / "dfd_perception" / "ros" / "launch_arguments.py", "NETWORK")
+    choices = {row[0].value: ast.literal_eval(row[3]) for row in rows_of(project_root, table) if len(row) > 3}
+    assert choices == {"backend": get_args(BackendName), "precision": get_args(Precision)}
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
 def test_every_launch_file_lets_images_through(project_root: Path, name: str) -> None:
     """Without the profile a 640x480 image is lost in silence: evaluate.launch.py once answered 12 of 24 frames."""
     text = (project_root / "launch" / f"{name}.launch.py").read_text("utf-8")
-    assert "SetEnvironmentVariable(*setting) for setting in fastdds_setting().items()" in text
-    assert "*environment" in text
+    assert "LaunchDescription([*declared(ARGUMENTS), *environment(), " in text
+    shared = (project_root / "dfd_perception" / "ros" / "launch_arguments.py").read_text("utf-8")
+    assert "[SetEnvironmentVariable(name, value) for name, value in fastdds_setting().items()]" in shared
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
 from dfd_perception.core.preprocessing import LARGEST_SIDE_PX
 from dfd_perception.errors import ConfigError, LensError
+from dfd_perception.inference.backend import BackendName, Precision
 from dfd_perception.inference.estimator import EstimatorOptions
 from dfd_perception.lens_file import LensDescription
 from dfd_perception.ros.parameters import parameter
@@ -21,11 +23,9 @@ class DfdParameters:
     model: str = parameter("model", "2hded-small", "Model: a folder's name (installed or user's models) or its path")
     backend: str = parameter(
         "backend", "auto", "What runs the network; auto takes the fastest that works here",
-        choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"),
+        choices=get_args(BackendName),
     )  # fmt: skip
-    precision: str = parameter(
-        "precision", "fp32", "Arithmetic of the network", choices=("fp32", "fp16", "bf16", "int8")
-    )
+    precision: str = parameter("precision", "fp32", "Arithmetic of the network", choices=get_args(Precision))
     device: str = parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:N")
     heads: str = parameter(
         "heads", "auto", "Heads that may run: auto = those that somebody subscribes to",
