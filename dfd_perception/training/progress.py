@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 
 from tqdm import tqdm
 
@@ -50,3 +52,38 @@ class Progress:
         if made <= 0:
             return "unknown time"
         return tqdm.format_interval((time.monotonic() - self._started) * (1 - done) / made)
+
+
+class StepMeans:
+    """Means of what the steps said, and the images per second, since the last reset."""
+
+    def __init__(self, images_per_step: int) -> None:
+        self._images_per_step = images_per_step
+        self._last = time.monotonic()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew at the end of the last step."""
+        self._sums: dict[str, float] = defaultdict(float)
+        self._steps = 0
+        self._started = self._last
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Take in a step that has just ended."""
+        self._steps += 1
+        self._last = time.monotonic()
+        for name, value in values.items():
+            self._sums[name] += value
+
+    def mean(self, name: str) -> float:
+        """Of one value over the steps."""
+        return self._sums[name] / self._steps
+
+    def means(self) -> dict[str, float]:
+        """Of all values."""
+        return {name: self.mean(name) for name in self._sums}
+
+    @property
+    def images_per_s(self) -> float:
+        """Images of all processes."""
+        return self._steps * self._images_per_step / (self._last - self._started)

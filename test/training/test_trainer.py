@@ -20,6 +20,7 @@ from dfd_perception.model_folder import load_model_folder
 from dfd_perception.network.checkpoint import load_network
 from dfd_perception.training.checkpointing import load_checkpoint, locked
 from dfd_perception.training.config import TrainConfig
+from dfd_perception.training.optimisation import OptimisationStep
 from dfd_perception.training.run_directory import require_same_run, stored_recipe
 from dfd_perception.training.trainer import Trainer, train
 
@@ -188,7 +189,7 @@ def test_out_of_memory_names_the_batch(recipe, monkeypatch):
     def exhausted(self, batch, count):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(Trainer, "_backward", exhausted)
+    monkeypatch.setattr(OptimisationStep, "_backward", exhausted)
     with pytest.raises(TrainingError, match=r"step 0: out of memory in the batch of 2 at 32 x 32 px.*batch_size"):
         train(config_of(recipe))
 
@@ -197,7 +198,7 @@ def test_memory_that_a_cpu_does_not_have(recipe, monkeypatch):
     def exhausted(self, batch, count):
         torch.empty(1 << 50)
 
-    monkeypatch.setattr(Trainer, "_backward", exhausted)
+    monkeypatch.setattr(OptimisationStep, "_backward", exhausted)
     with pytest.raises(TrainingError, match="out of memory"):
         train(config_of(recipe))
 
