@@ -16,7 +16,7 @@ from dfd_perception.losses.reblur import reblur_by_bank
 from dfd_perception.losses.regularisers import find_regulariser
 from dfd_perception.losses.total import WeightedTotal
 from dfd_perception.network.two_headed import Target, TwoHeadedOutput
-from dfd_perception.training.config import ObjectiveConfig
+from dfd_perception.training.config_sections import ObjectiveConfig
 from dfd_perception.training.loader import Batch
 
 

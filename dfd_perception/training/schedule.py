@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 
-from dfd_perception.training.config import OptimiserConfig
+from dfd_perception.training.config_sections import OptimiserConfig
 
 
 def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:

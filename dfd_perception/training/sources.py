@@ -16,7 +16,7 @@ from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset
 from dfd_perception.datasets.texture import TextureBank
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.lens_file import LensDescription
-from dfd_perception.training.config import DataConfig
+from dfd_perception.training.config_sections import DataConfig
 
 GENERATED = "generated"
 VALIDATION_SEED_STEP = 1_000_003

@@ -14,7 +14,8 @@ from dfd_perception.model_folder import find_model, load_model_folder
 from dfd_perception.network.checkpoint import load_weights
 from dfd_perception.network.pretrained import load_densenet_encoder, read_torch_file
 from dfd_perception.network.two_headed import TwoHeadedNet, create_network
-from dfd_perception.training.config import ModelConfig, OptimiserConfig, Part, TrainConfig
+from dfd_perception.training.config import TrainConfig
+from dfd_perception.training.config_sections import ModelConfig, OptimiserConfig, Part
 from dfd_perception.training.loader import Batch
 from dfd_perception.training.objectives import Objective
 from dfd_perception.training.schedule import AveragedWeights

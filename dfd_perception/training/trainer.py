@@ -20,7 +20,8 @@ from dfd_perception.training.checkpointing import (
     locked,
     save_checkpoint,
 )
-from dfd_perception.training.config import Part, TrainConfig, as_mapping
+from dfd_perception.training.config import TrainConfig, as_mapping
+from dfd_perception.training.config_sections import Part
 from dfd_perception.training.fabric import agreed_to_stop, setup_fabric
 from dfd_perception.training.interruption import StopRequest, stop_on_signal
 from dfd_perception.training.loader import Batch, SampleStream, open_loader

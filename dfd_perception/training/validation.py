@@ -14,7 +14,7 @@ from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image import DeblurAccumulator
 from dfd_perception.network.two_headed import TwoHeadedNet, TwoHeadedOutput
-from dfd_perception.training.config import Mode
+from dfd_perception.training.config_sections import Mode
 from dfd_perception.training.loader import tensors_of
 from dfd_perception.training.objectives import Objective
 from dfd_perception.training.panels import PanelRow

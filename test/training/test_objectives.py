@@ -9,7 +9,7 @@ from torch.nn import functional
 from dfd_perception.losses.reblur import reblur, reblur_by_bank
 from dfd_perception.network import create_network
 from dfd_perception.network.two_headed import TwoHeadedOutput
-from dfd_perception.training.config import ObjectiveConfig
+from dfd_perception.training.config_sections import ObjectiveConfig
 from dfd_perception.training.loader import Batch
 from dfd_perception.training.objectives import create_objective
 

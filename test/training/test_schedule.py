@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dfd_perception.training.config import OptimiserConfig
+from dfd_perception.training.config_sections import OptimiserConfig
 from dfd_perception.training.precision import chosen_precision, cpu_computes_bf16
 from dfd_perception.training.schedule import AveragedWeights, learning_rate
 

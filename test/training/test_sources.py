@@ -9,7 +9,7 @@ import yaml
 
 from dfd_perception.configuration import from_mapping
 from dfd_perception.errors import ConfigError, DatasetError
-from dfd_perception.training.config import DataConfig
+from dfd_perception.training.config_sections import DataConfig
 from dfd_perception.training.sources import centre_crop, evenly_chosen, open_sources
 
 LENS = {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6}
