@@ -45,7 +45,7 @@ COMMANDS = (
     Command("play", "play a bag onto ROS 2 topics"),
     Command("record-bag", "record ROS 2 topics into a bag"),
     Command("ingest", "turn an Azure Kinect recording into a session"),
-    Command("inspect", "show what a session, dataset, bag or model holds"),
+    Command("inspect", "show what a session or dataset folder holds, and its depth on its pictures"),
     Command("calibrate", "calibrate the robot camera against the Kinect"),
     Command("register", "register a session's Kinect depth into the robot camera"),
     Command("synthesize", "give sharp RGB-D pictures the defocus of a lens"),
