@@ -12,6 +12,7 @@ from launch import LaunchDescription
 PACKAGE = "dfd_perception"
 ARGUMENTS = (
     ("image_topic", "image", "Picture of the robot camera (with its focus and aperture as in use)"),
+    ("camera_info_topic", "camera_info", "Its camera_info; for extrinsic_from_tf:=true"),
     ("depth_topic", "depth/image", "Depth of the sensor, 16UC1 [mm] or 32FC1 [m]; for source:=rgbd_topics"),
     ("depth_camera_info_topic", "depth/camera_info", "Its camera_info"),
     ("colour_topic", "colour/image", "Colour picture of the sensor; for source:=rgbd_topics"),
@@ -21,6 +22,7 @@ ARGUMENTS = (
     ("source", "azure_kinect", "Where depth comes from: azure_kinect, recording, rgbd_topics"),
     ("session_dir", "~/dfd_sessions", "Folder in which sessions are made"),
     ("calibration", "", "calibration.yaml of dfd calibrate, kept in the sessions"),
+    ("extrinsic_from_tf", "false", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2"),
     ("record", "false", "Start a session as soon as the sensor is known, instead of waiting for ~/start"),
     ("autostart", "true", "Configure and activate at start"),
     ("use_sim_time", "false", "Follow /clock"),
@@ -43,6 +45,7 @@ def generate_launch_description() -> LaunchDescription:
                 "source": value("source"),
                 "session.dir": value("session_dir"),
                 "calibration": typed("calibration", str),
+                "camera.extrinsic_from_tf": typed("extrinsic_from_tf", bool),
                 "record_at_start": typed("record", bool),
                 "autostart": typed("autostart", bool),
                 "use_sim_time": typed("use_sim_time", bool),
@@ -50,6 +53,8 @@ def generate_launch_description() -> LaunchDescription:
         ],
         remappings=[
             ("image", value("image_topic")),
+            ("image/compressed", [value("image_topic"), "/compressed"]),
+            ("camera_info", value("camera_info_topic")),
             ("depth/image", value("depth_topic")),
             ("depth/camera_info", value("depth_camera_info_topic")),
             ("colour/image", value("colour_topic")),

@@ -77,7 +77,7 @@ THIRD_PARTY = {
 ROS_ONLY = {"rclpy", "rcl_interfaces", "std_srvs", "cv_bridge", "message_filters", "ament_index_python",
             "sensor_msgs_py", "builtin_interfaces", "tf2_ros", "launch", "launch_ros"}  # fmt: skip
 TOOLS = ("onnxruntime.quantization",)  # runs no model; makes one
-ONE_FILE = {"tensorrt", "onnxruntime", "openvino", "pyk4a"}
+ONE_FILE = {"tensorrt", "onnxruntime", "openvino", "pyk4a", "tf2_ros"}
 STDLIB_ONLY = {"__init__.py", "errors.py", "environment.py"}
 BLOCKED = ("rclpy", "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "pyk4a", "rosbags")
 

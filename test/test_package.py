@@ -20,6 +20,7 @@ ROSDEP_KEYS = {
     "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
     "python3-numpy", "python3-opencv", "python3-pytest", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy",
     "rosgraph_msgs", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs",
+    "tf2_ros_py",
 }  # fmt: skip
 COPIED = ("package.xml", "setup.py", "setup.cfg", "pyproject.toml", "resource", "requirements", "dfd_perception",
           "launch", "config", "models", "rviz", "LICENSE")  # fmt: skip

@@ -68,8 +68,10 @@ WANTED = (
            f"{APT} ros-$ROS_DISTRO-cv-bridge (never PyPI's cv-bridge: it decodes 16UC1 wrongly)"),
     Wanted("sensor_msgs_py", "sensor_msgs_py", "point clouds of a ROS installation; the nodes do without",
            f"{APT} ros-$ROS_DISTRO-sensor-msgs-py"),
+    Wanted("tf2_ros", "tf2_ros_py", "the recorder's camera.extrinsic_from_tf; a calibration file does without",
+           f"{APT} ros-$ROS_DISTRO-tf2-ros-py"),
 )  # fmt: skip
-ROS_PACKAGES = ("rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py")
+ROS_PACKAGES = ("rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py", "tf2_ros")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
+from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.image_encoding import rgb_from_compressed, rgb_from_image
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
 from dfd_perception.errors import CalibrationError, ImageError
@@ -27,6 +28,7 @@ POINT_FIELDS = [
     PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
     for index, name in enumerate(("x", "y", "z", "rgb"))
 ]
+DISTORTION_MODELS = ("", "plumb_bob", "rational_polynomial")
 
 
 def rgb_of(message: Image | CompressedImage) -> NDArray[np.uint8]:
@@ -100,6 +102,26 @@ def camera_of(info: CameraInfo, image_size: tuple[int, int]) -> CameraIntrinsics
         cx=(k[2] - roi.x_offset + 0.5) / binning_x - 0.5,
         cy=(k[5] - roi.y_offset + 0.5) / binning_y - 0.5,
     )
+
+
+def distorted_camera_of(info: CameraInfo, image_size: tuple[int, int] | None = None) -> DistortedCamera:
+    """The camera that took the (not rectified) picture of a camera_info.
+
+    Args:
+        image_size: (height, width) of the picture, which must be the camera_info's; None to trust the latter.
+
+    Raises:
+        CalibrationError: not calibrated, of a model that is not Brown-Conrady, or of another size.
+    """
+    if info.distortion_model not in DISTORTION_MODELS:
+        raise CalibrationError(
+            f"distortion_model of {info.header.frame_id!r} is {info.distortion_model!r}; expected plumb_bob or "
+            "rational_polynomial. Calibrate with one of them, or record rectified pictures"
+        )
+    roi, binning = info.roi, (max(1, info.binning_y), max(1, info.binning_x))
+    size = ((roi.height or info.height) // binning[0], (roi.width or info.width) // binning[1])
+    intrinsics = camera_of(info, image_size or size)
+    return DistortedCamera(intrinsics=intrinsics, distortion=Distortion.from_coefficients(list(info.d)))
 
 
 def scaled_camera_info(

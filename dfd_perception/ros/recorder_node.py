@@ -7,36 +7,32 @@ A lifecycle node that configures and activates itself (parameter autostart). Rec
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import Trigger
 
 from dfd_perception.calibration.rig import RigCalibration
 from dfd_perception.errors import DfdPerceptionError
-from dfd_perception.kinect.source import RgbdCalibration, RgbdFrame
-from dfd_perception.recording.session import Picture
-from dfd_perception.ros.camera_infos import stamp_ns
-from dfd_perception.ros.conversions import rgb_of
-from dfd_perception.ros.diagnostics import DiagnosticsPublisher
+from dfd_perception.kinect.source import RgbdFrame
+from dfd_perception.ros.diagnostics import DiagnosticsPublisher, Filled
+from dfd_perception.ros.fixed_transform import FixedTransform
+from dfd_perception.ros.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.node_log import node_log
 from dfd_perception.ros.parameters import DeclaredParameters
-from dfd_perception.ros.qos import SubscriptionEventCallbacks, qos_profile, subscription_events
 from dfd_perception.ros.recorder_parameters import RecorderParameters
+from dfd_perception.ros.recorder_rig import RigFromFile, RigFromTf, read_calibration
 from dfd_perception.ros.recorder_status import recorder_status
 from dfd_perception.ros.recording_control import CameraPicture, RecordingControl
+from dfd_perception.ros.recording_services import RecordingServices, start, stop
 from dfd_perception.ros.rgbd_topics import RgbdTopics
+from dfd_perception.ros.robot_camera import RobotCamera
 from dfd_perception.ros.sensor_thread import SensorThread, make_sensor
 from dfd_perception.ros.spinning import spin_node
 
 FAILURE = TransitionCallbackReturn.FAILURE
 WATCH_PERIOD_S = 0.2
-PROGRESS_PERIOD_S = 10.0
 
 
 class GroundTruthRecorderNode(LifecycleNode):
@@ -47,17 +43,15 @@ class GroundTruthRecorderNode(LifecycleNode):
         self._declared = DeclaredParameters(self, RecorderParameters)
         self._log = node_log(self)
         self._chosen: RecorderParameters | None = None
+        self._calibration: RigCalibration | None = None
+        self._transforms: FixedTransform | None = None
         self._control: RecordingControl | None = None
+        self._topics: LosslessSubscriptions | None = None
+        self._rig: RigFromFile | RigFromTf | None = None
         self._sensor: SensorThread | RgbdTopics | None = None
-        self._rig: RigCalibration | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
         self._watch: Any = None
-        self._active = self._ended = False
-        self._last_progress_s = 0.0
-        self._subscribed: list[Any] = []
-        self.create_service(Trigger, "~/start", self._answering(self._start))
-        self.create_service(Trigger, "~/stop", self._answering(self._stop))
-        self.create_service(Trigger, "~/capture", self._answering(lambda control: control.capture()))
+        self._recording = RecordingServices(self, self._log)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read parameters and calibration; FAILURE with the reason if any of it is wrong."""
@@ -65,8 +59,9 @@ class GroundTruthRecorderNode(LifecycleNode):
             parameters = self._declared.read()
             if parameters.source != "rgbd_topics":
                 make_sensor(parameters)  # settings that contradict each other fail here, not in the thread
-            path = Path(parameters.calibration).expanduser() if parameters.calibration else None
-            self._rig = RigCalibration.read(path) if path is not None else None
+            self._calibration = read_calibration(parameters)
+            if parameters.extrinsic_from_tf and self._transforms is None:
+                self._transforms = FixedTransform(self)
         except DfdPerceptionError as error:
             self._log("error", f"not configured: {error}")
             return FAILURE
@@ -80,15 +75,16 @@ class GroundTruthRecorderNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe, open the sensor."""
-        self._active, self._ended = True, False
         assert self._chosen is not None
-        if self._chosen.image_transport != "none":
-            raw = self._chosen.image_transport == "raw"
-            self._subscribe(*((Image, "image") if raw else (CompressedImage, "image/compressed")), self._on_image)
-        self._sensor = self._open_sensor(self._chosen)
-        self._watch = self.create_timer(
-            WATCH_PERIOD_S, self._watch_recording, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        assert self._control is not None
+        parameters, control = self._chosen, self._control
+        control.set_rig(None)
+        self._recording.control, self._recording.source_ended = control, False
+        self._topics = LosslessSubscriptions(self, parameters.qos_input, parameters.qos_input_depth, self._log)
+        self._rig = self._make_rig(parameters, self._topics)
+        control.missing = self._missing
+        self._sensor = self._open_sensor(parameters, control, self._rig, self._topics)
+        self._watch = self.create_timer(WATCH_PERIOD_S, self._on_watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -110,45 +106,35 @@ class GroundTruthRecorderNode(LifecycleNode):
         """End session and threads; before the node is destroyed."""
         self._release()
 
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
-        """Subscribe without loss where the publisher can: reliable, and best effort beside it once one turns up."""
-        assert self._chosen is not None
-        profile = self._chosen.qos_input
-        if profile != "auto":
-            self._create(kind, topic, callback, profile, subscription_events(self, topic))
-            return
-        beside: list[str] = []
+    def _make_rig(
+        self, parameters: RecorderParameters, subscriptions: LosslessSubscriptions
+    ) -> RigFromFile | RigFromTf:
+        """Subscribe to the robot camera, if there is one, and say where its calibration comes from."""
+        from_tf, transport = parameters.extrinsic_from_tf, parameters.image_transport
+        camera = None
+        if transport != "none":
+            camera = RobotCamera(self, subscriptions.add, transport == "compressed", from_tf, self._on_picture)
+        if not from_tf or camera is None or self._transforms is None:
+            return RigFromFile(self._calibration, self._on_rig)
+        quality = {} if self._calibration is None else self._calibration.quality
+        return RigFromTf(camera, self._transforms, quality, self._on_rig, self._log)
 
-        def on_incompatible(event: Any) -> None:
-            if not beside:
-                beside.append(topic)
-                self._log("info", f"a publisher of {topic} is best effort: frames may be lost before they arrive")
-                self._create(kind, topic, callback, "best_effort", subscription_events(self, topic))
-
-        self._create(kind, topic, callback, "reliable", SubscriptionEventCallbacks(incompatible_qos=on_incompatible))
-
-    def _create(
-        self, kind: type, topic: str, callback: Callable[[Any], None], profile: str, events: SubscriptionEventCallbacks
-    ) -> None:
-        assert self._chosen is not None
-        self._subscribed.append(
-            self.create_subscription(
-                kind, topic, callback, qos_profile(profile, self._chosen.qos_input_depth), event_callbacks=events
-            )
-        )
-
-    def _open_sensor(self, parameters: RecorderParameters) -> SensorThread | RgbdTopics:
-        control = self._control
-        assert control is not None
+    def _open_sensor(
+        self,
+        parameters: RecorderParameters,
+        control: RecordingControl,
+        rig: RigFromFile | RigFromTf,
+        subscriptions: LosslessSubscriptions,
+    ) -> SensorThread | RgbdTopics:
         if parameters.source == "rgbd_topics":
-            transform = None if self._rig is None else self._rig.sensor.colour_from_depth
+            transform = None if self._calibration is None else self._calibration.sensor.colour_from_depth
             return RgbdTopics(
                 self,
-                self._subscribe,
+                subscriptions.add,
                 parameters.record_colour,
                 parameters.pairing_bound_ms,
                 transform,
-                self._on_calibration,
+                rig.add_sensor,
                 control.add_depth,
                 self._log,
             )
@@ -159,7 +145,7 @@ class GroundTruthRecorderNode(LifecycleNode):
 
         return SensorThread(
             lambda: make_sensor(parameters),
-            self._on_calibration,
+            lambda sensor: rig.add_sensor(sensor, parameters.kinect_frame_id),
             take,
             self._on_end,
             lambda: control.running or not patient,
@@ -167,91 +153,52 @@ class GroundTruthRecorderNode(LifecycleNode):
             self._log,
         )
 
-    def _on_calibration(self, sensor: RgbdCalibration) -> None:
+    def _on_rig(self, rig: RigCalibration) -> None:
         control, parameters = self._control, self._chosen
         if control is None or parameters is None:
             return
-        rig = RigCalibration(sensor=sensor)
-        if self._rig is not None:
-            rig = RigCalibration(
-                sensor=sensor,
-                camera=self._rig.camera,
-                camera_from_depth=self._rig.camera_from_depth,
-                quality=self._rig.quality,
-            )
         first = not control.ready
         control.set_rig(rig)
         if first and parameters.record_at_start and not control.running:
-            self._log("info", self._start(control))
+            try:
+                self._log("info", start(control))
+            except DfdPerceptionError as error:  # of the session's folder; the sensor itself is fine
+                self._log("error", str(error))
 
     def _on_end(self) -> None:
-        self._ended = True  # the session is closed by the executor's thread
+        self._recording.source_ended = True  # the session is closed by the executor's thread
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_picture(self, picture: CameraPicture) -> None:
         if self._control is not None:
-            self._control.add_image(picture_of(message))
+            self._control.add_image(picture)
 
-    def _watch_recording(self) -> None:
-        """Close a session that stopped by itself; say now and then how far it is."""
-        control = self._control
-        progress = control.progress() if control is not None and control.running else None
-        if control is None or progress is None:
-            return
-        if progress.error is not None or self._ended:
-            self._ended = False
-            self._log("error" if progress.error else "info", self._stop(control))
-            return
-        if time.monotonic() - self._last_progress_s >= PROGRESS_PERIOD_S:
-            self._last_progress_s = time.monotonic()
-            self._log(
-                "info",
-                f"{progress.written} moments, {progress.written_bytes / 1e6:.0f} MB, {progress.dropped} dropped, "
-                f"{progress.free_bytes / 1e9:.1f} GB free",
-            )
+    def _on_watch(self) -> None:
+        if self._rig is not None:
+            self._rig.update()
+        self._recording.watch()
 
-    def _start(self, control: RecordingControl) -> str:
-        return f"recording to {control.start()}"
+    def _missing(self) -> str:
+        return "the node is not active" if self._rig is None else self._rig.missing
 
-    def _stop(self, control: RecordingControl) -> str:
-        done = control.stop()
-        if done is None:
-            return "nothing was being recorded"
-        said = f"{control.session}: {done.written} moments written, {done.dropped} dropped, {done.failed} failed"
-        return f"{said}; {done.error}" if done.error else said
-
-    def _answering(self, work: Callable[[RecordingControl], str]) -> Callable[..., Trigger.Response]:
-        def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            if self._control is None or not self._active:
-                response.success, response.message = False, "the node is not active"
-                return response
-            try:
-                response.message = work(self._control)
-                response.success = True
-            except DfdPerceptionError as error:
-                response.success, response.message = False, str(error)
-            self._log("info" if response.success else "error", response.message)
-            return response
-
-        return answer
-
-    def _status(self) -> tuple[bytes, str, dict[str, str]]:
+    def _status(self) -> Filled:
+        active = self._recording.control is not None
         if self._sensor is None:
-            return recorder_status(self._control, "", {}, self._active)
-        return recorder_status(self._control, self._sensor.problem, self._sensor.facts(), self._active)
+            return recorder_status(self._control, "", {}, active)
+        return recorder_status(self._control, self._sensor.problem, self._sensor.facts(), active)
 
     def _pause(self) -> None:
-        self._active = False
+        self._recording.control = None
         if isinstance(self._sensor, SensorThread):
             self._sensor.stop()
-        self._sensor = None
-        for subscription in self._subscribed:
-            self.destroy_subscription(subscription)
-        self._subscribed.clear()
+        self._sensor = self._rig = None
+        if self._topics is not None:
+            self._topics.destroy()
+            self._topics = None
         if self._watch is not None:
             self.destroy_timer(self._watch)
             self._watch = None
         if self._control is not None and self._control.running and self.context.ok():
-            self._log("info", self._stop(self._control))
+            self._log("info", stop(self._control))
         elif self._control is not None:
             self._control.stop()
 
@@ -261,17 +208,6 @@ class GroundTruthRecorderNode(LifecycleNode):
         if self._diagnostics is not None:
             self._diagnostics.destroy()
         self._control = self._diagnostics = None
-
-
-def picture_of(message: Image | CompressedImage) -> CameraPicture:
-    """A picture whose pixels are read when they are needed; a JPEG is stored as it came."""
-
-    def stored() -> Picture:
-        if isinstance(message, CompressedImage) and bytes(message.data[:2]) == b"\xff\xd8":
-            return bytes(message.data)
-        return rgb_of(message)
-
-    return CameraPicture(stamp_ns(message.header), stored, lambda: rgb_of(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

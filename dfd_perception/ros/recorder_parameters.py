@@ -31,9 +31,17 @@ class RecorderParameters:
     kinect_frames_per_second: int = parameter(
         "kinect.frames_per_second", 15, "Rate of the Azure Kinect: 5, 15 or 30", low=5, high=30
     )
+    kinect_frame_id: str = parameter(
+        "kinect.frame_id", "depth_camera_link", "Optical frame of the Azure Kinect's depth camera on TF"
+    )
     retry_s: float = parameter("retry_s", 3.0, "Wait before a lost sensor is opened again [s]", low=0.1, high=600.0)
     calibration: str = parameter(
         "calibration", "", "calibration.yaml of dfd calibrate, kept in the session; empty = the depth sensor's own"
+    )
+    extrinsic_from_tf: bool = parameter(
+        "camera.extrinsic_from_tf",
+        False,
+        "T_camera_kinect from TF and the robot camera from camera_info, instead of calibration; needs tf2",
     )
     image_transport: str = parameter(
         "image.transport", "raw", "Robot camera on image (raw), image/compressed, or none to record the sensor alone",
@@ -70,6 +78,13 @@ class RecorderParameters:
             raise ConfigError(
                 "a recording has no time in common with a live camera: set parameter image.transport to none"
             )
+        if self.extrinsic_from_tf and self.image_transport == "none":
+            raise ConfigError(
+                "parameter camera.extrinsic_from_tf is true, but image.transport is none, so that there is no robot "
+                "camera; set image.transport to raw or compressed, or camera.extrinsic_from_tf to false"
+            )
+        if self.extrinsic_from_tf and not self.kinect_frame_id:
+            raise ConfigError("parameter kinect.frame_id is empty; expected a frame on TF, such as depth_camera_link")
         if self.kinect_frames_per_second not in (5, 15, 30):
             raise ConfigError(
                 f"parameter kinect.frames_per_second is {self.kinect_frames_per_second}; expected 5, 15 or 30"

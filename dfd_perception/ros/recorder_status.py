@@ -43,6 +43,8 @@ def recorder_status(
         return DiagnosticStatus.ERROR, progress.error, values
     if sensor_problem:
         return DiagnosticStatus.ERROR, sensor_problem, values
+    if not control.ready:
+        return DiagnosticStatus.ERROR, control.missing(), values
     if not control.running:
         return DiagnosticStatus.OK, "ready: ~/start begins a session", values
     lost = control.image_gaps.missing + control.depth_gaps.missing

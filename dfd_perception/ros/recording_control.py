@@ -31,6 +31,8 @@ GAP = 1.5
 
 STATIC_SUFFIX = "_static"
 
+SENSOR_SILENT = "the depth sensor has not answered yet, so that its calibration is not known; see /diagnostics"
+
 
 @dataclass(frozen=True)
 class CameraPicture:
@@ -70,6 +72,8 @@ class RecordingControl:
         self._parameters, self._log = parameters, log
         self._lock = threading.RLock()
         self._rig: RigCalibration | None = None
+        self.missing: Callable[[], str] = lambda: SENSOR_SILENT
+        """Says what the rig is not known for."""
         self._recorder: SessionRecorder | None = None
         self._static: SessionWriter | None = None
         self._parts: tuple[str, ...] = ()
@@ -100,21 +104,21 @@ class RecordingControl:
         recorder = self._recorder
         return self.last if recorder is None else recorder.progress()
 
-    def set_rig(self, rig: RigCalibration) -> None:
-        """What the source says of its calibration; the calibration of the parameters was laid over it before."""
+    def set_rig(self, rig: RigCalibration | None) -> None:
+        """What is known of the rig: the sensor's calibration, and the robot camera's; None to forget it."""
         with self._lock:
             self._rig = rig
 
     @property
     def ready(self) -> bool:
-        """The depth sensor is known, so that a session can begin."""
+        """The rig is known, so that a session can begin."""
         return self._rig is not None
 
     def start(self) -> Path:
         """Begin a session; returns its folder.
 
         Raises:
-            RecordingError: one is running, or the depth sensor has not answered yet.
+            RecordingError: one is running, or the rig is not known yet.
             DatasetError: a session of this name exists.
         """
         with self._lock:
@@ -231,9 +235,7 @@ class RecordingControl:
 
     def _known_rig(self) -> RigCalibration:
         if self._rig is None:
-            raise RecordingError(
-                "the depth sensor has not answered yet, so that its calibration is not known; see /diagnostics"
-            )
+            raise RecordingError(self.missing())
         return self._rig
 
     def _wanted_parts(self, rig: RigCalibration) -> tuple[str, ...]:

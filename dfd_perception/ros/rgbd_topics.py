@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +11,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
-from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.errors import CalibrationError, DfdPerceptionError, ImageError
 from dfd_perception.kinect.source import RgbdCalibration, RgbdFrame
 from dfd_perception.recording.clock import FrameStamps
 from dfd_perception.recording.pairing import Pair, StampPairing
 from dfd_perception.ros.camera_infos import stamp_ns
-from dfd_perception.ros.conversions import camera_of, rgb_of
+from dfd_perception.ros.conversions import distorted_camera_of, rgb_of
 from dfd_perception.ros.node_log import Log
+from dfd_perception.ros.robot_camera import Subscribe
 
-MODELS = ("", "plumb_bob", "rational_polynomial")
 DEPTH_TYPES = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
-Subscribe = Callable[[type, str, Callable[[Any], None]], Any]
 
 
 def depth_mm_of(message: Image) -> NDArray[np.uint16]:
@@ -46,22 +43,6 @@ def depth_mm_of(message: Image) -> NDArray[np.uint16]:
     return uint16_mm_from_depth_m(depth) if kind.kind == "f" else depth.astype(np.uint16)
 
 
-def distorted_camera_of(info: CameraInfo) -> DistortedCamera:
-    """The camera that took the (not rectified) picture of a camera_info.
-
-    Raises:
-        CalibrationError: not calibrated, or of a model that is not Brown-Conrady.
-    """
-    if info.distortion_model not in MODELS:
-        raise CalibrationError(
-            f"distortion_model of {info.header.frame_id!r} is {info.distortion_model!r}; expected plumb_bob or "
-            "rational_polynomial. Calibrate with one of them, or record rectified pictures"
-        )
-    roi, binning = info.roi, (max(1, info.binning_y), max(1, info.binning_x))
-    size = ((roi.height or info.height) // binning[0], (roi.width or info.width) // binning[1])
-    return DistortedCamera(intrinsics=camera_of(info, size), distortion=Distortion.from_coefficients(list(info.d)))
-
-
 class RgbdTopics:
     """Subscriptions depth/image, depth/camera_info, colour/image, colour/camera_info.
 
@@ -71,7 +52,8 @@ class RgbdTopics:
         with_colour: also wait for, and pair, the colour topics.
         bound_ms: largest time between depth and its colour.
         transform: colour from depth, when the parameters' calibration knows it; without, both must share a frame_id.
-        on_calibration, on_frame: what comes of it.
+        on_calibration: takes what the camera_infos say, and the frame of the depth.
+        on_frame: takes every frame.
     """
 
     def __init__(
@@ -81,7 +63,7 @@ class RgbdTopics:
         with_colour: bool,
         bound_ms: float,
         transform: RigidTransform | None,
-        on_calibration: Callable[[RgbdCalibration], None],
+        on_calibration: Callable[[RgbdCalibration, str], None],
         on_frame: Callable[[RgbdFrame], None],
         log: Log,
     ) -> None:
@@ -107,7 +89,7 @@ class RgbdTopics:
             self.problem = f"nothing on {' and '.join(sorted(missing))}/camera_info yet"
             return
         try:
-            self._on_calibration(self._calibration())
+            self._on_calibration(self._calibration(), self._infos["depth"].header.frame_id)
         except DfdPerceptionError as error:
             if self.problem != str(error):
                 self._log("error", str(error))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +15,17 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
+from dfd_perception.calibration.rig import RigCalibration
+from dfd_perception.calibration.session_registration import SessionRegistration
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.distortion import DistortedCamera
+from dfd_perception.core.registration import RigidTransform
+from dfd_perception.kinect.source import RgbdCalibration
 from dfd_perception.recording.session import RAW, SessionDescription
 from dfd_perception.recording.session_index import read_index, rebuild_index
 
@@ -33,13 +43,19 @@ class Robot:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.statuses: list = []
+        self.clients = {
+            name: self.node.create_client(Trigger, f"/ground_truth_recorder/{name}")
+            for name in ("start", "stop", "capture")
+        }
         self.node.create_subscription(
             DiagnosticArray, "/diagnostics", lambda message: self.statuses.append(message.status[0]), 10
         )
 
     def call(self, service: str, timeout_s: float = WAIT_S) -> Trigger.Response:
-        client = self.node.create_client(Trigger, f"/ground_truth_recorder/{service}")
-        assert client.wait_for_service(timeout_s), "the recorder is not there"
+        client = self.clients[service]
+        if not client.service_is_ready():
+            assert client.wait_for_service(timeout_s), "the recorder is not there"
+            time.sleep(0.5)  # that this client knows the recorder does not mean the reverse yet
         future = client.call_async(Trigger.Request())
         self.executor.spin_until_future_complete(future, timeout_s)
         assert future.done(), f"{service} does not answer"
@@ -59,6 +75,10 @@ class Robot:
             if self.statuses and words in self.statuses[-1].message:
                 return self.statuses[-1]
         raise AssertionError(f"no {words!r}; last: {self.statuses[-1].message if self.statuses else 'nothing'}")
+
+    def publish_static_transform(self, message: TransformStamped) -> None:
+        latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        self.node.create_publisher(TransformStamped, "/tf_static", latched).publish(message)
 
     def close(self) -> None:
         self.executor.shutdown()
@@ -209,9 +229,82 @@ def test_full_disk_stops_the_session_and_not_the_node(robot, recorder, start, tm
         ({"source": "recording"}, "set parameter recording"),
         ({"calibration": "/nonexistent.yaml"}, "nonexistent.yaml"),
         ({"kinect.frames_per_second": 20}, "expected 5, 15 or 30"),
+        ({"camera.extrinsic_from_tf": "true", "image.transport": "none"}, "set image.transport to raw or compressed"),
     ],
 )
 def test_wrong_parameters_are_named(recorder, parameters, words):
     process = recorder(**parameters)
     said = next(line for line in process.stdout if "not configured" in line)
     assert words in said
+
+
+def use_tf2(environment, folder):
+    """Let child processes import the tf2_ros of this folder."""
+    environment["PYTHONPATH"] = os.pathsep.join([str(folder), environment.get("PYTHONPATH", "")])
+
+
+def test_transform_of_tf_is_recorded_and_registers_as_that_of_a_file(robot, recorder, start, ros_environment, tmp_path):
+    use_tf2(ros_environment, Path(__file__).parent / "fake_tf2")
+    recorder(record_colour="false", **{"camera.extrinsic_from_tf": "true"})
+    start(PUBLISHER, 0, 15, 320, 240, "float", "info")
+    missing = "no transform from 'kinect' to 'camera' on TF yet"
+    robot.wait_status(missing)
+    assert missing in robot.call("start").message
+    turned = TransformStamped(child_frame_id="kinect")  # by 90 degrees about the optical axis, 0.1 m farther back
+    turned.header.frame_id = "camera"
+    turned.transform.rotation = Quaternion(z=0.5**0.5, w=0.5**0.5)
+    turned.transform.translation.z = 0.1
+    robot.publish_static_transform(turned)
+    robot.call_until_success("start")
+    session = tmp_path / "session"
+    end = time.monotonic() + WAIT_S
+    while len(list(session.glob("raw/image/*.png"))) < 3:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    robot.call("stop")
+
+    rig = RigCalibration.read(session / RAW / "calibration.yaml")
+    expected = RigidTransform(np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([0, 0, 0.1]))
+    np.testing.assert_allclose(rig.camera_from_depth.rotation, expected.rotation, atol=1e-12)
+    np.testing.assert_allclose(rig.camera_from_depth.translation_m, expected.translation_m, atol=1e-12)
+    assert rig.camera.size == (240, 320)
+    assert rig.camera.intrinsics.fx == pytest.approx(0.9 * 320)
+    assert rig.quality == {"T_camera_kinect": "TF, from 'kinect' to 'camera'", "T_camera_kinect_is_static": True}
+
+    by_file = tmp_path / "by_file"
+    shutil.copytree(session, by_file)
+    file = tmp_path / "calibration.yaml"
+    file.write_text(RigCalibration(sensor=rig.sensor, camera=rig.camera, camera_from_depth=expected).text())
+    registered = SessionRegistration(session).run()
+    assert len(registered.rows) >= 3
+    assert SessionRegistration(by_file, rig=RigCalibration.read(file)).run().rows == registered.rows
+    name = f"depth/{registered.rows[0].stem}.png"
+    depth_mm, of_file_mm = (cv2.imread(str(folder / name), cv2.IMREAD_UNCHANGED) for folder in (session, by_file))
+    np.testing.assert_array_equal(depth_mm, of_file_mm)
+    # The wall at 1.5 m is 1.6 m away. The sensor's upper rows, without depth, lie at the right of the camera's picture.
+    assert set(np.unique(depth_mm)) == {0, 1600}
+    seen = np.flatnonzero((depth_mm > 0).all(axis=0))
+    scale = 1.5 / 1.6
+    assert seen[0] == pytest.approx(159.5 - 143.5 * scale, abs=2)
+    assert seen[-1] == pytest.approx(159.5 + 123.5 * scale, abs=2)
+
+
+def test_calibration_and_tf_contradict_each_other(recorder, ros_environment, tmp_path):
+    use_tf2(ros_environment, Path(__file__).parent / "fake_tf2")
+    camera = DistortedCamera(intrinsics=CameraIntrinsics(width=64, height=48, fx=60.0, fy=60.0, cx=32.0, cy=24.0))
+    identity = RigidTransform.identity()
+    rig = RigCalibration(sensor=RgbdCalibration(camera, None, identity), camera=camera, camera_from_depth=identity)
+    (tmp_path / "calibration.yaml").write_text(rig.text())
+    process = recorder(calibration=tmp_path / "calibration.yaml", **{"camera.extrinsic_from_tf": "true"})
+    said = next(line for line in process.stdout if "not configured" in line)
+    assert "has a T_camera_kinect of its own" in said
+
+
+def test_node_without_tf2_stays_up_and_says_how_to_get_it(robot, recorder, ros_environment, tmp_path):
+    (tmp_path / "tf2_ros.py").write_text("raise ImportError('no tf2 here')")
+    use_tf2(ros_environment, tmp_path)
+    process = recorder(**{"camera.extrinsic_from_tf": "true"})
+    said = next(line for line in process.stdout if "not configured" in line)
+    assert "no tf2 here" in said
+    assert "ros-$ROS_DISTRO-tf2-ros-py" in said
+    assert robot.call("start").message == "the node is not active"
