@@ -99,8 +99,7 @@ def calibrate(args: argparse.Namespace, model: Any, tell: Callable[[str, float |
     import cv2
 
     from dfd_perception.inference.tensorrt.engine_cache import EngineCache
-    from dfd_perception.inference.tensorrt.engine_provider import calibration_path
-    from dfd_perception.inference.tensorrt.quantised_graph import write_calibrated_graph
+    from dfd_perception.inference.tensorrt.quantised_graph import calibration_path, write_calibrated_graph
     from dfd_perception.inference.tensorrt.self_check import as_network_input
     from dfd_perception.inference.tensorrt.trusted_files import make_private_folder
     from dfd_perception.model_folder import sha256_of

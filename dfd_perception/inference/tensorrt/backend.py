@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import BackendRequest
+from dfd_perception.inference.backend import BackendRequest, Precision
 from dfd_perception.inference.tensorrt.build_progress import Progress
 from dfd_perception.inference.tensorrt.engine_builder import BuildSettings
-from dfd_perception.inference.tensorrt.engine_provider import EngineProvider
+from dfd_perception.inference.tensorrt.engine_loading import LoadedEngine
+from dfd_perception.inference.tensorrt.engine_provider import EngineProvider, NotTrustedError
 from dfd_perception.inference.tensorrt.picture_io import as_picture, as_planes
-from dfd_perception.inference.tensorrt.precision import PRECISIONS
+from dfd_perception.inference.tensorrt.precision import NEXT_PRECISION, PRECISIONS
 from dfd_perception.inference.tensorrt.trt_module import import_tensorrt, version_of
+
+_log = logging.getLogger(__name__)
 
 
 class TensorRtBackend:
@@ -42,7 +46,7 @@ class TensorRtBackend:
         """
         provider = _provider(request, settings, on_progress, rebuild)
         try:
-            self._runner, self.precision, found = provider.trusted_runner()
+            (self._runner, found), self.precision = _first_trusted(provider, request)
         finally:
             provider.close()
         self.device = provider.device.name
@@ -62,17 +66,28 @@ class TensorRtBackend:
         self._runner.close()
 
 
-def engine_is_cached(request: BackendRequest) -> bool:
-    """Whether a TensorRtBackend of this request would need no build, as far as the cache tells.
+def _first_trusted(provider: EngineProvider, request: BackendRequest) -> tuple[LoadedEngine, Precision]:
+    """The engine of the precision asked for, or of the first after it that can be trusted, and that precision.
 
     Raises:
-        EngineError: TensorRT or a GPU is absent.
+        EngineError: no precision gives one.
     """
-    provider = _provider(request, None, None, False)
-    try:
-        return provider.cached_precision() is not None
-    finally:
-        provider.close()
+    precision: Precision | None = request.precision
+    given_up: list[str] = []
+    while precision is not None:
+        try:
+            loaded = provider.runner(precision)
+        except EngineError as error:
+            given_up.append(f"{precision}: {error}")
+            # Without building, a missing engine is the usual case, and the ladder says so.
+            _log.log(logging.WARNING if request.build_engines else logging.DEBUG, "TensorRT %s", given_up[-1])
+            may_go_on = request.build_engines or isinstance(error, NotTrustedError)
+            precision = NEXT_PRECISION.get(precision) if may_go_on else None
+            continue
+        if given_up:
+            loaded.details["fallback"] = "; ".join(given_up)
+        return loaded, precision
+    raise EngineError(f"TensorRT: no engine that works ({'; '.join(given_up)})")
 
 
 def _provider(

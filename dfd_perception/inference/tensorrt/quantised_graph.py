@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.preprocessing import SIZE_MULTIPLE
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.tensorrt.half_graph import CONVOLUTIONS
+from dfd_perception.model_folder import ModelFolder
 
 FEWEST_PICTURES = 8
 
@@ -43,13 +44,7 @@ def write_calibrated_graph(
         EngineError: too few pictures or of a size that the network does not take, the tool is absent, or the graph
             has no convolution to quantise.
     """
-    if len(pictures) < FEWEST_PICTURES:
-        raise EngineError(f"int8 calibration got {len(pictures)} pictures; expected at least {FEWEST_PICTURES}")
-    odd = next((p.shape for p in pictures if p.shape[2] % SIZE_MULTIPLE or p.shape[3] % SIZE_MULTIPLE), None)
-    if odd is not None:
-        raise EngineError(
-            f"int8 calibration got a picture of shape {odd}; expected sides of multiples of {SIZE_MULTIPLE}"
-        )
+    _require_pictures(pictures)
     try:
         import onnx
         import onnxruntime.quantization as quantization
@@ -63,29 +58,64 @@ def write_calibrated_graph(
         raise EngineError(f"{source}: no convolution between the first and the last to quantise")
     with tempfile.TemporaryDirectory() as folder, _quiet():
         quantised = Path(folder) / "quantised.onnx"
-        quantization.quantize_static(
-            model,
-            str(quantised),
-            _reader(quantization.CalibrationDataReader, pictures),
-            quant_format=quantization.QuantFormat.QDQ,
-            activation_type=quantization.QuantType.QInt8,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            nodes_to_quantize=chosen,
-            op_types_to_quantize=list(kinds),
-            calibrate_method=quantization.CalibrationMethod.MinMax,
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "QuantizeBias": False,
-                "DedicatedQDQPair": True,
-            },
-        )
+        _quantise(quantization, model, quantised, pictures, kinds, chosen)
         result = onnx.load(str(quantised))
     # The tool's own notes hold temporary paths.
     del result.graph.value_info[:]
     out.write_bytes(result.SerializeToString())
     return len(chosen)
+
+
+def _require_pictures(pictures: Sequence[NDArray[np.float32]]) -> None:
+    if len(pictures) < FEWEST_PICTURES:
+        raise EngineError(f"int8 calibration got {len(pictures)} pictures; expected at least {FEWEST_PICTURES}")
+    odd = next((p.shape for p in pictures if p.shape[2] % SIZE_MULTIPLE or p.shape[3] % SIZE_MULTIPLE), None)
+    if odd is not None:
+        raise EngineError(
+            f"int8 calibration got a picture of shape {odd}; expected sides of multiples of {SIZE_MULTIPLE}"
+        )
+
+
+def _quantise(
+    quantization: Any,
+    model: Any,
+    out: Path,
+    pictures: Sequence[NDArray[np.float32]],
+    kinds: Sequence[str],
+    nodes: list[str],
+) -> None:
+    """Have the tool place symmetric quantisers around the named nodes, scaled by what the pictures make of them."""
+    quantization.quantize_static(
+        model,
+        str(out),
+        _reader(quantization.CalibrationDataReader, pictures),
+        quant_format=quantization.QuantFormat.QDQ,
+        activation_type=quantization.QuantType.QInt8,
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=True,
+        nodes_to_quantize=nodes,
+        op_types_to_quantize=list(kinds),
+        calibrate_method=quantization.CalibrationMethod.MinMax,
+        extra_options={
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            "QuantizeBias": False,
+            "DedicatedQDQPair": True,
+        },
+    )
+
+
+def calibration_path(cache_folder: Path, onnx_sha256: str) -> Path:
+    """Where the int8 graph of a model is kept."""
+    return cache_folder / "calibrated" / f"{onnx_sha256[:16]}.onnx"
+
+
+def not_calibrated(model: ModelFolder) -> str:
+    """What to say of an int8 engine without a calibration."""
+    return (
+        f"precision int8: {model.name} is not calibrated on this machine; "
+        f"dfd build-engine {model.path} --precision int8 --calibration FOLDER_OF_PICTURES"
+    )
 
 
 def _edge_convolutions(graph: Any) -> set[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -16,10 +17,9 @@ from dfd_perception.errors import BackendError, EngineError
 from dfd_perception.inference.backend import BackendRequest, compile_backend
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.inference.tensorrt import trusted_files
-from dfd_perception.inference.tensorrt.backend import TensorRtBackend, engine_is_cached
+from dfd_perception.inference.tensorrt.backend import TensorRtBackend
 from dfd_perception.inference.tensorrt.engine_cache import EngineCache
-from dfd_perception.inference.tensorrt.engine_provider import calibration_path
-from dfd_perception.inference.tensorrt.quantised_graph import write_calibrated_graph
+from dfd_perception.inference.tensorrt.quantised_graph import calibration_path, write_calibrated_graph
 from dfd_perception.inference.tensorrt.self_check import stored_frames
 
 SIZE = (64, 96)
@@ -85,7 +85,6 @@ def test_it_answers_like_float32(robot, asked, picture, target, heads, precision
 def test_the_second_start_builds_nothing_and_checks_nothing(robot, asked, picture):
     TensorRtBackend(asked()).close()
     runs = robot.behaviour.calls["run"]
-    assert engine_is_cached(asked())
     backend = TensorRtBackend(asked())
     assert robot.behaviour.calls["build"] == 1
     assert robot.behaviour.calls["run"] - runs <= 2, "one to allocate, one to capture"
@@ -102,7 +101,6 @@ def test_a_reduced_engine_that_is_wrong_gives_way_and_is_remembered(robot, asked
     assert_answers(backend, asked("fp32"), picture)
     results = {said["key"]["precision"]: said["facts"]["self_check"]["passed"] for said in sidecars(robot)}
     assert results == {"fp16": False, "fp32": True}
-    assert engine_is_cached(asked("fp16"))
     again = TensorRtBackend(asked("fp16", build_engines=False))
     assert again.precision == "fp32"
     assert "failed when it was built" in again.details["fallback"]
@@ -192,13 +190,15 @@ def test_a_plan_of_another_tensorrt_under_this_name_is_built_again(robot, asked,
 def test_an_updated_tensorrt_builds_its_own(robot, asked, stand_in):
     TensorRtBackend(asked()).close()
     robot.trt.__version__ += "9"
-    assert not engine_is_cached(asked())
+    with pytest.raises(EngineError, match="no engine for"):
+        TensorRtBackend(asked(build_engines=False))
 
 
 def test_another_gpu_builds_its_own(robot, asked):
     TensorRtBackend(asked()).close()
     robot.gpu = ("NVIDIA H200", "9.0")
-    assert not engine_is_cached(asked())
+    with pytest.raises(EngineError, match="no engine for"):
+        TensorRtBackend(asked(build_engines=False))
     TensorRtBackend(asked()).close()
     assert robot.behaviour.calls["build"] == 2
     assert len(list(robot.cache.glob("*.engine"))) == 2
@@ -221,7 +221,8 @@ def test_a_graph_swapped_behind_the_card_is_seen(robot, graphs, tmp_path):
     request = BackendRequest(model=model, size=SIZE, engine_cache_dir=robot.cache)
     TensorRtBackend(request).close()
     model.onnx_path.write_bytes(graphs.tiny_graph("coc", seed=5).SerializeToString())
-    assert not engine_is_cached(request)
+    with pytest.raises(EngineError, match="no engine for"):
+        TensorRtBackend(replace(request, build_engines=False))
 
 
 def test_a_full_disk_costs_the_cache_and_not_the_engine(robot, asked, picture, monkeypatch, caplog):
