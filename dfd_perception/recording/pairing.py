@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,8 @@ HISTOGRAM_BINS = 20
 MS_PER_NS = 1e-6
 
 
-class Pair(NamedTuple, Generic[Left, Right]):
+@dataclass(frozen=True)
+class Pair(Generic[Left, Right]):
     """Two frames of one moment; offset_ns is right minus left."""
 
     left: Left
