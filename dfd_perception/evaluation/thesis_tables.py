@@ -18,9 +18,6 @@ TEST_SPLITS = {
 }
 """Split of each data set that is tested on; None: all of it."""
 
-DEPTH_21 = ("rmse_m", "abs_rel", "log10", "delta1", "delta2", "delta3", "kld")
-DEPTH_42 = ("rmse_m", "abs_rel", "delta1", "delta2", "delta3")
-
 
 @dataclass(frozen=True)
 class ThesisRow:
@@ -46,16 +43,18 @@ class ThesisTable:
     notes: tuple[str, ...] = field(default=())
 
 
-def _named(section: str, names: tuple[str, ...], *values: float) -> dict[str, float]:
-    return {f"{section}.{name}": value for name, value in zip(names, values, strict=True)}
+def _columns(**sections: str) -> tuple[str, ...]:
+    return tuple(f"{section}.{name}" for section, names in sections.items() for name in names.split())
 
 
-def _columns(section: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{section}.{name}" for name in names)
-
-
-def _regulariser(label: str, key: str, *values: float) -> ThesisRow:
-    return ThesisRow(label, _named("depth", DEPTH_21, *values), key, "nyu-depth-v2")
+def _rows(
+    columns: tuple[str, ...], *rows: tuple[str, tuple[float, ...], str | None, str | None]
+) -> tuple[ThesisRow, ...]:
+    """Rows of (label, values, key, test); a row with fewer values than columns prints none of the last ones."""
+    return tuple(
+        ThesisRow(label, dict(zip(columns[: len(values)], values, strict=True)), key, test)
+        for label, values, key, test in rows
+    )
 
 
 PROTOCOL_NOTE = (
@@ -68,20 +67,28 @@ BLUR_NOTE = (
     "f/2.8, 5.6 um, focused at 2 m, sigma 0.3 of the blur), unless --lens says otherwise."
 )
 
+COLUMNS_21 = _columns(depth="rmse_m abs_rel log10 delta1 delta2 delta3 kld")
+COLUMNS_31 = _columns(depth="rmse_m abs_rel", deblurred="psnr_db ssim")
+COLUMNS_42 = _columns(depth="rmse_m abs_rel delta1 delta2 delta3")
+COLUMNS_43 = _columns(deblurred="psnr_db ssim input_psnr_db input_ssim")
+COLUMNS_51 = _columns(defocus="mse mae", deblurred="psnr_db ssim")
+NYU = "nyu-depth-v2"
+
 TABLES = {
     table.number: table
     for table in (
         ThesisTable(
             "2.1",
             "Regularisers of the depth loss, NYU-Depth-V2, sharp pictures",
-            _columns("depth", DEPTH_21),
-            (
-                _regulariser("none", "none", 0.619, 0.159, 0.064, 0.786, 0.950, 0.986, 9.0091e3),
-                _regulariser("Hu", "hu", 0.555, 0.126, 0.054, 0.841, 0.967, 0.991, 7.2385e3),
-                _regulariser("Eigen", "eigen", 0.598, 0.143, 0.060, 0.812, 0.956, 0.988, 7.3216e3),
-                _regulariser("Ummenhofer", "ummenhofer", 0.582, 0.134, 0.058, 0.822, 0.963, 0.991, 7.2817e3),
-                _regulariser("Xian", "xian", 0.559, 0.125, 0.054, 0.844, 0.968, 0.991, 7.1009e3),
-                _regulariser("Godard (modified)", "godard", 0.575, 0.142, 0.057, 0.825, 0.961, 0.988, 7.1929e3),
+            COLUMNS_21,
+            _rows(
+                COLUMNS_21,
+                ("none", (0.619, 0.159, 0.064, 0.786, 0.950, 0.986, 9.0091e3), "none", NYU),
+                ("Hu", (0.555, 0.126, 0.054, 0.841, 0.967, 0.991, 7.2385e3), "hu", NYU),
+                ("Eigen", (0.598, 0.143, 0.060, 0.812, 0.956, 0.988, 7.3216e3), "eigen", NYU),
+                ("Ummenhofer", (0.582, 0.134, 0.058, 0.822, 0.963, 0.991, 7.2817e3), "ummenhofer", NYU),
+                ("Xian", (0.559, 0.125, 0.054, 0.844, 0.968, 0.991, 7.1009e3), "xian", NYU),
+                ("Godard (modified)", (0.575, 0.142, 0.057, 0.825, 0.961, 0.988, 7.1929e3), "godard", NYU),
             ),
             sharp_input=True,
             notes=(
@@ -93,21 +100,12 @@ TABLES = {
         ThesisTable(
             "3.1",
             "2HDED:NET beside others, NYU-Depth-V2 with synthetic defocus",
-            ("depth.rmse_m", "depth.abs_rel", "deblurred.psnr_db", "deblurred.ssim"),
-            (
-                ThesisRow("Carvalho et al.", {"depth.rmse_m": 0.144, "depth.abs_rel": 0.036}),
-                ThesisRow("Anwar et al.", {"depth.rmse_m": 0.347, "depth.abs_rel": 0.094, "deblurred.psnr_db": 34.21}),
-                ThesisRow(
-                    "2HDED:NET",
-                    {
-                        "depth.rmse_m": 0.244,
-                        "depth.abs_rel": 0.029,
-                        "deblurred.psnr_db": 34.85,
-                        "deblurred.ssim": 0.99,
-                    },
-                    "nyu",
-                    "nyu-depth-v2",
-                ),
+            COLUMNS_31,
+            _rows(
+                COLUMNS_31,
+                ("Carvalho et al.", (0.144, 0.036), None, None),
+                ("Anwar et al.", (0.347, 0.094, 34.21), None, None),
+                ("2HDED:NET", (0.244, 0.029, 34.85, 0.99), "nyu", NYU),
             ),
             notes=(
                 PROTOCOL_NOTE,
@@ -119,24 +117,13 @@ TABLES = {
         ThesisTable(
             "4.2",
             "Depth on NYU-Depth-V2 and iDFD, within and across data sets",
-            _columns("depth", DEPTH_42),
-            (
-                ThesisRow(
-                    "NYU / NYU", _named("depth", DEPTH_42, 0.281, 0.266, 0.877, 0.942, 0.958), "nyu", "nyu-depth-v2"
-                ),
-                ThesisRow("NYU / iDFD", _named("depth", DEPTH_42, 0.401, 0.284, 0.759, 0.813, 0.839), "nyu", "idfd"),
-                ThesisRow(
-                    "iDFD / iDFD (raw depth)",
-                    _named("depth", DEPTH_42, 0.312, 0.194, 0.727, 0.793, 0.807),
-                    "idfd-raw",
-                    "idfd-raw",
-                ),
-                ThesisRow(
-                    "iDFD / iDFD (in-painted depth)",
-                    _named("depth", DEPTH_42, 0.248, 0.145, 0.799, 0.854, 0.959),
-                    "idfd",
-                    "idfd",
-                ),
+            COLUMNS_42,
+            _rows(
+                COLUMNS_42,
+                ("NYU / NYU", (0.281, 0.266, 0.877, 0.942, 0.958), "nyu", NYU),
+                ("NYU / iDFD", (0.401, 0.284, 0.759, 0.813, 0.839), "nyu", "idfd"),
+                ("iDFD / iDFD (raw depth)", (0.312, 0.194, 0.727, 0.793, 0.807), "idfd-raw", "idfd-raw"),
+                ("iDFD / iDFD (in-painted depth)", (0.248, 0.145, 0.799, 0.854, 0.959), "idfd", "idfd"),
             ),
             notes=(
                 PROTOCOL_NOTE,
@@ -149,31 +136,12 @@ TABLES = {
         ThesisTable(
             "4.3",
             "Deblurring on NYU-Depth-V2 and iDFD, within and across data sets",
-            ("deblurred.psnr_db", "deblurred.ssim", "deblurred.input_psnr_db", "deblurred.input_ssim"),
-            (
-                ThesisRow(
-                    "NYU, trained on NYU",
-                    {
-                        "deblurred.psnr_db": 32.68,
-                        "deblurred.ssim": 0.91,
-                        "deblurred.input_psnr_db": 26.09,
-                        "deblurred.input_ssim": 0.49,
-                    },
-                    "nyu",
-                    "nyu-depth-v2",
-                ),
-                ThesisRow(
-                    "iDFD, trained on iDFD",
-                    {
-                        "deblurred.psnr_db": 36.25,
-                        "deblurred.ssim": 0.99,
-                        "deblurred.input_psnr_db": 25.83,
-                        "deblurred.input_ssim": 0.51,
-                    },
-                    "idfd",
-                    "idfd",
-                ),
-                ThesisRow("iDFD, trained on NYU", {"deblurred.psnr_db": 30.09, "deblurred.ssim": 0.86}, "nyu", "idfd"),
+            COLUMNS_43,
+            _rows(
+                COLUMNS_43,
+                ("NYU, trained on NYU", (32.68, 0.91, 26.09, 0.49), "nyu", NYU),
+                ("iDFD, trained on iDFD", (36.25, 0.99, 25.83, 0.51), "idfd", "idfd"),
+                ("iDFD, trained on NYU", (30.09, 0.86), "nyu", "idfd"),
             ),
             notes=(
                 PROTOCOL_NOTE,
@@ -187,68 +155,15 @@ TABLES = {
         ThesisTable(
             "5.1",
             "Defocus maps without supervision, and deblurring",
-            ("defocus.mse", "defocus.mae", "deblurred.psnr_db", "deblurred.ssim"),
-            (
-                ThesisRow(
-                    "D'Andres et al., RTF",
-                    {
-                        "defocus.mse": 0.094,
-                        "defocus.mae": 0.196,
-                        "deblurred.psnr_db": 25.42,
-                        "deblurred.ssim": 0.850,
-                    },
-                ),
-                ThesisRow(
-                    "Lee et al., RTF",
-                    {
-                        "defocus.mse": 0.172,
-                        "defocus.mae": 0.311,
-                        "deblurred.psnr_db": 24.03,
-                        "deblurred.ssim": 0.761,
-                    },
-                ),
-                ThesisRow(
-                    "Ma et al., RTF",
-                    {
-                        "defocus.mse": 0.098,
-                        "defocus.mae": 0.239,
-                        "deblurred.psnr_db": 26.08,
-                        "deblurred.ssim": 0.823,
-                    },
-                ),
-                ThesisRow(
-                    "2HDED:NET, RTF (trained on DFD)",
-                    {
-                        "defocus.mse": 0.205,
-                        "defocus.mae": 0.358,
-                        "deblurred.psnr_db": 25.08,
-                        "deblurred.ssim": 0.797,
-                    },
-                    "dfd",
-                    "rtf",
-                ),
-                ThesisRow(
-                    "2HDED:NET, SYNDOF",
-                    {
-                        "defocus.mse": 0.374,
-                        "defocus.mae": 0.509,
-                        "deblurred.psnr_db": 31.74,
-                        "deblurred.ssim": 0.812,
-                    },
-                    "syndof",
-                    "syndof",
-                ),
-                ThesisRow(
-                    "2HDED:NET, iDFD",
-                    {
-                        "defocus.mse": 0.350,
-                        "defocus.mae": 0.457,
-                        "deblurred.psnr_db": 34.08,
-                        "deblurred.ssim": 0.908,
-                    },
-                    "idfd",
-                    "idfd",
-                ),
+            COLUMNS_51,
+            _rows(
+                COLUMNS_51,
+                ("D'Andres et al., RTF", (0.094, 0.196, 25.42, 0.850), None, None),
+                ("Lee et al., RTF", (0.172, 0.311, 24.03, 0.761), None, None),
+                ("Ma et al., RTF", (0.098, 0.239, 26.08, 0.823), None, None),
+                ("2HDED:NET, RTF (trained on DFD)", (0.205, 0.358, 25.08, 0.797), "dfd", "rtf"),
+                ("2HDED:NET, SYNDOF", (0.374, 0.509, 31.74, 0.812), "syndof", "syndof"),
+                ("2HDED:NET, iDFD", (0.350, 0.457, 34.08, 0.908), "idfd", "idfd"),
             ),
             notes=(
                 PROTOCOL_NOTE,
