@@ -11,10 +11,8 @@ from dfd_perception.evaluation.rows import FrameRow, scan_rows
 
 
 class RowPlace(NamedTuple):
-    """Where a row lies on disk: the order of units is that of the evaluation, not that of their names."""
+    """Where a row lies on disk."""
 
-    unit_order: int
-    frame: int
     file: int
     offset: int
 
@@ -22,6 +20,7 @@ class RowPlace(NamedTuple):
 class RowIndex:
     """All rows of one variant, in the order of units and frames; a frame that two workers did counts once.
 
+    The order of units is that of the evaluation, not that of their names.
     Holds a few numbers a frame, never the rows themselves.
     """
 
@@ -33,7 +32,7 @@ class RowIndex:
             for (found, unit, frame), offset, _ in scan_rows(path):
                 if found == variant:
                     key = (order.setdefault(unit, len(order)), frame)
-                    places.setdefault(key, RowPlace(*key, number, offset))
+                    places.setdefault(key, RowPlace(number, offset))
         self._places = [places[key] for key in sorted(places)]
 
     def __len__(self) -> int:
