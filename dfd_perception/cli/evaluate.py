@@ -34,13 +34,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--model is {' '.join(args.model) or 'missing'}; expected one model by name or path")
     if args.live:
         return _run_live(args)
-    from dfd_perception.evaluation.evaluate import (
-        begin_anew,
-        checked_share,
-        evaluate,
-        evaluate_share,
-        share_from_environment,
-    )
+    from dfd_perception.evaluation.evaluate import begin_anew, evaluate, evaluate_share
+    from dfd_perception.evaluation.shares import checked_share, share_from_environment
 
     share = checked_share(args.share) if args.share else share_from_environment()
     plan = plan_of(args)

@@ -94,7 +94,7 @@ def plan_of(args: argparse.Namespace) -> Any:
     import dataclasses
 
     from dfd_perception.core.point_spread import PointSpread
-    from dfd_perception.evaluation.evaluate_bag import BagOptions
+    from dfd_perception.evaluation.bag_options import BagOptions
     from dfd_perception.evaluation.plan import EvaluationPlan
     from dfd_perception.evaluation.protocol import protocol_named
 

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import DatasetError, ImageError
+from dfd_perception.evaluation.bag_options import BagOptions
 from dfd_perception.evaluation.bag_topics import BagTopics, choose_topics
-from dfd_perception.evaluation.bag_truth import board, depth_m_of, picture_of, require_registered, require_same_view
+from dfd_perception.evaluation.bag_truth import (
+    board,
+    curve_of,
+    depth_m_of,
+    picture_of,
+    require_registered,
+    require_same_view,
+)
 from dfd_perception.evaluation.frames import EvaluationFrame
 from dfd_perception.evaluation.pairing import PairedPicture, TruthPairing
 from dfd_perception.lens_file import LensDescription
-
-
-@dataclass(frozen=True, kw_only=True)
-class BagOptions:
-    """How to read a bag as ground truth."""
-
-    image_topic: str | None = None
-    """Defocused picture; None: found."""
-    depth_topic: str | None = None
-    aif_topic: str | None = None
-    bound_ms: float = 20.0
-    """Largest distance in time of a picture and its truth."""
-    stamps: Literal["header", "log"] = "header"
-    """What frames are paired by: the header's stamp, or the time of recording."""
-    depth_unit: Literal["mm", "m"] | None = None
-    """Unit of a depth whose encoding has none (mono16); of 16UC1 and 32FC1 it is part of the encoding."""
-    any_frame: bool = False
-    """Take depth of another frame_id as registered to the picture."""
-    board_distance_m: float | None = None
-    """A flat board square to the camera at this distance is the truth, instead of a depth topic."""
-    board_region: tuple[float, float, float, float] = (0.25, 0.75, 0.25, 0.75)
-    """Where in the picture the board is: first row, end row, first column, end column, as fractions."""
-    max_frames: int | None = None
-    """Stop after so many pictures."""
 
 
 class BagSource:
@@ -203,20 +184,9 @@ class BagSource:
             image_rgb=image,
             depth_m=depth,
             aif=aif,
-            curve=self._curve(image, camera),
+            curve=self._model_curve if self._lens is None else curve_of(self._lens, camera, image.shape[1]),
             camera=camera,
         )
-
-    def _curve(self, image: NDArray[np.uint8], camera: Any) -> DefocusCurve | None:
-        if self._lens is None:
-            return self._model_curve
-        fx = None
-        if camera is not None and camera.k[0] > 0:
-            # Binning, a region of interest and a resized picture change the width that K was measured at.
-            fx = float(camera.k[0]) * image.shape[1] / (camera.roi.width or camera.width or image.shape[1])
-        if fx is None and self._lens.pixel_pitch_um is None:
-            return None
-        return self._lens.curve(fx)
 
     def _note(self, problem: str) -> None:
         if problem not in self._problems and len(self._problems) < 20:

@@ -69,3 +69,7 @@ class FrameSource(Protocol):
     def description(self) -> dict[str, Any]:
         """What was read and what was lost, for the report's `data` section; complete after `frames`."""
         ...
+
+    def close(self) -> None:
+        """Release what is open."""
+        ...

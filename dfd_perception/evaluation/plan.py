@@ -11,9 +11,10 @@ from typing import Any
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ConfigError, DatasetError
-from dfd_perception.evaluation.evaluate_bag import BagOptions, BagSource
+from dfd_perception.evaluation.bag_options import BagOptions
+from dfd_perception.evaluation.evaluate_bag import BagSource
 from dfd_perception.evaluation.evaluate_dataset import DatasetSource
-from dfd_perception.evaluation.frames import EvaluationFrame
+from dfd_perception.evaluation.frames import EvaluationFrame, FrameSource
 from dfd_perception.evaluation.predictors import BASELINES
 from dfd_perception.evaluation.protocol import Protocol
 from dfd_perception.inference.estimator import EstimatorOptions
@@ -97,7 +98,7 @@ class EvaluationPlan:
         """LENS.yaml, read."""
         return None if self.lens is None else read_lens(self.lens)
 
-    def sources(self, model: ModelFolder, share: tuple[int, int] = (0, 1)) -> Iterator[BagSource | DatasetSource]:
+    def sources(self, model: ModelFolder, share: tuple[int, int] = (0, 1)) -> Iterator[FrameSource]:
         """Open the share's sources one after the other; the caller closes each.
 
         Args:

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dfd_perception.errors import DatasetError
-from dfd_perception.evaluation.evaluate_bag import BagSource
-from dfd_perception.evaluation.evaluate_dataset import DatasetSource
-from dfd_perception.evaluation.frames import EvaluationFrame
+from dfd_perception.evaluation.frames import EvaluationFrame, FrameSource
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import (
     ClassicalPredictor,
@@ -94,7 +92,7 @@ def _predictors(plan: EvaluationPlan, estimator: DepthEstimator) -> list[Predict
 
 def _run_source(
     plan: EvaluationPlan,
-    source: BagSource | DatasetSource,
+    source: FrameSource,
     predictors: list[Predictor],
     rows: RowFile,
     progress: Progress | None,
@@ -143,7 +141,7 @@ def _rows_of(
     return found
 
 
-def _result_bag(plan: EvaluationPlan, source: BagSource | DatasetSource, skip: set[int]) -> ResultBag | None:
+def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> ResultBag | None:
     if not plan.write_bag:
         return None
     path = plan.out / f"results_{source.unit.replace('/', '_')}"
@@ -155,7 +153,7 @@ def _result_bag(plan: EvaluationPlan, source: BagSource | DatasetSource, skip: s
     return ResultBag(path)
 
 
-def _losses(source: BagSource | DatasetSource) -> str:
+def _losses(source: FrameSource) -> str:
     description = source.description()
     return "; ".join(description["lost"]) or f"it has {description['pictures']} pictures"
 

@@ -23,8 +23,8 @@ from sensor_msgs.msg import Image
 
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.evaluation.bag_options import BagOptions
 from dfd_perception.evaluation.bag_topics import BagTopics, choose_topics
-from dfd_perception.evaluation.evaluate_bag import BagOptions
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
 from dfd_perception.ros.message_types import message_class
 from dfd_perception.ros.node_topics import NodeTopics, wait_for_node

@@ -112,7 +112,7 @@ def test_one_report_needs_a_bound(two_reports, capsys):
 
 
 def test_a_board_at_a_known_distance_as_a_robot_s_own_check(make_bag, plan_for, tmp_path, capsys):
-    from dfd_perception.evaluation.evaluate_bag import BagOptions
+    from dfd_perception.evaluation.bag_options import BagOptions
 
     plan = plan_for(make_bag(depth=None, aif=False), bag_options=BagOptions(board_distance_m=1.2, max_frames=4))
     error_m = evaluate(plan)["depth"]["mae_m"]

@@ -14,8 +14,8 @@ import pytest
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.cli.__main__ import main
 from dfd_perception.evaluation import worker
+from dfd_perception.evaluation.bag_options import BagOptions
 from dfd_perception.evaluation.evaluate import evaluate
-from dfd_perception.evaluation.evaluate_bag import BagOptions
 from dfd_perception.evaluation.report_json import VARYING, read_report, schema
 
 
