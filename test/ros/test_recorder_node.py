@@ -107,8 +107,14 @@ def start(ros_environment, tmp_path):
     yield start
     for process in processes:
         if process.poll() is None:
+            # Killed, it would leave its shared memory behind, 64 MiB each.
+            process.send_signal(signal.SIGINT)
+    for process in processes:
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
             process.kill()
-        process.wait()
+            process.wait()
         process.stdout.close()
 
 
