@@ -1,4 +1,4 @@
-"""Pinhole intrinsics of one stored picture: what happens to them when it is resized or cropped, and rays.
+"""Pinhole intrinsics of one stored picture: what happens to them when it is resized or cropped.
 
 Pixel (0, 0) is the centre of the first pixel, as in ROS and OpenCV; the picture spans -0.5 to width - 0.5.
 Distortion is not here: these numbers describe a rectified picture, or the pinhole part of a distorted one.
@@ -87,29 +87,3 @@ class CameraIntrinsics:
                 f"crop {w} x {h} at ({x}, {y}) does not lie within the picture of {self.width} x {self.height}"
             )
         return CameraIntrinsics(width=w, height=h, fx=self.fx, fy=self.fy, cx=self.cx - x, cy=self.cy - y)
-
-    def ray_directions(self) -> NDArray[np.float64]:
-        """(H, W, 3): ray through each pixel in the optical frame (x right, y down, z forward), with z = 1."""
-        x = (np.arange(self.width) - self.cx) / self.fx
-        y = (np.arange(self.height) - self.cy) / self.fy
-        rays = np.ones((self.height, self.width, 3))
-        rays[..., 0], rays[..., 1] = x[None, :], y[:, None]
-        return rays
-
-    def range_m_from_depth_m(self, depth_m: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Ray length [m] of z-depth [m], (H, W), dtype kept, NaN stays NaN.
-
-        Convention: fx 500, a pixel 500 px right of the principal point at z-depth 2 m is 2.828 m away.
-        """
-        return (depth_m * self._ray_length_of_unit_depth(depth_m)).astype(depth_m.dtype, copy=False)
-
-    def depth_m_from_range_m(self, range_m: NDArray[np.floating]) -> NDArray[np.floating]:
-        """z-depth [m] of ray length [m], (H, W): the inverse of `range_m_from_depth_m`."""
-        return (range_m / self._ray_length_of_unit_depth(range_m)).astype(range_m.dtype, copy=False)
-
-    def _ray_length_of_unit_depth(self, plane: NDArray[np.floating]) -> NDArray[np.float64]:
-        if plane.shape != (self.height, self.width):
-            raise CalibrationError(
-                f"map is {plane.shape}, the camera {(self.height, self.width)} (height, width); scale the camera first"
-            )
-        return np.linalg.norm(self.ray_directions(), axis=2)

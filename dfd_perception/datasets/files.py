@@ -16,7 +16,6 @@ from dfd_perception.datasets.pictures import PICTURE_SUFFIXES, read_depth_m, rea
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError
 
-MAP_SUFFIXES = (".png",)
 NAMED_AT_MOST = 3
 
 MapReader = Callable[[Path, tuple[int, int]], NDArray[np.float32]]

@@ -13,7 +13,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from dfd_perception.errors import ConfigError, DfdPerceptionError
+from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.inference.engine_switch import EngineSwitch, wants_engine, while_building
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.model_folder import ModelFolder
@@ -90,18 +90,6 @@ class DfdNode(LifecycleNode):
         result = super().on_shutdown(state)
         self._release()
         return result
-
-    def swap_estimator(self, estimator: DepthEstimator) -> None:
-        """Put another estimator in, between two frames (an engine that was built meanwhile); from any thread.
-
-        If its first frame fails, the one before comes back.
-
-        Raises:
-            ConfigError: the node is not configured.
-        """
-        if self._pipeline is None or self._worker is None:
-            raise ConfigError("the node is not configured; there is no estimator to replace")
-        self._worker.call(partial(self._pipeline.swap, estimator))
 
     def stop(self) -> None:
         """End the threads; before the node is destroyed."""

@@ -86,4 +86,6 @@ def test_other_models_are_refused(coefficients: list[float]) -> None:
 def test_no_distortion_is_a_pinhole() -> None:
     camera = DistortedCamera(intrinsics=PLUMB_BOB.intrinsics)
     np.testing.assert_allclose(camera.project(np.array([0.5, 0.25, 2.0])), [310 + 125, 250 + 65])
-    np.testing.assert_allclose(camera.ray_map(), PLUMB_BOB.intrinsics.ray_directions())
+    rows, columns = np.mgrid[0:480, 0:640]
+    rays = np.stack([(columns - 310) / 500, (rows - 250) / 520, np.ones((480, 640))], axis=-1)
+    np.testing.assert_allclose(camera.ray_map(), rays)

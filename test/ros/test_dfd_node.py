@@ -283,7 +283,7 @@ def test_an_estimator_that_fails_on_its_first_frame_gives_way_to_the_one_before(
     good = running.node._pipeline.estimator
     options = EstimatorOptions(backend="onnxruntime", precision="int8")  # which it does not offer
     broken = DepthEstimator(load_model_folder(tiny_coc_model), options)
-    running.node.swap_estimator(broken)
+    running.node._worker.call(lambda: running.node._pipeline.swap(broken))
     seen = len(depths)
     peer.publish_until(lambda: len(depths) > seen, "frames keep coming", fx=FX)
     assert running.node._pipeline.estimator is good

@@ -55,7 +55,6 @@ class CudaPythonMemory:
         return Device(
             name.rstrip("\x00"),
             f"{properties.major}.{properties.minor}",
-            int(properties.totalGlobalMem),
             f"{version // 1000}.{version % 1000 // 10}",
         )
 

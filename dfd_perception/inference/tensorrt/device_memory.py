@@ -23,7 +23,6 @@ class Device:
     name: str
     compute_capability: str
     """As "8.7"."""
-    total_bytes: int
     cuda_version: str
     """Of the runtime that the memory library uses."""
 

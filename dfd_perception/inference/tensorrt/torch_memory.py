@@ -55,7 +55,6 @@ class TorchMemory:
         return Device(
             properties.name,
             f"{properties.major}.{properties.minor}",
-            int(properties.total_memory),
             str(self._torch.version.cuda),
         )
 

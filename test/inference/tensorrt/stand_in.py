@@ -28,7 +28,6 @@ class Behaviour:
     """What goes wrong, and what was called."""
 
     build_fails_with: str | None = None
-    build_raises: bool = False
     build_takes_s: float = 0.0
     ignores_precision: bool = False
     load_fails: bool = False
@@ -366,7 +365,7 @@ class HostMemory:
     def device(self):
         from dfd_perception.inference.tensorrt.device_memory import Device
 
-        return Device(self.name, self.capability, 8 << 30, "12.6")
+        return Device(self.name, self.capability, "12.6")
 
     def free_bytes(self):
         return 4 << 30

@@ -44,7 +44,7 @@ class CudaRuntime:
         return (77,)
 
     def do_GetDeviceProperties(self, index):  # noqa: N802
-        return (SimpleNamespace(name=b"Orin\x00\x00", major=8, minor=7, totalGlobalMem=8 << 30),)
+        return (SimpleNamespace(name=b"Orin\x00\x00", major=8, minor=7),)
 
     def do_RuntimeGetVersion(self):  # noqa: N802
         return (12060,)
