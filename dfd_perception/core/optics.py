@@ -151,15 +151,19 @@ class DefocusCurve:
     def depth_m(self, coc_px: FloatArray) -> FloatArray:
         """Depth [m] of a measured blur, on this curve's side; +inf where the blur exceeds that of infinity.
 
-        1/d = 1/F - c/K beyond the focus plane, 1/F + c/K before it. Shape and dtype of `coc_px`.
+        1/d = 1/F - c/K beyond the focus plane, 1/F + c/K before it. Shape and floating dtype of `coc_px`.
         """
         coc_px = np.asarray(coc_px)
-        beta = self._without_floor(coc_px)
         sign = -1.0 if self.side == "far" else 1.0
-        inverse_depth = 1.0 / self.focus_distance_m + (sign / self.gain_px_per_dioptre) * beta
+        # In place: a map of 1 MB costs more in fresh memory than in arithmetic, and this runs for every frame.
+        depth = np.asarray(self._without_floor(coc_px), dtype=np.result_type(coc_px, np.float32))
+        depth *= sign / self.gain_px_per_dioptre
+        depth += 1.0 / self.focus_distance_m
+        beyond = depth <= 0
         with np.errstate(divide="ignore"):
-            depth = np.where(inverse_depth > 0, 1.0 / np.maximum(inverse_depth, 0), np.inf)
-        return depth.astype(coc_px.dtype, copy=False)
+            np.divide(1.0, depth, out=depth)
+        depth[beyond] = np.inf
+        return depth
 
     def depth_std_m(self, depth_m: FloatArray, coc_std_px: FloatArray) -> FloatArray:
         """One standard deviation of depth [m]: d^2 * std_c / K, first-order propagation."""

@@ -94,7 +94,11 @@ class Geometry:
         """(3, H', W') float32 in [0, 1] to (H, W, 3) uint8 RGB."""
         height, width = self.network_size
         packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in planes])
-        return self.picture_from_network(cv2.convertScaleAbs(packed, alpha=255), output_size)
+        picture = cv2.convertScaleAbs(packed, alpha=255)
+        size = output_size or self.image_size
+        if size == (height, width):
+            return picture
+        return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC)
 
     def picture_from_network(
         self, picture: NDArray[np.uint8], output_size: tuple[int, int] | None = None

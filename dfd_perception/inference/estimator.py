@@ -179,7 +179,9 @@ class DepthEstimator:
             per_pixel = (size or geometry.image_size)[1] / geometry.network_size[1]
             coc = geometry.map_from_network(outputs["coc"][0, 0], size) * np.float32(per_pixel)
             log_var = geometry.map_from_network(outputs["coc_log_var"][0, 0], size)
-            coc_std = np.exp(log_var * np.float32(0.5)) * np.float32(per_pixel)
+            coc_std = log_var * np.float32(0.5)
+            coc_std += np.float32(np.log(per_pixel))
+            np.exp(coc_std, out=coc_std)
             if curve is not None:
                 scaled = curve.scaled((size or geometry.image_size)[1] / geometry.image_size[1])
                 depth, std = self._metric(coc, coc_std, scaled)
@@ -202,7 +204,9 @@ class DepthEstimator:
         return depth, std
 
     def _valid_only(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
-        options = self.options
-        valid = (depth_m > 0) & (depth_m >= options.depth_min_m) & (depth_m <= options.depth_max_m)
-        valid &= np.isfinite(depth_m)
+        # Zero and infinity are outside whatever the range; NaN compares false.
+        nearest = max(self.options.depth_min_m, float(np.finfo(np.float32).tiny))
+        farthest = min(self.options.depth_max_m, float(np.finfo(np.float32).max))
+        valid = depth_m >= nearest
+        valid &= depth_m <= farthest
         return np.where(valid, depth_m, np.float32(np.nan))
