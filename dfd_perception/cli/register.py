@@ -9,6 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfd_perception.calibration.session_registration import RegisteredSession
+    from dfd_perception.lens_file import LensDescription
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
 
     from dfd_perception.calibration.rig import RigCalibration
     from dfd_perception.calibration.session_registration import SessionRegistration
-    from dfd_perception.datasets.folder import DatasetDescription, write_dataset_yaml
     from dfd_perception.errors import DatasetError
     from dfd_perception.lens_file import read_lens
     from dfd_perception.recording.preprocessing import PreprocessingRecipe
@@ -60,6 +64,18 @@ def run(args: argparse.Namespace) -> int:
         result = registration.run(show)
     if not result.rows:
         raise DatasetError(f"{args.session}: no depth falls into the camera's picture; is the calibration of this rig?")
+    provenance = {"source": registration.description.source, "preprocessing": dict(vars(recipe))}
+    _describe(args, result, lens, provenance)
+    _report(args, result)
+    return 0
+
+
+def _describe(
+    args: argparse.Namespace, result: RegisteredSession, lens: LensDescription | None, provenance: dict[str, Any]
+) -> None:
+    """Write what whoever reads the result has to know: the camera for dfd synthesize, or dataset.yaml."""
+    from dfd_perception.datasets.folder import DatasetDescription, write_dataset_yaml
+
     if args.sharp:
         camera = {name: getattr(result.camera, name) for name in ("fx", "fy", "cx", "cy")}
         (args.session / "depth" / "meta.json").write_text(json.dumps(camera), encoding="utf-8")
@@ -71,10 +87,13 @@ def run(args: argparse.Namespace) -> int:
                 lens=lens,
                 camera=result.camera,
                 depth_range_m=result.depth_range_m,
-                provenance={"source": registration.description.source, "preprocessing": dict(vars(recipe))},
+                provenance=provenance,
                 counts=dict.fromkeys(result.parts, len(result.rows)),
             ),
         )
+
+
+def _report(args: argparse.Namespace, result: RegisteredSession) -> None:
     fractions = [row.valid_fraction for row in result.rows if row.valid_fraction is not None]
     counts = {
         "frames": len(result.rows),
@@ -92,4 +111,3 @@ def run(args: argparse.Namespace) -> int:
             f"{counts['valid_fraction']:.1%} of the picture; {counts['without_depth']} without depth, "
             f"{counts['recovered']} recovered, {counts['lost']} lost. Look at it: dfd inspect {args.session}"
         )
-    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -81,61 +81,88 @@ def chart(
         title: read out in place of the picture.
         width: of the drawing, in the unit of its letters; a chart across the page takes twice as much.
     """
-    inner_w, inner_h = width - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-
-    def px(value: float) -> float:
-        return LEFT + inner_w * min(max(x.place(value), 0.0), 1.0)
-
-    def py(value: float) -> float:
-        return TOP + inner_h * (1 - min(max(y.place(value), 0.0), 1.0))
-
+    plot = _Plot(x, y, width)
     parts = [f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(title)}">']
-    for tick in y.ticks:
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>'
-            f'<text class="tick" x="{LEFT - 8}" y="{py(tick) + 4:.1f}" text-anchor="end">{y.form(tick)}</text>'
-        )
-    tallest = max((share for _, _, share in bars), default=1.0) or 1.0
-    for start, end, share in bars:
-        height = inner_h / 3 * share / tallest
-        parts.append(
-            f'<rect class="bar" x="{px(start) + 0.5:.1f}" width="{max(px(end) - px(start) - 1, 1):.1f}" '
-            f'y="{TOP + inner_h - height:.1f}" height="{height:.1f}"><title>{share:.1%} of the pixels, '
-            f"{x.form(start)} to {x.form(end)}</title></rect>"
-        )
-    previous = -100.0
-    for tick in x.ticks:
-        place = px(tick)
-        foot = TOP + inner_h
-        parts.append(f'<line class="axis" x1="{place:.1f}" x2="{place:.1f}" y1="{foot}" y2="{foot + 4}"/>')
-        if place - previous > 30:
-            at = f'x="{place:.1f}" y="{foot + 17}"'
-            parts.append(f'<text class="tick" {at} text-anchor="middle">{x.form(tick)}</text>')
-            previous = place
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{width - RIGHT}" y1="{TOP + inner_h}" y2="{TOP + inner_h}"/>')
-    for series in lines:
-        parts.append(_line(series, px, py, x, y, dots))
+    parts += [*_grid(plot), *_bars(plot, bars), *_x_axis(plot)]
+    parts += [_line(series, plot, dots) for series in lines]
     parts.append(
-        f'<text class="label" x="{LEFT + inner_w / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>'
-        f'<text class="label" transform="translate(13 {TOP + inner_h / 2}) rotate(-90)" text-anchor="middle">'
+        f'<text class="label" x="{LEFT + plot.inner_w / 2}" y="{HEIGHT - 6}" text-anchor="middle">'
+        f'{escape(x.label)}</text><text class="label" '
+        f'transform="translate(13 {TOP + plot.inner_h / 2}) rotate(-90)" text-anchor="middle">'
         f"{escape(y.label)}</text></svg>"
     )
     return "".join(parts) + _key(lines)
 
 
-def _line(
-    series: Series, px: Callable[[float], float], py: Callable[[float], float], x: Axis, y: Axis, dots: bool
-) -> str:
+@dataclass(frozen=True)
+class _Plot:
+    """Where values lie in the drawing."""
+
+    x: Axis
+    y: Axis
+    width: int
+
+    @property
+    def inner_w(self) -> int:
+        return self.width - LEFT - RIGHT
+
+    @property
+    def inner_h(self) -> int:
+        return HEIGHT - TOP - BOTTOM
+
+    def px(self, value: float) -> float:
+        return LEFT + self.inner_w * min(max(self.x.place(value), 0.0), 1.0)
+
+    def py(self, value: float) -> float:
+        return TOP + self.inner_h * (1 - min(max(self.y.place(value), 0.0), 1.0))
+
+
+def _grid(plot: _Plot) -> Iterator[str]:
+    for tick in plot.y.ticks:
+        y = plot.py(tick)
+        yield (
+            f'<line class="grid" x1="{LEFT}" x2="{plot.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{plot.y.form(tick)}</text>'
+        )
+
+
+def _bars(plot: _Plot, bars: Sequence[tuple[float, float, float]]) -> Iterator[str]:
+    tallest = max((share for _, _, share in bars), default=1.0) or 1.0
+    for start, end, share in bars:
+        height = plot.inner_h / 3 * share / tallest
+        left, right = plot.px(start), plot.px(end)
+        yield (
+            f'<rect class="bar" x="{left + 0.5:.1f}" width="{max(right - left - 1, 1):.1f}" '
+            f'y="{TOP + plot.inner_h - height:.1f}" height="{height:.1f}"><title>{share:.1%} of the pixels, '
+            f"{plot.x.form(start)} to {plot.x.form(end)}</title></rect>"
+        )
+
+
+def _x_axis(plot: _Plot) -> Iterator[str]:
+    """Ticks, their numbers where there is room, and the line."""
+    foot = TOP + plot.inner_h
+    previous = -100.0
+    for tick in plot.x.ticks:
+        place = plot.px(tick)
+        yield f'<line class="axis" x1="{place:.1f}" x2="{place:.1f}" y1="{foot}" y2="{foot + 4}"/>'
+        if place - previous > 30:
+            at = f'x="{place:.1f}" y="{foot + 17}"'
+            yield f'<text class="tick" {at} text-anchor="middle">{plot.x.form(tick)}</text>'
+            previous = place
+    yield f'<line class="axis" x1="{LEFT}" x2="{plot.width - RIGHT}" y1="{foot}" y2="{foot}"/>'
+
+
+def _line(series: Series, plot: _Plot, dots: bool) -> str:
     if not series.points:
         return ""
-    path = " ".join(f"{'L' if i else 'M'}{px(a):.1f} {py(b):.1f}" for i, (a, b) in enumerate(series.points))
+    path = " ".join(f"{'L' if i else 'M'}{plot.px(a):.1f} {plot.py(b):.1f}" for i, (a, b) in enumerate(series.points))
     dash = ' stroke-dasharray="5 4"' if series.dashed else ""
     text = f'<path class="line" style="stroke:var({series.colour})" d="{path}"{dash}/>'
     if dots and not series.dashed:
         for a, b in series.points:
             text += (
-                f'<circle style="fill:var({series.colour})" cx="{px(a):.1f}" cy="{py(b):.1f}" r="3">'
-                f"<title>{escape(series.name)}: {y.form(b)} at {x.form(a)}</title></circle>"
+                f'<circle style="fill:var({series.colour})" cx="{plot.px(a):.1f}" cy="{plot.py(b):.1f}" r="3">'
+                f"<title>{escape(series.name)}: {plot.y.form(b)} at {plot.x.form(a)}</title></circle>"
             )
     return text
 
