@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}: name the folder in DFD_SHARED_DATA")
     return folder
+
+
+@pytest.fixture
+def tiny_options() -> dict[str, Any]:
+    """Return the sizes of a 2hded-small that trains in a second."""
+    return {
+        "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
+        "upper_widths": [8, 8, 8],
+        "lower_widths": [8, 8, 8, 8],
+    }
 
 
 @pytest.fixture

@@ -17,19 +17,14 @@ pytest.importorskip("torch")
 
 from dfd_perception.cli.__main__ import main
 
-OPTIONS = {
-    "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
-    "upper_widths": [8, 8, 8],
-    "lower_widths": [8, 8, 8, 8],
-}
 LENS = {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6, "pixel_pitch_um": 56.25}
 
 
 @pytest.fixture
-def recipe_file(tmp_path) -> Path:
+def recipe_file(tmp_path, tiny_options) -> Path:
     recipe = {
         "name": "tiny",
-        "model": {"options": OPTIONS},
+        "model": {"options": tiny_options},
         "data": {"kind": "generated", "scene_size_px": 32, "validation_scenes": 1},
         "augmentation": {"crop_px": [32, 32]},
         "batch_size": 2,

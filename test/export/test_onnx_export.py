@@ -15,11 +15,6 @@ from dfd_perception.model_folder import load_model_folder
 from dfd_perception.network import create_network
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-SMALL = {
-    "encoder": {"stem": 8, "down": 8, "widths": (8, 8, 8, 8), "layers": (1, 1, 1, 1), "growth": 8},
-    "upper_widths": (8, 8, 8),
-    "lower_widths": (8, 8, 8, 8),
-}
 TOLERANCE_OF_RANGE = 1e-4
 """Largest difference to torch, as a share of the output's range: float32 sums in another order."""
 
@@ -56,8 +51,8 @@ def test_every_runtime_says_the_same_of_a_photograph(photograph, name, heads):
 
 
 @pytest.mark.parametrize("target", ["coc", "depth"])
-def test_a_graph_has_the_names_that_the_design_gives(tmp_path, target):
-    network = create_network("2hded-small", target, **SMALL).eval()
+def test_a_graph_has_the_names_that_the_design_gives(tmp_path, target, tiny_options):
+    network = create_network("2hded-small", target, **tiny_options).eval()
     names = export_onnx(network, tmp_path / "m.onnx", metadata={"unit": "px"})
     graph = onnx.load(str(tmp_path / "m.onnx"))
     assert names == (["coc", "coc_log_var", "deblurred"] if target == "coc" else ["depth", "deblurred"])
@@ -67,9 +62,9 @@ def test_a_graph_has_the_names_that_the_design_gives(tmp_path, target):
     assert graph.opset_import[0].version == 18
 
 
-def test_a_static_half_precision_graph_is_near_the_full_one(tmp_path):
+def test_a_static_half_precision_graph_is_near_the_full_one(tmp_path, tiny_options):
     onnxruntime = pytest.importorskip("onnxruntime")
-    network = create_network("2hded-small", "coc", **SMALL).eval()
+    network = create_network("2hded-small", "coc", **tiny_options).eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     export_onnx(network, tmp_path / "half.onnx", size=(64, 96), half=True)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
@@ -83,7 +78,7 @@ def test_a_static_half_precision_graph_is_near_the_full_one(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(0, 64), (48, 64), (64, 100)])
-def test_a_size_that_the_encoder_cannot_halve_is_refused(tmp_path, size):
-    network = create_network("2hded-small", "coc", **SMALL)
+def test_a_size_that_the_encoder_cannot_halve_is_refused(tmp_path, size, tiny_options):
+    network = create_network("2hded-small", "coc", **tiny_options)
     with pytest.raises(ModelError, match="multiples of 32"):
         export_onnx(network, tmp_path / "m.onnx", size=size)

@@ -7,19 +7,14 @@ from typing import Any
 
 import pytest
 
-TINY_OPTIONS = {
-    "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
-    "upper_widths": [8, 8, 8],
-    "lower_widths": [8, 8, 8, 8],
-}
 LENS = {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6, "pixel_pitch_um": 56.25}
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> dict[str, Any]:
+def recipe(tmp_path: Path, tiny_options: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": "tiny",
-        "model": {"variant": "2hded-small", "target": "coc", "options": TINY_OPTIONS},
+        "model": {"variant": "2hded-small", "target": "coc", "options": tiny_options},
         "data": {"kind": "generated", "scene_size_px": 40, "validation_scenes": 2, "largest_coc_px": 12.0},
         "augmentation": {"crop_px": [32, 32]},
         "optimiser": {"warmup_steps": 2},

@@ -13,12 +13,6 @@ from dfd_perception.training.config_sections import ObjectiveConfig
 from dfd_perception.training.loader import Batch
 from dfd_perception.training.objectives import create_objective
 
-TINY_OPTIONS = {
-    "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
-    "upper_widths": [8, 8, 8],
-    "lower_widths": [8, 8, 8, 8],
-}
-
 
 def batch_of(image=None, **parts) -> Batch:
     image = torch.rand(1, 3, 12, 12) if image is None else image
@@ -109,10 +103,10 @@ def test_a_defocus_map_is_found_without_its_truth():
 
 
 @pytest.mark.slow
-def test_a_network_learns_blur_without_its_truth():
+def test_a_network_learns_blur_without_its_truth(tiny_options):
     torch.manual_seed(0)
     objective = create_objective(ObjectiveConfig(mode="self_supervised", largest_coc_px=8.0), "coc")
-    network = create_network("2hded-small", "coc", **TINY_OPTIONS)
+    network = create_network("2hded-small", "coc", **tiny_options)
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
 
     def ramps(count: int) -> tuple[Batch, torch.Tensor]:
