@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-WAIT_S = 20.0
+WAIT_S = 45.0
 
 
 class Peer:

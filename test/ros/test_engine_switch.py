@@ -103,27 +103,25 @@ def test_frames_are_answered_during_the_build_and_by_the_engine_after_it(start_w
     assert np.isfinite(np.frombuffer(depths[-1].data, np.float32)).any()
 
 
-def test_a_build_that_fails_leaves_the_other_backend_running(start_with_engine, peer, robot):
-    robot.child = "build_fails_with='no tactic for this node'"
+@pytest.mark.parametrize(
+    ("child", "why"),
+    [
+        pytest.param("build_fails_with='no tactic for this node'", "no tactic for this node", id="build fails"),
+        pytest.param(
+            'spoil={"any": lambda run, name, array: array * float("nan")}', "NaN or infinite", id="engine says NaN"
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be_used_leaves_the_other_backend_running(start_with_engine, peer, robot, child, why):
+    robot.child = child
     depths = peer.subscribe("depth/image")
     running = start_with_engine()
     peer.publish_until(lambda: "failed" in running.node._engines.status, "the failure is known", fx=FX)
-    assert "no tactic for this node" in running.node._engines.status
+    assert why in running.node._engines.status
     before = len(depths)
     peer.publish_until(lambda: len(depths) > before + 3, "frames keep coming", fx=FX)
     assert running_backend(running) == ("onnxruntime", "fp32")
     assert running.node.statistics.refused == 0
-
-
-def test_an_engine_that_says_nan_never_answers_a_frame(start_with_engine, peer, robot):
-    robot.child = 'spoil={"any": lambda run, name, array: array * float("nan")}'
-    depths = peer.subscribe("depth/image")
-    running = start_with_engine()
-    peer.publish_until(lambda: "failed" in running.node._engines.status, "the failure is known", fx=FX)
-    assert "NaN or infinite" in running.node._engines.status
-    before = len(depths)
-    peer.publish_until(lambda: len(depths) > before + 3, "frames keep coming", fx=FX)
-    assert running_backend(running) == ("onnxruntime", "fp32")
 
 
 def test_an_engine_that_breaks_while_running_gives_way_within_the_frame(start_with_engine, peer, robot):
