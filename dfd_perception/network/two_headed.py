@@ -27,6 +27,9 @@ COC_UNIT_PX = 4.0
 
 LOG_VAR_LIMIT = 8.0
 
+START_DEPTH_M = 2.0
+"""Where depth starts: at nothing, losses on logarithms and ratios of depth drown every other term."""
+
 
 class TwoHeadedOutput(NamedTuple):
     """What the heads said; None for a head or target that did not run. All maps have the input's size."""
@@ -124,6 +127,8 @@ def create_network(variant: str, target: Target = "depth", **options: Any) -> Tw
     # Heads that start near nothing: the all-in-focus image begins as the input itself, not as noise on it.
     for head in (network.upper_head, network.lower_head):
         nn.init.normal_(head.last_conv.weight, std=1e-3)
+    if target == "depth" and network.upper_head.last_conv.bias is not None:
+        nn.init.constant_(network.upper_head.last_conv.bias, START_DEPTH_M)
     return network
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         # So deep a stack of random layers says almost the same everywhere: make it say something.
         network.lower_head.last_conv.weight.data *= 10
         network.upper_head.last_conv.weight.data *= 10
-        network.upper_head.last_conv.bias.data += 1.0
+        network.upper_head.last_conv.bias.data.fill_(1.0)
         card = ModelCard(
             variant="2hded-small",
             target=target,

@@ -5,7 +5,7 @@ import torch
 
 from dfd_perception.errors import ModelError
 from dfd_perception.network import create_network
-from dfd_perception.network.two_headed import pad_to_multiple
+from dfd_perception.network.two_headed import START_DEPTH_M, pad_to_multiple
 
 SMALL = {
     "encoder": {"stem": 8, "down": 8, "widths": (8, 8, 8, 8), "layers": (1, 1, 1, 1), "growth": 8},
@@ -106,6 +106,16 @@ def test_the_log_variance_offset_shifts_the_log_variance():
         before = network(image).coc_log_var
         network.log_var_offset += 1.5
         torch.testing.assert_close(network(image).coc_log_var, before + 1.5)
+
+
+def test_a_fresh_network_hands_the_picture_through_and_sees_a_room():
+    torch.manual_seed(0)
+    network = create_network("2hded-small", "depth", **SMALL).eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        output = network(image)
+    torch.testing.assert_close(output.depth_m, torch.full((1, 1, 64, 64), START_DEPTH_M), atol=0.2, rtol=0)
+    torch.testing.assert_close(output.aif, image, atol=0.1, rtol=0)
 
 
 def test_padding_repeats_the_border_and_leaves_multiples_alone():
