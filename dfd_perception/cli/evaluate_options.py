@@ -66,6 +66,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--sharp-input", action="store_true", help="feed the all-in-focus picture instead")
     how.add_argument("--min-depth", type=float, metavar="M", help="truth nearer does not count")
     how.add_argument("--max-depth", type=float, metavar="M", help="truth farther does not count")
+    how.add_argument("--clamp", action="store_true", default=None,
+                     help="move answers outside these two bounds to them, as published figures mostly do")  # fmt: skip
     how.add_argument("--edges", action=argparse.BooleanOptionalAction,
                      help="edge divergence, the slowest measure (default: for data sets, not for bags)")  # fmt: skip
     how.add_argument("--baseline", action="append", default=[], choices=("constant", "classical", "sharp"),
@@ -100,9 +102,8 @@ def plan_of(args: argparse.Namespace) -> Any:
 
     edges = args.edges if args.edges is not None else args.data is not None
     protocol = dataclasses.replace(protocol_named(args.protocol), edges=edges)
-    for name, value in (("min_depth_m", args.min_depth), ("max_depth_m", args.max_depth)):
-        if value is not None:
-            protocol = dataclasses.replace(protocol, **{name: value})
+    given = {"min_depth_m": args.min_depth, "max_depth_m": args.max_depth, "clamp": args.clamp}
+    protocol = dataclasses.replace(protocol, **{name: value for name, value in given.items() if value is not None})
     options = BagOptions(
         image_topic=args.image_topic,
         depth_topic=args.depth_topic,

@@ -25,6 +25,8 @@ class Protocol:
     """Truth nearer than this does not count."""
     max_depth_m: float | None = None
     """Truth farther than this does not count; None: no cap."""
+    clamp: bool = False
+    """Move answers outside these bounds to them. Answers that are invalid stay so."""
     resolution: tuple[int, int] | None = None
     """Height and width that picture and truth are resized to, the aspect ratio given up; None: their own."""
     edges: bool = True
@@ -37,6 +39,8 @@ class Protocol:
             top, bottom, left, right = self.crop
             if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
                 raise ConfigError(f"crop is {self.crop}; expected top < bottom, left < right, fractions from 0 to 1")
+        if self.clamp and self.max_depth_m is None:
+            raise ConfigError("answers cannot be clamped to truth of any distance; give --max-depth too")
         if not self.min_depth_m >= 0 or (self.max_depth_m is not None and not self.max_depth_m > self.min_depth_m):
             raise ConfigError(
                 f"depth from {self.min_depth_m} to {self.max_depth_m} m; expected 0 <= nearest < farthest"
@@ -80,12 +84,12 @@ PROTOCOLS = {
     p.name: p
     for p in (
         Protocol(),
-        Protocol(name="eigen-nyu", crop=EIGEN_CROP_NYU, max_depth_m=10.0, headline="mean_of_images"),
+        Protocol(name="eigen-nyu", crop=EIGEN_CROP_NYU, max_depth_m=10.0, clamp=True, headline="mean_of_images"),
         Protocol(name="thesis-256", resolution=(256, 256), min_depth_m=0.0, headline="mean_of_images"),
     )
 }
-"""native: every pixel with truth, at the picture's size, pooled. eigen-nyu: the field's for NYU-Depth-V2. thesis-256:
-as the authors' code tests: resized to 256 x 256, no crop, no cap, the mean of per-image values."""
+"""native: every pixel with truth, at the picture's size, pooled. eigen-nyu: the field's for NYU-Depth-V2, answers
+clamped. thesis-256: as the authors' code tests: resized to 256 x 256, no crop, no cap, the mean of per-image values."""
 
 
 def protocol_named(name: str) -> Protocol:

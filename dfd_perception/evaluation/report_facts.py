@@ -64,7 +64,8 @@ def _protocol(protocol: dict[str, Any]) -> str:
     crop = protocol.get("crop")
     size = protocol.get("resolution")
     return (
-        f"{protocol['name']}: truth {'up to ' + format(cap, 'g') + ' m' if cap else 'of any distance'}, "
+        f"{protocol['name']}: truth {'up to ' + format(cap, 'g') + ' m' if cap else 'of any distance'}"
+        f"{', answers clamped to it' if protocol.get('clamp') else ''}, "
         f"{'crop ' + ' '.join(format(v, '.3f') for v in crop) if crop else 'no crop'}, "
         f"{f'resized to {size[0]} x {size[1]}' if size else 'at the size of the truth'}, "
         f"headline {protocol['headline']}"

@@ -73,7 +73,10 @@ def aligned_depth(frame: EvaluationFrame, prediction: Prediction, protocol: Prot
         counts = np.isfinite(target) & (target > 0) & (target >= protocol.min_depth_m) & (target <= farthest)
     counts &= protocol.crop_mask(size)
     std = None if prediction.depth_std_m is None else sampled_at(prediction.depth_std_m, size)
-    return AlignedDepth(sampled_at(prediction.depth_m, size), np.where(counts, target, np.float32(np.nan)), std)
+    answer = sampled_at(prediction.depth_m, size)
+    if protocol.clamp:
+        answer = np.clip(answer, protocol.min_depth_m, farthest)
+    return AlignedDepth(answer, np.where(counts, target, np.float32(np.nan)), std)
 
 
 def true_coc_px(frame: EvaluationFrame) -> FloatMap | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from dfd_perception.evaluation.pairing import TruthPairing
 from dfd_perception.evaluation.pooling import PooledSet, best_constant_m
 from dfd_perception.evaluation.protocol import EIGEN_CROP_NYU, Protocol, protocol_named
 from dfd_perception.evaluation.rows import FrameRow
-from dfd_perception.evaluation.scoring import score_frame
+from dfd_perception.evaluation.scoring import aligned_depth, score_frame
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image import DeblurAccumulator
 
@@ -104,6 +106,22 @@ def test_the_best_constant_is_better_than_its_neighbours():
     best = best_constant_m(counts)
     errors = [np.mean(np.abs(c - truth) / truth) for c in np.linspace(0.5, 5, 500)]
     assert np.mean(np.abs(best - truth) / truth) == pytest.approx(min(errors), rel=1e-3)
+
+
+def test_clamped_answers_move_to_the_bounds_and_invalid_ones_stay_invalid():
+    frame, _ = frame_and_prediction(0)
+    truth = np.full(frame.depth_m.shape, 2.0, np.float32)
+    answers = np.full_like(truth, 9.0)
+    answers[0], answers[1] = 0.1, np.nan
+    frame = replace(frame, depth_m=truth)
+    bounds = {"min_depth_m": 1.0, "max_depth_m": 3.0}
+    clamped = aligned_depth(frame, Prediction(depth_m=answers), Protocol(clamp=True, **bounds)).prediction_m
+    assert (clamped[0] == 1.0).all()
+    assert np.isnan(clamped[1]).all()
+    assert (clamped[2:] == 3.0).all()
+    assert (aligned_depth(frame, Prediction(depth_m=answers), Protocol(**bounds)).prediction_m[2:] == 9.0).all()
+    with pytest.raises(ConfigError, match="--max-depth"):
+        Protocol(clamp=True)
 
 
 def test_protocols_crop_cap_and_resize():
