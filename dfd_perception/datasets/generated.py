@@ -70,7 +70,9 @@ def signed_blur(
         if rng.random() < 0.35:
             nearest = rng.uniform(0, 0.8 * largest_coc_px)
         nearest = min(nearest, 0.9 * largest_coc_px)
-        farthest = rng.uniform(nearest, largest_coc_px)
+        # Half of the scenes are a weak lens': less blur between their nearest and farthest point.
+        reach = largest_coc_px if rng.random() < 0.5 else min(nearest + 12.0, largest_coc_px)
+        farthest = rng.uniform(nearest, reach)
     elif draw < 0.88:
         farthest = max(-max(rng.normal(1.0, 3.0), -3.0), -0.9 * largest_coc_px)
         nearest = rng.uniform(-largest_coc_px, farthest)
@@ -80,20 +82,24 @@ def signed_blur(
 
 
 def soften_source(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Source pictures of several sharpness levels: optics, demosaicing, scaling, sharpening, compression."""
+    """Source pictures of several sharpness levels: optics, demosaicing, scaling, sharpening, compression.
+
+    Most are soft to some degree, as every camera's are: what is learnt is blur beyond that.
+    """
     draw = rng.random()
-    if draw < 0.30:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.9))
-    elif draw < 0.45:
+    if draw < 0.4:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.1))
+    elif draw < 0.55:
         scale = rng.uniform(0.5, 0.95)
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         image = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    elif draw < 0.60:
-        image = _demosaiced(image)
+    elif draw < 0.85:
+        # As a colour sensor sees: softened by its lens or low-pass filter, then interpolated.
+        image = _demosaiced(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.8)))
     if rng.random() < 0.15:
         halo = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 1.5))
         image = image + np.float32(rng.uniform(0.2, 1.0)) * (image - halo)
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         compressed = jpeg_round_trip(uint8_from_encoded(image), int(rng.integers(60, 96)))
         image = compressed.astype(np.float32) / np.float32(255)
     return np.clip(image, 0, 1)

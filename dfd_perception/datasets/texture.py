@@ -24,7 +24,7 @@ class TextureBank:
         photograph_share: how often a photograph is drawn rather than a procedural texture.
     """
 
-    def __init__(self, photographs: Sequence[NDArray[np.uint8]] = (), photograph_share: float = 0.7) -> None:
+    def __init__(self, photographs: Sequence[NDArray[np.uint8]] = (), photograph_share: float = 0.6) -> None:
         self.pyramids = [_pyramid(photograph) for photograph in photographs]
         self.photograph_share = photograph_share if photographs else 0.0
 
@@ -53,7 +53,7 @@ class TextureBank:
         draw = rng.random()
         if draw < self.photograph_share:
             texture = self._photograph(rng, size_px)
-        elif rng.random() < 0.35:
+        elif rng.random() < 0.6:
             texture = _plain(rng, size_px)
         else:
             texture = _pattern(rng, size_px)
@@ -67,8 +67,9 @@ class TextureBank:
         pyramid = self.pyramids[rng.integers(len(self.pyramids))]
         level = pyramid[rng.integers(len(pyramid))].astype(np.float32) / 255
         height, width = level.shape[:2]
-        # Shrunk a little more or not at all: magnified texture would be blur that no lens made.
-        zoom = rng.uniform(0.5, 1.0)
+        # Half are magnified, as surfaces near the camera are: without fine detail, and not blurred by a lens. Their
+        # outlines stay sharp, and so must tell.
+        zoom = rng.uniform(0.5, 1.0) if rng.random() < 0.5 else float(np.exp(rng.uniform(0, np.log(8))))
         angle, shear = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.15, (2, 2))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         to_source = (turn + shear) / zoom
