@@ -94,18 +94,20 @@ class Geometry:
         """(3, H', W') float32 in [0, 1] to (H, W, 3) uint8 RGB."""
         height, width = self.network_size
         packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in planes])
-        picture = cv2.convertScaleAbs(packed, alpha=255)
-        size = output_size or self.image_size
-        if size == (height, width):
-            return picture
-        return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC)
+        return self._at_output_size(cv2.convertScaleAbs(packed, alpha=255), output_size)
 
     def picture_from_network(
         self, picture: NDArray[np.uint8], output_size: tuple[int, int] | None = None
     ) -> NDArray[np.uint8]:
         """(H', W', 3) uint8 to (H, W, 3) of the picture or `output_size`; always an array of its own."""
         height, width = self.network_size
+        cropped = picture[:height, :width]
+        resized = self._at_output_size(cropped, output_size)
+        return cropped.copy() if resized is cropped else resized
+
+    def _at_output_size(self, picture: NDArray[np.uint8], output_size: tuple[int, int] | None) -> NDArray[np.uint8]:
+        """The picture itself where it has that size already."""
         size = output_size or self.image_size
-        if size == (height, width):
-            return picture[:height, :width].copy()
-        return cv2.resize(picture[:height, :width], size[::-1], interpolation=cv2.INTER_CUBIC)
+        if picture.shape[:2] == size:
+            return picture
+        return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC)
