@@ -13,6 +13,9 @@ from dfd_perception.errors import DatasetError
 
 FloatImage = NDArray[np.float32]
 
+PHOTOGRAPH_SHARE = 0.6
+"""The rest is painted, mostly nearly plain, as walls and tables are."""
+
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -24,7 +27,9 @@ class TextureBank:
         photograph_share: how often a photograph is drawn rather than a procedural texture.
     """
 
-    def __init__(self, photographs: Sequence[NDArray[np.uint8]] = (), photograph_share: float = 0.6) -> None:
+    def __init__(
+        self, photographs: Sequence[NDArray[np.uint8]] = (), photograph_share: float = PHOTOGRAPH_SHARE
+    ) -> None:
         self.pyramids = [_pyramid(photograph) for photograph in photographs]
         self.photograph_share = photograph_share if photographs else 0.0
 

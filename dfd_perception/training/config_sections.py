@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dfd_perception.datasets.texture import PHOTOGRAPH_SHARE
 from dfd_perception.errors import ConfigError
 from dfd_perception.lens_file import LensDescription
 
@@ -71,7 +72,7 @@ class DataConfig:
     """Picture that the network sees; aif: the all-in-focus one, to compare."""
     textures: Path | None = None
     """Generated scenes: folder of photographs; null: procedural textures only."""
-    photograph_share: float = 0.7
+    photograph_share: float = PHOTOGRAPH_SHARE
     """Generated scenes: how often a photograph is drawn rather than a procedural texture."""
     scene_size_px: int = 192
     """Generated scenes: side of the pictures, at least the crop's."""
