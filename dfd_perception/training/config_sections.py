@@ -80,6 +80,8 @@ class DataConfig:
     """Generated scenes: upper end of the blur."""
     scenes: int = 100_000
     """Generated scenes: how many there are before they repeat."""
+    keep_scenes: Path | None = None
+    """Generated scenes: folder that keeps what is rendered (8 bytes a pixel) for later epochs; null: render anew."""
     validation_scenes: int = 48
     """Generated scenes: how many to measure on, none of which is learnt from."""
     licences: dict[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
 from dfd_perception.datasets.generated import GeneratedScenes
+from dfd_perception.datasets.kept_scenes import KeptScenes
 from dfd_perception.datasets.registry import open_dataset, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split
 from dfd_perception.datasets.texture import TextureBank
@@ -21,6 +23,8 @@ from dfd_perception.training.config_sections import DataConfig
 GENERATED = "generated"
 VALIDATION_SEED_STEP = 1_000_003
 """Generated scenes to measure on come from another seed than any that a recipe is likely to use."""
+
+SceneSource: TypeAlias = GeneratedScenes | KeptScenes
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class WithLens:
     """
 
     def __init__(
-        self, dataset: DefocusDataset | GeneratedScenes, curve: DefocusCurve | None, input_part: str = "defocused"
+        self, dataset: DefocusDataset | SceneSource, curve: DefocusCurve | None, input_part: str = "defocused"
     ) -> None:
         self.name = dataset.name
         self.splits: Mapping[str, Sequence[int]] = getattr(dataset, "splits", {})
@@ -110,7 +114,7 @@ def centre_crop(sample: DefocusSample, longest_side_px: int | None) -> DefocusSa
     return cropped(sample, (sample.size[1] - width) // 2, (sample.size[0] - height) // 2, width, height)
 
 
-def _generated(config: DataConfig, seed: int) -> tuple[GeneratedScenes, GeneratedScenes]:
+def _generated(config: DataConfig, seed: int) -> tuple[SceneSource, SceneSource]:
     textures = TextureBank()
     if config.textures is not None:
         if not config.textures.is_dir():
@@ -125,7 +129,8 @@ def _generated(config: DataConfig, seed: int) -> tuple[GeneratedScenes, Generate
         length=config.scenes,
     )
     other_seed = seed + VALIDATION_SEED_STEP
-    return train, replace(train, seed=other_seed, length=config.validation_scenes, name="generated-validation")
+    measured = replace(train, seed=other_seed, length=config.validation_scenes, name="generated-validation")
+    return (KeptScenes(train, config.keep_scenes) if config.keep_scenes else train), measured
 
 
 def _validation(whole: DefocusDataset, config: DataConfig) -> DefocusDataset:
