@@ -130,7 +130,9 @@ def _generated(config: DataConfig, seed: int) -> tuple[SceneSource, SceneSource]
     )
     other_seed = seed + VALIDATION_SEED_STEP
     measured = replace(train, seed=other_seed, length=config.validation_scenes, name="generated-validation")
-    return (KeptScenes(train, config.keep_scenes) if config.keep_scenes else train), measured
+    if config.keep_scenes is None:
+        return train, measured
+    return KeptScenes(train, config.keep_scenes / "train"), KeptScenes(measured, config.keep_scenes / "validation")
 
 
 def _validation(whole: DefocusDataset, config: DataConfig) -> DefocusDataset:
