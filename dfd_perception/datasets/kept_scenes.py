@@ -74,7 +74,8 @@ class KeptScenes:
         )
 
     def _keep(self, path: Path, sample: DefocusSample) -> None:
-        assert sample.aif is not None and sample.coc_px is not None, "every generated scene has both"
+        assert sample.aif is not None
+        assert sample.coc_px is not None
         coc_bytes = sample.coc_px.astype(np.float16)[..., None].view(np.uint8)
         bytes_HW8 = np.concatenate([sample.defocused, sample.aif, coc_bytes], axis=-1)
         content = io.BytesIO()

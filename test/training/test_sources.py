@@ -37,6 +37,13 @@ def describe(folder: Path, **changes) -> Path:
     return folder
 
 
+def test_kept_scenes_are_those_of_the_recipe_and_apart_from_the_measured(tmp_path):
+    kept, rendered = sources_of(**GENERATED, keep_scenes=tmp_path / "kept"), sources_of(**GENERATED)
+    for part in ("train", "validation"):
+        np.testing.assert_array_equal(getattr(kept, part)[1].defocused, getattr(rendered, part)[1].defocused)
+        assert (tmp_path / "kept" / part / "000001.npy").is_file()
+
+
 def test_generated_scenes_to_measure_on_are_never_learnt_from():
     sources = sources_of(**GENERATED)
     assert len(sources.validation) == 3
