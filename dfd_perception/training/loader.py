@@ -176,7 +176,8 @@ def open_loader(
 
 
 def _start_worker(worker: int) -> None:
-    # Ctrl-C reaches every process of a terminal; the trainer decides when its workers end.
+    # Ctrl-C reaches every process of a terminal, and a job scheduler's SIGTERM every one of a job; the trainer decides
+    # when its workers end, and torch ends those whose trainer is gone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)

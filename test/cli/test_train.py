@@ -148,7 +148,8 @@ def test_a_damaged_data_folder_is_one_line_that_says_where(recipe_file, folder, 
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_says_how_to_go_on(recipe_file):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_saves_and_says_how_to_go_on(recipe_file, stop):
     command = [sys.executable, "-m", "dfd_perception.cli", "train", str(recipe_file), "max_steps=100000", "workers=1"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -160,8 +161,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(recipe_file):
         if (run / "metrics.jsonl").is_file() and '"train"' in (run / "metrics.jsonl").read_text():
             break
         time.sleep(0.2)
-    # To the whole group, as a terminal does: the loading process must not complain.
-    os.killpg(process.pid, signal.SIGINT)
+    # To the whole group, as a terminal or a job scheduler does: the loading process must neither complain nor end first.
+    os.killpg(process.pid, stop)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert f"to go on: dfd train --resume {run}" in out
