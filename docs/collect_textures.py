@@ -49,13 +49,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for source in SOURCES:
             package = downloaded(source.requirement, Path(folder))
-            count = 0
+            taken: set[str] = set()  # metaworld holds four pictures twice
             for name, content in members(package):
                 if wanted(name, len(content), source.only):
                     prefix = source.requirement.partition("==")[0].replace("-", "_")
                     (out / f"{prefix}__{PurePosixPath(name).name}").write_bytes(content)
-                    count += 1
-            print(f"{source.requirement}: {count} pictures")
+                    taken.add(PurePosixPath(name).name)
+            print(f"{source.requirement}: {len(taken)} pictures")
             package.unlink()
 
 
