@@ -74,7 +74,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         RecordingError: the disk is full or not writable; what was there before stays.
     """
-    partial = path.with_name(f"{path.name}.part")
+    # The process in its name: two that write the same file must not take each other's half.
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from dfd_perception.datasets.generated import GeneratedScenes
 from dfd_perception.datasets.kept_scenes import KeptScenes
+from dfd_perception.datasets.pictures import write_bytes
 from dfd_perception.datasets.texture import TextureBank
 from dfd_perception.errors import DatasetError, RecordingError
 
@@ -54,3 +56,18 @@ def test_a_file_in_place_of_the_folder_is_one_line(scenes: GeneratedScenes, tmp_
     (tmp_path / "taken").write_text("")
     with pytest.raises(RecordingError, match="cannot be written"):
         KeptScenes(scenes, tmp_path / "taken")
+
+
+def test_processes_that_write_the_same_file_do_not_meet(tmp_path: Path, monkeypatch) -> None:
+    path, replace_file = tmp_path / "file", os.replace
+
+    def overtaken(partial: Path, whole: Path) -> None:
+        monkeypatch.setattr(os, "replace", replace_file)
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        write_bytes(path, b"the other's")
+        replace_file(partial, whole)
+
+    monkeypatch.setattr(os, "replace", overtaken)
+    write_bytes(path, b"ours")
+    assert path.read_bytes() == b"ours"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
