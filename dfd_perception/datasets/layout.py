@@ -35,7 +35,7 @@ def random_layout(rng: np.random.Generator, size_px: int, textures: TextureBank)
     # A third of the scenes are nearly empty: a robot sees few things on a large plain surface.
     for _ in range(rng.integers(0, 4) if rng.random() < 0.35 else rng.integers(3, 15)):
         _add_object(rng, x, y, nearness, image, textures)
-    image *= _illumination(rng, x, y)[..., None]
+    image *= (_illumination(rng, x, y) * _shadows(rng, x, y))[..., None]
     low, high = float(nearness.min()), float(nearness.max())
     return Layout(np.clip(image, 0, 1), (nearness - low) / max(high - low, 1e-6))
 
@@ -81,11 +81,8 @@ def _add_object(
     shape, relief = _random_shape(rng, u, v)
     if np.count_nonzero(shape) < 9:
         return
-    under = float(np.median(nearness[shape]))
-    standing = 0.0 if rng.random() < 0.15 else abs(rng.normal(0, 0.35))
-    tilt_u, tilt_v = rng.normal(0, 0.25, 2) * radius
-    surface = under + standing + tilt_u * u + tilt_v * v + rng.uniform(0, 0.25) * radius * relief
-    shown = shape & (surface > nearness)
+    surface = _surface(rng, nearness, shape, radius * u, radius * v, radius * relief)
+    shown = shape & (surface >= nearness)
     if not shown.any():
         return
     box = _bounding_box(shown)
@@ -94,6 +91,19 @@ def _add_object(
     alpha = cv2.GaussianBlur(shown[box].astype(np.float32), (3, 3), 0.5)[..., None]
     image[box] += alpha * (texture[: alpha.shape[0], : alpha.shape[1]] - image[box])
     nearness[shown] = surface[shown]
+
+
+def _surface(
+    rng: np.random.Generator, nearness: FloatMap, shape: Mask, u: FloatMap, v: FloatMap, relief: FloatMap
+) -> FloatMap:
+    """Nearness of an object: most lie on, or stand close to, what is behind them, so that one tells of the other."""
+    draw = rng.random()
+    if draw < 0.25:
+        return nearness  # a mark: print, label, tile
+    standing = abs(rng.normal(0, 0.08 if draw < 0.65 else 0.4))
+    tilt_u, tilt_v = rng.normal(0, 0.25, 2)
+    under = float(np.median(nearness[shape]))
+    return under + standing + tilt_u * u + tilt_v * v + rng.uniform(0, 0.25) * relief
 
 
 def _bounding_box(mask: Mask) -> tuple[slice, slice]:
@@ -135,3 +145,17 @@ def _illumination(rng: np.random.Generator, x: FloatMap, y: FloatMap) -> FloatMa
     ramp = 1 + rng.uniform(0, 0.4) * (np.cos(angle) * x + np.sin(angle) * y)
     vignette = 1 - rng.uniform(0, 0.15) * (x**2 + y**2)
     return (np.exp(rng.normal(0, 0.2)) * ramp * vignette).astype(np.float32)
+
+
+def _shadows(rng: np.random.Generator, x: FloatMap, y: FloatMap) -> FloatMap:
+    """Up to three shadows with a penumbra: edges that are soft without any defocus."""
+    light = np.ones_like(x)
+    for _ in range(rng.integers(0, 4) if rng.random() < 0.6 else 0):
+        centre_x, centre_y = rng.uniform(-1.1, 1.1, 2)
+        radius_x, radius_y = np.exp(rng.uniform(np.log(0.1), np.log(0.8), 2))
+        angle, penumbra = rng.uniform(0, np.pi), np.exp(rng.uniform(np.log(0.01), np.log(0.3)))
+        u = (np.cos(angle) * (x - centre_x) + np.sin(angle) * (y - centre_y)) / radius_x
+        v = (np.cos(angle) * (y - centre_y) - np.sin(angle) * (x - centre_x)) / radius_y
+        outside = np.clip((np.hypot(u, v) - 1) * min(radius_x, radius_y) / penumbra + 0.5, 0, 1)
+        light *= 1 - rng.uniform(0.1, 0.6) * (1 - outside * outside * (3 - 2 * outside))
+    return light
