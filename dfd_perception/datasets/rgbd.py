@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
@@ -50,7 +51,8 @@ class SharpSource(Protocol):
 class DefocusedRgbd:
     """A DefocusDataset that gives sharp frames the blur of one lens; item i depends on (seed, i) alone.
 
-    Pixels without depth are blurred like the farthest of the picture and stay NaN in depth and in the map.
+    Pixels without depth are blurred like the nearest pixel that has one (a hole in a table is table; blurred like the
+    background, its borders would lie about the table), and stay NaN in depth and in the map.
 
     Args:
         source: sharp frames.
@@ -77,7 +79,8 @@ class DefocusedRgbd:
 
     def __getitem__(self, index: int) -> DefocusSample:
         frame = self._source[index]
-        beta = self.curve.signed_coc_px(frame.depth_m)
+        known = np.isfinite(frame.depth_m)
+        beta = self.curve.signed_coc_px(filled_from_nearest(frame.depth_m, known))
         coc_px = np.hypot(beta, self.curve.blur_floor_px)
         sharp = linear_from_encoded(frame.rgb.astype(np.float32) / 255)
         light = blur_layers(sharp, (np.sign(beta) * coc_px).astype(np.float32), self._point_spread)
@@ -87,7 +90,7 @@ class DefocusedRgbd:
             defocused=uint8_from_encoded(encoded_from_linear(light)),
             aif=frame.rgb,
             depth_m=frame.depth_m,
-            coc_px=coc_px.astype(np.float32),
+            coc_px=np.where(known, coc_px, np.nan).astype(np.float32),
             camera=frame.camera,
             curve=self.curve,
         )

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.errors import ImageError
 from dfd_perception.metrics.steerable_pyramid import build_pyramid
 
@@ -41,8 +42,8 @@ def edge_divergence(prediction_m: NDArray[np.floating], target_m: NDArray[np.flo
     valid = np.isfinite(prediction_m) & np.isfinite(target_m)
     if not valid.any():
         return float("nan")
-    bands_p = build_pyramid(_filled(prediction_m, valid), LEVELS, ORIENTATIONS).bands
-    bands_t = build_pyramid(_filled(target_m, valid), LEVELS, ORIENTATIONS).bands
+    bands_p = build_pyramid(filled_from_nearest(prediction_m.astype(np.float64), valid), LEVELS, ORIENTATIONS).bands
+    bands_t = build_pyramid(filled_from_nearest(target_m.astype(np.float64), valid), LEVELS, ORIENTATIONS).bands
     total = 0.0
     for level in range(LEVELS):
         height, width = bands_t[level][0].shape
@@ -65,15 +66,3 @@ def histogram_divergence(prediction: NDArray[np.float64], target: NDArray[np.flo
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
         heights.append((counts + BIN_PRIOR) / (values.size + BINS * BIN_PRIOR))
     return float(np.sum(heights[0] * np.log(heights[0] / heights[1])))
-
-
-def _filled(depth_m: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Holes take the value of the nearest valid pixel."""
-    if valid.all():
-        return depth_m.astype(np.float64)
-    _, labels = cv2.distanceTransformWithLabels(
-        (~valid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    value_of = np.zeros(labels.max() + 1)
-    value_of[labels[valid]] = depth_m[valid]
-    return value_of[labels]

@@ -54,9 +54,24 @@ def test_blur_happens_in_linear_light(tmp_path: Path) -> None:
     _frames(tmp_path, nested=True)
     frame = RgbdFolder(tmp_path)[0]
     sharp = linear_from_encoded(frame.rgb.astype(np.float32) / 255)
-    light = blur_layers(sharp, CURVE.signed_coc_px(frame.depth_m).astype(np.float32))
+    light = blur_layers(sharp, CURVE.signed_coc_px(np.nan_to_num(frame.depth_m, nan=0.6)).astype(np.float32))
     expected = uint8_from_encoded(encoded_from_linear(light))
     np.testing.assert_array_equal(DefocusedRgbd(RgbdFolder(tmp_path), CURVE)[0].defocused, expected)
+
+
+def test_a_hole_in_a_near_surface_is_not_blurred_like_the_background(tmp_path: Path) -> None:
+    _frames(tmp_path, nested=True)
+    depth_mm = np.full((24, 30), 600, np.uint16)
+    depth_mm[:, 24:] = 1200
+    whole = depth_mm.copy()
+    depth_mm[8:16, 2:10] = 0
+    picture, truth = {}, {}
+    for name, stored in (("whole", whole), ("holed", depth_mm)):
+        cv2.imwrite(str(tmp_path / "s0" / "depth.png"), stored)
+        sample = DefocusedRgbd(RgbdFolder(tmp_path), CURVE)[0]
+        picture[name], truth[name] = sample.defocused, sample.coc_px
+    np.testing.assert_array_equal(picture["holed"], picture["whole"])
+    np.testing.assert_array_equal(np.isnan(truth["holed"]), depth_mm == 0)
 
 
 def test_noise_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
