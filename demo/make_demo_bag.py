@@ -22,6 +22,7 @@ from dfd_perception.bags.messages import camera_info_message, compressed_image_m
 from dfd_perception.bags.writer import BagWriter
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
+from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_from_encoded, uint8_from_encoded
 from dfd_perception.lens_file import LensDescription, read_lens
@@ -81,7 +82,7 @@ def write_scene(
         width=width, height=height, fx=meta["fx"], fy=meta["fy"], cx=meta["cx"], cy=meta["cy"]
     )
     curve = lens.curve(camera.fx)
-    depth_m = depth_m_from_uint16_mm(filled_from_nearest(depth_mm))
+    depth_m = depth_m_from_uint16_mm(filled_from_nearest(depth_mm, depth_mm > 0))
     light = blur_layers(
         linear_from_encoded(sharp.astype(np.float32) / 255), curve.signed_coc_px(depth_m).astype(np.float32)
     )
@@ -102,16 +103,6 @@ def write_scene(
         bag.write("/truth/depth", "sensor_msgs/msg/Image", stamp_ns, image_message(truth, "16UC1", *header))
         stamp_ns += PERIOD_NS
     return stamp_ns
-
-
-def filled_from_nearest(depth_mm: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Give pixels without depth that of their nearest neighbour: they must blur somehow, and do not count as truth."""
-    _, labels = cv2.distanceTransformWithLabels(
-        (depth_mm == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(labels.max() + 1, np.uint16)
-    of_label[labels[depth_mm > 0]] = depth_mm[depth_mm > 0]
-    return of_label[labels]
 
 
 def jpeg(image_rgb: NDArray[np.uint8]) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Number = TypeVar("Number", bound=np.number)
 
-def filled_from_nearest(map_HW: NDArray[np.floating], known_HW: NDArray[np.bool_]) -> NDArray[np.floating]:
+
+def filled_from_nearest(map_HW: NDArray[Number], known_HW: NDArray[np.bool_]) -> NDArray[Number]:
     """A copy whose unknown pixels take the value of the nearest known one; as it is where nothing is known.
 
     Args:
