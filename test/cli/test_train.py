@@ -161,7 +161,7 @@ def test_a_stop_saves_and_says_how_to_go_on(recipe_file, stop):
         if (run / "metrics.jsonl").is_file() and '"train"' in (run / "metrics.jsonl").read_text():
             break
         time.sleep(0.2)
-    # To the whole group, as a terminal or a job scheduler does: the loading process must neither complain nor end first.
+    # To the whole group, as terminals and schedulers do: the loading process must neither complain nor end first.
     os.killpg(process.pid, stop)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
