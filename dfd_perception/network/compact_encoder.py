@@ -44,9 +44,9 @@ class CompactEncoder(nn.Module):
     def __init__(
         self,
         stem: int = 16,
-        down: int = 48,
-        widths: tuple[int, int, int, int] = (64, 96, 128, 192),
-        layers: tuple[int, int, int, int] = (3, 4, 5, 4),
+        down: int = 32,
+        widths: tuple[int, int, int, int] = (48, 96, 128, 192),
+        layers: tuple[int, int, int, int] = (2, 4, 5, 4),
         growth: int = 32,
     ) -> None:
         super().__init__()

@@ -64,28 +64,36 @@ class Decoder(nn.Module):
 class CompactDecoder(nn.Module):
     """The first of those blocks, narrower; the rest mirror the stem: coarse features shuffled to full size.
 
-    Three `widths` stop at 1/4 of the input size (enough for a blur map), four at 1/2 (for an image).
+    `widths` are those of the up-projections and, last, of the layer that merges them with the finest skip: four
+    stop at 1/4 of the input size (enough for a blur map), five at 1/2 (for an image). The last up-projection
+    has no 3x3 layer of its own: the merging one takes its place.
     """
 
     def __init__(
         self, bottleneck: int, skip_channels: tuple[int, ...], out_channels: int, widths: tuple[int, ...]
     ) -> None:
         super().__init__()
-        coarse_first = tuple(reversed(skip_channels))
-        joins = (0, *coarse_first[: len(widths) - 1])
-        ins = (bottleneck, *widths[:-1])
+        *up_widths, merged = widths
+        coarse_first = tuple(reversed(skip_channels))[: len(up_widths)]
+        joins = (0, *coarse_first[:-1])
+        ins = [i + j for i, j in zip((bottleneck, *up_widths), joins, strict=False)]
         self.blocks = nn.ModuleList(
-            UpBlock(i + j, w, bias=False) for i, j, w in zip(ins, joins, widths, strict=True)
+            UpBlock(i, w, bias=False) for i, w in zip(ins[:-1], up_widths[:-1], strict=True)
         )
-        upscale = 2 ** (5 - len(widths))
-        self.merge = conv_bn_relu(widths[-1] + coarse_first[len(widths) - 1], widths[-1])
-        self.last_conv = nn.Conv2d(widths[-1], upscale**2 * out_channels, 3, padding=1)
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(ins[-1], up_widths[-1], 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(up_widths[-1]),
+            nn.ReLU(inplace=True),
+        )
+        self.merge = conv_bn_relu(up_widths[-1] + coarse_first[-1], merged)
+        upscale = 2 ** (5 - len(up_widths))
+        self.last_conv = nn.Conv2d(merged, upscale**2 * out_channels, 3, padding=1)
         self.shuffle = nn.PixelShuffle(upscale)
 
     def forward(self, skips: list[Tensor], bottleneck: Tensor) -> Tensor:
-        coarse_first = skips[::-1]
-        x = self.blocks[0](bottleneck)
-        for block, skip in zip(self.blocks[1:], coarse_first, strict=False):
-            x = block(torch.cat((skip, x), 1))
-        merged = self.merge(torch.cat((coarse_first[len(self.blocks) - 1], x), 1))
+        x = bottleneck
+        joins = skips[::-1][: len(self.blocks) + 1]
+        for block, skip in zip(self.blocks, joins[:-1], strict=True):
+            x = torch.cat((skip, block(x)), 1)
+        merged = self.merge(torch.cat((joins[-1], self.up(x)), 1))
         return self.shuffle(self.last_conv(merged))

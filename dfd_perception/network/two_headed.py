@@ -147,9 +147,12 @@ def _compact_parts(
     upper_channels: int,
     *,
     encoder: dict[str, Any] | None = None,
-    upper_widths: tuple[int, ...] = (64, 48, 32),
-    lower_widths: tuple[int, ...] = (64, 48, 32, 16),
+    upper_widths: tuple[int, ...] = (64, 64, 16, 32),
+    lower_widths: tuple[int, ...] = (64, 48, 32, 16, 16),
 ) -> tuple[nn.Module, CompactDecoder, CompactDecoder]:
+    for name, widths in (("upper_widths", upper_widths), ("lower_widths", lower_widths)):
+        if not 2 <= len(widths) <= 5:
+            raise ModelError(f"{name} is {list(widths)}; expected two to five numbers of channels")
     trunk = CompactEncoder(**(encoder or {}))
     upper = CompactDecoder(trunk.out_channels, trunk.skip_channels, upper_channels, tuple(upper_widths))
     lower = CompactDecoder(trunk.out_channels, trunk.skip_channels, 3, tuple(lower_widths))

@@ -13,8 +13,8 @@ from dfd_perception.network.checkpoint import load_network, load_weights, save_m
 
 SMALL = {
     "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
-    "upper_widths": [8, 8, 8],
-    "lower_widths": [8, 8, 8, 8],
+    "upper_widths": [8, 8, 8, 8],
+    "lower_widths": [8, 8, 8, 8, 8],
 }
 LENS = Lens(focal_length_mm=35, f_number=1.4, focus_distance_m=0.6, pixel_pitch_um=56.25)
 

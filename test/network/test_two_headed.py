@@ -9,8 +9,8 @@ from dfd_perception.network.two_headed import START_DEPTH_M, pad_to_multiple
 
 SMALL = {
     "encoder": {"stem": 8, "down": 8, "widths": (8, 8, 8, 8), "layers": (1, 1, 1, 1), "growth": 8},
-    "upper_widths": (8, 8, 8),
-    "lower_widths": (8, 8, 8, 8),
+    "upper_widths": (8, 8, 8, 8),
+    "lower_widths": (8, 8, 8, 8, 8),
 }
 
 
@@ -135,6 +135,8 @@ def test_padding_repeats_the_border_and_leaves_multiples_alone():
         (("2hded-small",), {"width": 3}, "width"),
         (("2hded",), {"upper_widths": (8, 8)}, "upper_widths"),
         (("2hded-small",), {"encoder": {"depth": 3}}, "depth"),
+        (("2hded-small",), {"upper_widths": (8,)}, "upper_widths is .8.; expected two to five"),
+        (("2hded-small",), {"lower_widths": (8,) * 6}, "lower_widths"),
     ],
 )
 def test_what_cannot_be_built_is_named(arguments, options, says):
