@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -24,6 +24,9 @@ from dfd_perception.errors import DatasetError, DfdPerceptionError, TrainingErro
 
 LONGEST_WAIT_S = 300.0
 """For one batch, before the processes that load are taken for dead."""
+
+GRACE_S = 20
+"""That a loading process lives on after SIGTERM, for the trainer to end in order."""
 
 Augment = Callable[[DefocusSample, np.random.Generator], DefocusSample]
 
@@ -140,8 +143,8 @@ class PositionSampler:
 
 def open_loader(
     stream: SampleStream, first_batch: int, batch_size: int, workers: int, rank: int = 0, world_size: int = 1
-) -> Iterator[Batch]:
-    """Endless batches from `first_batch` on.
+) -> Generator[Batch, None, None]:
+    """Endless batches from `first_batch` on; closing it ends the processes that load.
 
     Raises:
         DfdPerceptionError: whatever the data set raised, from the process that asked for the batch.
@@ -177,7 +180,7 @@ def open_loader(
 
 def _start_worker(worker: int) -> None:
     # Ctrl-C reaches every process of a terminal, and a job scheduler's SIGTERM every one of a job; the trainer decides
-    # when its workers end, and torch ends those whose trainer is gone.
+    # when its workers end. Not for ever: Python ends forgotten children with SIGTERM and waits for them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE_S))
     torch.set_num_threads(1)

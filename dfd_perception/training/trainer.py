@@ -6,6 +6,7 @@ torchrun --nproc-per-node 2 -m dfd_perception.cli train RECIPE.yaml
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,21 +124,22 @@ class Trainer:
         interval = StepMeans(config.batch_size * config.accumulate * world_size)
         started = saved = time.monotonic()
         elapsed_before = state.elapsed_s
-        while self.progress_share() < 1 and not agreed_to_stop(self.fabric, stop, state):
-            interval.add(self.step([next(batches) for _ in range(config.accumulate)]))
-            now = time.monotonic()
-            state.elapsed_s = elapsed_before + now - started
-            self.progress.update(self.progress_share(), state.step, interval.mean("loss"), interval.images_per_s)
-            if state.step % config.log_every == 0:
-                self._log_training(interval)
-                interval.reset()
-            if state.step % config.validate_every == 0:
-                metrics = self.validate().metrics
-                self.save(LAST_FILE)
-                saved = time.monotonic()
-            elif now - saved > 60 * config.save_every_minutes:
-                self.save(LAST_FILE)
-                saved = now
+        with closing(batches):
+            while self.progress_share() < 1 and not agreed_to_stop(self.fabric, stop, state):
+                interval.add(self.step([next(batches) for _ in range(config.accumulate)]))
+                now = time.monotonic()
+                state.elapsed_s = elapsed_before + now - started
+                self.progress.update(self.progress_share(), state.step, interval.mean("loss"), interval.images_per_s)
+                if state.step % config.log_every == 0:
+                    self._log_training(interval)
+                    interval.reset()
+                if state.step % config.validate_every == 0:
+                    metrics = self.validate().metrics
+                    self.save(LAST_FILE)
+                    saved = time.monotonic()
+                elif now - saved > 60 * config.save_every_minutes:
+                    self.save(LAST_FILE)
+                    saved = now
         if state.step % config.validate_every and stop.received is None:
             metrics = self.validate().metrics
         self.save(LAST_FILE)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 
@@ -143,3 +144,13 @@ def test_tensors_hold_what_the_sample_holds():
 def test_a_batch_says_what_is_in_it():
     batch = collate([tensors_of(Numbered()[i], ()) for i in range(5)])
     assert str(batch) == "batch of 5 at 20 x 30 px (0, 1, 2 and 2 more)"
+
+
+def test_closing_ends_the_processes_that_load():
+    before = set(multiprocessing.active_children())
+    loader = open_loader(SampleStream(Numbered(), untouched, 0, ("aif",)), 0, 2, workers=2)
+    next(loader)
+    started = set(multiprocessing.active_children()) - before
+    assert len(started) == 2
+    loader.close()
+    assert not any(process.is_alive() for process in started)
