@@ -13,7 +13,9 @@ from dfd_perception.model_folder import ModelFolder
 from dfd_perception.ros.dfd_parameters import DfdParameters, parse_size
 
 DISTANCES_M = (1.0, 2.0, 5.0)
-COC_ERROR_KEYS = ("coc_rmse_px", "coc_mae_px")
+COC_ERROR_KEY = "defocus.mae"
+"""As `dfd train` writes it into the card of a model [px]."""
+
 ASSUMED_COC_ERROR_PX = 0.5
 
 
@@ -102,9 +104,8 @@ def _accuracy_line(model: ModelFolder, curve: DefocusCurve) -> str:
 
 def coc_error_px(metrics: Mapping[str, Any]) -> float | None:
     """The blur error that a model card states, wherever in its metrics; None where it states none."""
-    for key in COC_ERROR_KEYS:
-        if isinstance(metrics.get(key), (int, float)):
-            return float(metrics[key])
+    if isinstance(metrics.get(COC_ERROR_KEY), (int, float)):
+        return float(metrics[COC_ERROR_KEY])
     for value in metrics.values():
         if isinstance(value, Mapping):
             found = coc_error_px(value)
