@@ -76,8 +76,8 @@ def _add_object(
     radius = np.exp(rng.uniform(np.log(0.06), np.log(0.9)))
     aspect = np.exp(rng.uniform(-1.2, 1.2))
     angle = rng.uniform(0, 2 * np.pi)
-    u = (np.cos(angle) * (x - centre_x) + np.sin(angle) * (y - centre_y)) / (radius * np.sqrt(aspect))
-    v = (np.cos(angle) * (y - centre_y) - np.sin(angle) * (x - centre_x)) / (radius / np.sqrt(aspect))
+    along, across = _turned(x - centre_x, y - centre_y, angle)
+    u, v = along / (radius * np.sqrt(aspect)), across / (radius / np.sqrt(aspect))
     shape, relief = _random_shape(rng, u, v)
     if np.count_nonzero(shape) < 9:
         return
@@ -91,6 +91,11 @@ def _add_object(
     alpha = cv2.GaussianBlur(shown[box].astype(np.float32), (3, 3), 0.5)[..., None]
     image[box] += alpha * (texture[: alpha.shape[0], : alpha.shape[1]] - image[box])
     nearness[shown] = surface[shown]
+
+
+def _turned(x: FloatMap, y: FloatMap, angle: float) -> tuple[FloatMap, FloatMap]:
+    """Coordinates along and across a direction."""
+    return np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
 
 
 def _surface(
@@ -154,8 +159,8 @@ def _shadows(rng: np.random.Generator, x: FloatMap, y: FloatMap) -> FloatMap:
         centre_x, centre_y = rng.uniform(-1.1, 1.1, 2)
         radius_x, radius_y = np.exp(rng.uniform(np.log(0.1), np.log(0.8), 2))
         angle, penumbra = rng.uniform(0, np.pi), np.exp(rng.uniform(np.log(0.01), np.log(0.3)))
-        u = (np.cos(angle) * (x - centre_x) + np.sin(angle) * (y - centre_y)) / radius_x
-        v = (np.cos(angle) * (y - centre_y) - np.sin(angle) * (x - centre_x)) / radius_y
+        along, across = _turned(x - centre_x, y - centre_y, angle)
+        u, v = along / radius_x, across / radius_y
         outside = np.clip((np.hypot(u, v) - 1) * min(radius_x, radius_y) / penumbra + 0.5, 0, 1)
         light *= 1 - rng.uniform(0.1, 0.6) * (1 - outside * outside * (3 - 2 * outside))
     return light
