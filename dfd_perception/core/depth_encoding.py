@@ -1,34 +1,85 @@
-"""Depth on disk and on the wire: uint16 millimetres with 0 for "no depth", against float metres with NaN."""
+"""Depth on disk and on the wire: integer counts of a stated unit, 0 for "no depth", against float metres with NaN."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.errors import ImageError
+from dfd_perception.errors import ImageError, UsageError
 
-LARGEST_DEPTH_M = 65.535
+MILLIMETRES = 1e-3
+"""Metres per count where nothing else is said (REP 118)."""
+
+DEPTH_UNITS: dict[str, float] = {"mm": MILLIMETRES, "tum": 1 / 5000, "kitti": 1 / 256, "m": 1.0}
+"""Metres per count by name: TUM RGB-D stores 5000 counts a metre, KITTI and VOID 256."""
+
+NO_DEPTH_COUNTS = (0, 65535)
+"""Of 16 bits: nothing measured, and the value that sensors and tools put for "too far" or "saturated"."""
+
+LARGEST_DEPTH_M = 65.534
 """What 16 bits of millimetres can say. Farther is stored as invalid, never clipped to a false depth."""
 
+FARTHEST_FLOAT_M = 1000.0
+"""Float depth from here on is a sentinel (renderers write 1e10 for the sky), and out of reach of any lens' blur."""
 
-def depth_m_from_uint16_mm(depth_mm: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Metres of uint16 millimetres; 0 becomes NaN. Any shape.
 
-    Convention: 1500 is 1.5 m.
+def parse_depth_unit(text: str | float) -> float:
+    """Metres per count of "mm", "tum", "kitti", "m", or a number such as 0.000125.
+
+    Raises:
+        UsageError: neither a name nor a number that can be one.
+    """
+    if isinstance(text, str) and text.strip().lower() in DEPTH_UNITS:
+        return DEPTH_UNITS[text.strip().lower()]
+    try:
+        unit = float(text)
+    except ValueError:
+        unit = float("nan")
+    if not 1e-7 <= unit <= 1.0:
+        raise UsageError(
+            f"depth unit is {text!r}; expected {', '.join(DEPTH_UNITS)}, or metres per count such as 0.0001 (1e-7 to 1)"
+        )
+    return unit
+
+
+def depth_m_from_counts(counts: NDArray[Any], metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
+    """Metres of unsigned 16-bit counts; 0 and 65535 become NaN. Any shape.
+
+    Convention: of millimetres 1500 is 1.5 m.
 
     Raises:
         ImageError: not uint16 (8-bit depth has lost its unit).
     """
-    depth_mm = np.asarray(depth_mm)
-    if depth_mm.dtype != np.uint16:
-        raise ImageError(f"depth is {depth_mm.dtype}; expected uint16 millimetres, 0 for no depth")
-    depth_m = depth_mm.astype(np.float32) * np.float32(1e-3)
-    depth_m[depth_mm == 0] = np.nan
+    counts = np.asarray(counts)
+    if counts.dtype != np.uint16:
+        raise ImageError(f"depth is {counts.dtype}; expected uint16 counts, 0 for no depth")
+    depth_m = counts.astype(np.float32) * np.float32(metres_per_count)
+    for sentinel in NO_DEPTH_COUNTS:
+        depth_m[counts == sentinel] = np.nan
     return depth_m
 
 
+def depth_m_from_uint16_mm(depth_mm: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Metres of uint16 millimetres; 0 and 65535 become NaN. Any shape.
+
+    Raises:
+        ImageError: not uint16 (8-bit depth has lost its unit).
+    """
+    return depth_m_from_counts(depth_mm, MILLIMETRES)
+
+
+def depth_m_from_float(depth: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Float metres with NaN where the value is no measurement: not finite, not positive, or 1 km and more."""
+    depth_m = np.asarray(depth, np.float32)
+    with np.errstate(invalid="ignore"):
+        measured = (depth_m > 0) & (depth_m < FARTHEST_FLOAT_M)
+    return np.where(measured, depth_m, np.float32(np.nan))
+
+
 def uint16_mm_from_depth_m(depth_m: NDArray[np.floating]) -> NDArray[np.uint16]:
-    """Millimetres, rounded, of metres; NaN, infinite, not positive or beyond 65.535 m becomes 0. Any shape.
+    """Millimetres, rounded, of metres; NaN, infinite, not positive or beyond 65.534 m becomes 0. Any shape.
 
     Convention: 1.2345 m is 1234 or 1235, NaN is 0, 70 m is 0.
     """

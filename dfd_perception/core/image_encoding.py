@@ -1,7 +1,8 @@
 """The pixel layouts of sensor_msgs, as one table, and what turns each of them into RGB or metric depth.
 
 Works on anything with the fields of a sensor_msgs/Image (a ROS message, a record of a bag), so that a node and an
-offline evaluation read a picture alike. Results are those of cv_bridge, byte for byte, without needing it.
+offline evaluation read an image alike. Results are those of cv_bridge, byte for byte, without needing it; only 12 bits
+in 16 come out brighter than its black.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
-from dfd_perception.core.preprocessing import LARGEST_SIDE_PX
+from dfd_perception.core.compressed_depth import holds_depth
+from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
+from dfd_perception.core.image_decoding import decoded_rgb, eight_bits
+from dfd_perception.core.image_header import is_jpeg_or_png, require_area
 from dfd_perception.errors import ImageError
 
 Pixels = NDArray[Any]
@@ -32,46 +35,107 @@ class ImageFields(Protocol):
 
 
 class Encoding(NamedTuple):
-    """Memory layout of one pixel, and its conversion to 8-bit RGB."""
+    """Memory layout of an image, and its conversion to 8-bit RGB."""
 
     dtype: str
     channels: int
     to_rgb: Callable[[Pixels], Pixels]
     even_width: bool = False
+    even_height: bool = False
+    rows: tuple[int, int] = (1, 1)
+    """Rows in memory per row of the image, as a fraction: chroma planes lie below the luminance."""
 
 
 def _by(code: int) -> Callable[[Pixels], Pixels]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
+    return lambda pixels: cv2.cvtColor(eight_bits(pixels), code)
 
 
-def _rgb_from_mono16(pixels: Pixels) -> Pixels:
-    # The whole 16-bit range onto 8 bits, as cv_bridge does.
-    return cv2.cvtColor(cv2.convertScaleAbs(pixels, alpha=255 / 65535), cv2.COLOR_GRAY2RGB)
+def _by_mosaic(code: int) -> Callable[[Pixels], Pixels]:
+    # Interpolated at the bits that the sensor gave, then brought to 8.
+    return lambda pixels: eight_bits(cv2.cvtColor(pixels, code))
 
 
+# R, G, B of Y, Cb, Cr in video range (ITU-R BT.601), as OpenCV's conversions of the subsampled layouts have it.
+_RGB_FROM_YCBCR = np.array(
+    [[1.164, 0.0, 1.596, -222.912], [1.164, -0.391, -0.813, 135.488], [1.164, 2.018, 0.0, -276.928]], np.float32
+)
+
+
+def _rgb_from_nv24(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[0] // 3, pixels.shape[1]
+    chroma = np.ascontiguousarray(pixels[height:]).reshape(height, width, 2)
+    return cv2.transform(np.dstack([pixels[:height], chroma]), _RGB_FROM_YCBCR)
+
+
+_GREY = Encoding("u1", 1, _by(cv2.COLOR_GRAY2RGB))
+_BGR = Encoding("u1", 3, _by(cv2.COLOR_BGR2RGB))
+_BGRA = Encoding("u1", 4, _by(cv2.COLOR_BGRA2RGB))
+_BGR_16, _BGRA_16 = _BGR._replace(dtype="u2"), _BGRA._replace(dtype="u2")
 _UYVY = Encoding("u1", 2, _by(cv2.COLOR_YUV2RGB_UYVY), even_width=True)
 _YUYV = Encoding("u1", 2, _by(cv2.COLOR_YUV2RGB_YUY2), even_width=True)
+_PLANAR = Encoding("u1", 1, _by(cv2.COLOR_YUV2RGB_NV12), even_width=True, even_height=True, rows=(3, 2))
+
+# OpenCV names a mosaic by the second row's second and third pixel, ROS by the first row's first two.
+_MOSAICS = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
 
 ENCODINGS: dict[str, Encoding] = {
-    "mono8": Encoding("u1", 1, _by(cv2.COLOR_GRAY2RGB)),
-    "mono16": Encoding("u2", 1, _rgb_from_mono16),
+    "mono8": _GREY,
+    "mono16": _GREY._replace(dtype="u2"),
     "rgb8": Encoding("u1", 3, lambda pixels: pixels),
-    "bgr8": Encoding("u1", 3, _by(cv2.COLOR_BGR2RGB)),
+    "bgr8": _BGR,
     "rgba8": Encoding("u1", 4, _by(cv2.COLOR_RGBA2RGB)),
-    "bgra8": Encoding("u1", 4, _by(cv2.COLOR_BGRA2RGB)),
-    # OpenCV names a mosaic by the second row's second and third pixel, ROS by the first row's first two.
-    "bayer_rggb8": Encoding("u1", 1, _by(cv2.COLOR_BayerBG2RGB)),
-    "bayer_bggr8": Encoding("u1", 1, _by(cv2.COLOR_BayerRG2RGB)),
-    "bayer_gbrg8": Encoding("u1", 1, _by(cv2.COLOR_BayerGR2RGB)),
-    "bayer_grbg8": Encoding("u1", 1, _by(cv2.COLOR_BayerGB2RGB)),
+    "bgra8": _BGRA,
+    "rgb16": Encoding("u2", 3, eight_bits),
+    "bgr16": _BGR_16,
+    "rgba16": Encoding("u2", 4, _by(cv2.COLOR_RGBA2RGB)),
+    "bgra16": _BGRA_16,
+    **{f"bayer_{name}8": Encoding("u1", 1, _by_mosaic(code)) for name, code in _MOSAICS.items()},
+    **{f"bayer_{name}16": Encoding("u2", 1, _by_mosaic(code)) for name, code in _MOSAICS.items()},
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
+    "nv12": _PLANAR,
+    "nv21": _PLANAR._replace(to_rgb=_by(cv2.COLOR_YUV2RGB_NV21)),
+    "nv24": Encoding("u1", 1, _rgb_from_nv24, rows=(3, 1)),
+    "i420": _PLANAR._replace(to_rgb=_by(cv2.COLOR_YUV2RGB_I420)),
+    # OpenCV's own names, without an order of colours: cv_bridge takes them for blue, green, red.
+    "8uc1": _GREY,
+    "8uc3": _BGR,
+    "8uc4": _BGRA,
+    "16uc3": _BGR_16,
+    "16uc4": _BGRA_16,
 }
-"""Colour and grey encodings; uyvy and yuyv are the names that Iron gave to yuv422 and yuv422_yuy2."""
+"""Colour and grey encodings in small letters; uyvy and yuyv are what Iron calls yuv422 and yuv422_yuy2."""
+
+SPELLINGS = {
+    "rgb": "rgb8", "rgb888": "rgb8", "bgr": "bgr8", "bgr888": "bgr8", "rgba": "rgba8", "bgra": "bgra8",
+    "mono": "mono8", "grey": "mono8", "gray": "mono8", "gray8": "mono8", "grey8": "mono8", "y8": "mono8",
+    "y16": "mono16", "gray16": "mono16", "grey16": "mono16",
+    "yuy2": "yuyv", "yuv422_uyvy": "uyvy", "yuv420": "i420", "yuv420p": "i420", "yuv_i420": "i420",
+}  # fmt: skip
+"""What drivers also call them."""
 
 DEPTH_ENCODINGS = {"32FC1": "f4", "16UC1": "u2"}
+
+LONGEST_NAME = 40
+"""Of an encoding in a message for people; some fill the field with rubbish."""
+
+
+def encoding_named(name: str) -> Encoding | None:
+    """The layout of an encoding, however a driver spells it; None for one that is no image to look at."""
+    plain = name.strip().lower().replace("-", "_")
+    return ENCODINGS.get(SPELLINGS.get(plain, plain))
+
+
+def is_depth_encoding(name: str) -> bool:
+    """Whether the encoding is that of depth: 32FC1 or 16UC1."""
+    return name.strip().upper() in DEPTH_ENCODINGS
 
 
 def rgb_from_image(image: ImageFields) -> NDArray[np.uint8]:
@@ -80,29 +144,34 @@ def rgb_from_image(image: ImageFields) -> NDArray[np.uint8]:
     Raises:
         ImageError: an encoding that is not a picture's, or fields that contradict each other.
     """
-    encoding = ENCODINGS.get(image.encoding)
+    encoding = encoding_named(image.encoding)
     if encoding is None:
-        hint = "; this is depth, not a picture" if image.encoding in DEPTH_ENCODINGS else ""
-        raise ImageError(f"encoding is {image.encoding!r}{hint}; expected one of {', '.join(ENCODINGS)}")
-    if encoding.even_width and image.width % 2:
-        raise ImageError(f"{image.encoding} image is {image.width} pixels wide; it must be even, pairs share a colour")
-    return encoding.to_rgb(_pixels(image, encoding.dtype, encoding.channels))
+        hint = "; this is depth" if is_depth_encoding(image.encoding) else ""
+        raise ImageError(f"encoding is {_shown(image.encoding)}{hint}; expected one of {', '.join(ENCODINGS)}")
+    for even, side, length in (
+        (encoding.even_width, "wide", image.width),
+        (encoding.even_height, "high", image.height),
+    ):
+        if even and length % 2:
+            raise ImageError(f"{image.encoding} image is {length} pixels {side}; it must be even, pairs share a colour")
+    return encoding.to_rgb(_pixels(image, encoding))
 
 
-def depth_m_from_image(image: ImageFields) -> NDArray[np.float32]:
-    """(H, W) depth [m], NaN where invalid, of a 32FC1 [m] or 16UC1 [mm] image.
+def depth_m_from_image(image: ImageFields, metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
+    """(H, W) depth [m], NaN where invalid, of a 32FC1 [m] or 16UC1 image.
+
+    Args:
+        image: the message.
+        metres_per_count: unit of 16UC1; millimetres by REP 118, others by some drivers.
 
     Raises:
         ImageError: another encoding, or fields that contradict each other.
     """
-    dtype = DEPTH_ENCODINGS.get(image.encoding)
+    dtype = DEPTH_ENCODINGS.get(image.encoding.strip().upper())
     if dtype is None:
-        raise ImageError(f"depth encoding is {image.encoding!r}; expected 32FC1 (metres) or 16UC1 (millimetres)")
-    pixels = _pixels(image, dtype, 1)
-    if dtype == "u2":
-        return depth_m_from_uint16_mm(pixels)
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(pixels) & (pixels > 0), pixels, np.float32(np.nan))
+        raise ImageError(f"depth encoding is {_shown(image.encoding)}; expected 32FC1 (metres) or 16UC1 (millimetres)")
+    pixels = _pixels(image, Encoding(dtype, 1, eight_bits))
+    return depth_m_from_counts(pixels, metres_per_count) if dtype == "u2" else depth_m_from_float(pixels)
 
 
 def rgb_from_compressed(data: Any, described: str) -> NDArray[np.uint8]:
@@ -110,42 +179,44 @@ def rgb_from_compressed(data: Any, described: str) -> NDArray[np.uint8]:
 
     Args:
         data: its `data`.
-        described: its `format`, such as "jpeg" or "rgb8; jpeg compressed bgr8".
+        described: its `format`, such as "jpeg" or "rgb8; jpeg compressed bgr8". What it says of the packing is not
+            relied on: the content tells.
 
     Raises:
-        ImageError: not a JPEG or PNG picture, or one that is cut short.
+        ImageError: depth, not a JPEG or PNG, or one that is cut short or too large.
     """
-    content = np.frombuffer(data, np.uint8)
-    if "compressedDepth" in described:
-        raise ImageError(f"compressed format is {described!r}: depth, not a picture; expected jpeg or png")
-    end = content[-1024:].tobytes()
-    if content[:2].tobytes() == b"\xff\xd8":
-        whole = b"\xff\xd9" in end
-    elif content[:8].tobytes() == b"\x89PNG\r\n\x1a\n":
-        whole = b"IEND" in end
-    else:
-        raise ImageError(f"compressed image of format {described!r} is neither JPEG nor PNG ({content.size} bytes)")
-    # OpenCV fills what is missing with grey: never take that for a picture.
-    if not whole:
-        raise ImageError(f"compressed image is cut short after {content.size} bytes; its end mark is missing")
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ImageError(f"compressed image of format {described!r} cannot be decoded ({content.size} bytes)")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    if holds_depth(described):
+        raise ImageError(f"compressed format is {_shown(described)}: this is depth; expected jpeg or png")
+    content = bytes(memoryview(data))
+    if not is_jpeg_or_png(content):
+        raise ImageError(
+            f"compressed image of format {_shown(described)} is neither JPEG nor PNG ({len(content)} bytes)"
+        )
+    try:
+        return decoded_rgb(content)
+    except ImageError as error:
+        raise ImageError(f"compressed image of format {_shown(described)}: {error}") from error
 
 
-def _pixels(image: ImageFields, dtype: str, channels: int) -> Pixels:
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...")
+
+
+def _pixels(image: ImageFields, encoding: Encoding) -> Pixels:
     """The pixels in the machine's byte order, (H, W) or (H, W, C), row padding cut off; a view where that can be."""
-    height, width, step = image.height, image.width, image.step
-    if not (1 <= height <= LARGEST_SIDE_PX and 1 <= width <= LARGEST_SIDE_PX):
-        raise ImageError(f"image is {width}x{height}; expected 1 to {LARGEST_SIDE_PX} pixels a side")
-    item = np.dtype(dtype)
+    width, step, channels = image.width, image.step, encoding.channels
+    require_area(width, image.height)
+    height = image.height * encoding.rows[0] // encoding.rows[1]
+    item = np.dtype(encoding.dtype)
     row = width * channels * item.itemsize
     if step < row:
         raise ImageError(f"step is {step}; a row of {width} {image.encoding} pixels takes {row} bytes")
     content = np.frombuffer(image.data, np.uint8)
-    if content.size < step * height:
+    # The last row may come without its padding (GStreamer leaves it out).
+    if content.size < step * (height - 1) + row:
         raise ImageError(f"data holds {content.size} bytes; {height} rows of step {step} need {step * height}")
+    if content.size < step * height:
+        content = np.concatenate([content, np.zeros(step * height - content.size, np.uint8)])
     rows = content[: step * height].reshape(height, step)[:, :row]
     pixels = np.ascontiguousarray(rows).view(item.newbyteorder(">" if image.is_bigendian else "<"))
     pixels = pixels.astype(item, copy=False)

@@ -1,0 +1,92 @@
+"""Bytes of an image file into 8-bit RGB or a 16-bit map: one way for messages, recordings and files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.image_header import UPRIGHT, is_jpeg_or_png, read_header, require_area, require_decodable
+from dfd_perception.errors import ImageError
+
+TWELVE_BITS = 4095
+SIXTEEN_BITS = 65535
+
+_TURNS = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a[:, ::-1].swapaxes(0, 1),
+}
+"""Exif orientation to what puts the stored pixels upright."""
+
+
+def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """8 bits a channel of 8 or 16: the whole range onto 0 to 255.
+
+    Machine vision cameras store 12 bits in 16 without saying so. Values that never leave those 12 bits would come out
+    black (at most 15 of 255), so that 4095 is their white.
+
+    Raises:
+        ImageError: another type.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype != np.uint16:
+        raise ImageError(f"image is {pixels.dtype}; expected 8 or 16 bits a channel")
+    white = TWELVE_BITS if pixels.size and int(pixels.max()) <= TWELVE_BITS else SIXTEEN_BITS
+    return cv2.convertScaleAbs(np.ascontiguousarray(pixels), alpha=255 / white)
+
+
+def decoded_rgb(content: bytes, upright: bool = False) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of the bytes of an image: colour, grey, palette or with alpha, of 8 or 16 bits.
+
+    Args:
+        content: a JPEG or PNG, which padding may follow, or another format that OpenCV reads.
+        upright: turn as Exif says, for people. Without, pixels stay as stored: K and depth belong to those.
+
+    Raises:
+        ImageError: no image, cut short, or larger than any camera's.
+    """
+    pixels = decoded_pixels(content)
+    if pixels.ndim == 2:
+        rgb = cv2.cvtColor(eight_bits(pixels), cv2.COLOR_GRAY2RGB)
+    elif pixels.shape[2] in (3, 4):
+        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        rgb = cv2.cvtColor(eight_bits(pixels), code)
+    else:
+        raise ImageError(f"image has {pixels.shape[2]} channels; expected 1, 3 or 4")
+    turn = _TURNS.get(orientation_of(content)) if upright else None
+    return rgb if turn is None else np.ascontiguousarray(turn(rgb))
+
+
+def decoded_pixels(content: bytes) -> NDArray[Any]:
+    """Pixels as stored, (H, W) or (H, W, C) in the order blue, green, red, alpha; their type tells the bits.
+
+    Raises:
+        ImageError: no image, cut short, or larger than any camera's.
+    """
+    if is_jpeg_or_png(content):
+        header = read_header(content)
+        require_decodable(header, len(content))
+        content = content[: header.length]
+    if not content:
+        raise ImageError("no image: it is empty (0 bytes)")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageError(f"cannot be decoded ({len(content)} bytes): {error.err or error}") from error
+    if pixels is None:
+        raise ImageError(f"cannot be decoded as an image ({len(content)} bytes)")
+    require_area(pixels.shape[1], pixels.shape[0])
+    return pixels
+
+
+def orientation_of(content: bytes) -> int:
+    """Exif orientation of a JPEG or PNG; 1 (upright) of anything else."""
+    return read_header(content).orientation if is_jpeg_or_png(content) else UPRIGHT
