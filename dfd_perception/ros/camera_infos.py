@@ -39,7 +39,8 @@ class CameraInfoBuffer:
                 exact = next(reversed(self._infos.values()))
             return exact
 
-    def clear(self) -> None:
-        """Forget all: time jumped."""
+    def keep_newest(self) -> None:
+        """Forget all but the one that came last: time jumped. A latched one will not come again."""
         with self._lock:
-            self._infos.clear()
+            while len(self._infos) > 1:
+                self._infos.popitem(last=False)

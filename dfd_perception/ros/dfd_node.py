@@ -20,10 +20,11 @@ from dfd_perception.model_folder import ModelFolder
 from dfd_perception.ros.dfd_parameters import DfdParameters
 from dfd_perception.ros.diagnostics import DiagnosticsPublisher, Filled, Statistics, StatusFiller, same_name_warning
 from dfd_perception.ros.engine_handover import take_engine
-from dfd_perception.ros.frame_pipeline import Frame, FramePipeline, one_line
+from dfd_perception.ros.frame_pipeline import Frame, FramePipeline
+from dfd_perception.ros.guarded_services import guard_services
 from dfd_perception.ros.image_input import ImageInput
 from dfd_perception.ros.model_check import checked_model
-from dfd_perception.ros.node_log import node_log
+from dfd_perception.ros.node_log import node_log, one_line
 from dfd_perception.ros.parameters import DeclaredParameters
 from dfd_perception.ros.publishers import OutputPublishers
 from dfd_perception.ros.services import ModelServices
@@ -49,9 +50,10 @@ class DfdNode(LifecycleNode):
         self._engines: EngineSwitch | None = None
         self.statistics = Statistics()
         self._status = StatusFiller(self.statistics, self.resolve_topic_name("image"))
-        self._input = ImageInput(self, self.statistics, self._status)
+        self._input = ImageInput(self, self.statistics, self._status, self._log)
         self._status.publisher_count = self._input.publisher_count
         self._model_services = ModelServices(self, self._log, self._running)
+        guard_services(self, self._log)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read parameters, load the model, create publishers; FAILURE with the reason if any of it is wrong."""
@@ -61,11 +63,11 @@ class DfdNode(LifecycleNode):
             with_engine = wants_engine(parameters.estimator_options())
             self._outputs = OutputPublishers(self, parameters.qos_output, parameters.qos_output_depth)
             self._input.subscribe(parameters)
-        except (DfdPerceptionError, RuntimeError, ValueError) as error:
+            self._start(parameters, model, self._outputs, with_engine)
+        except Exception as error:  # rclpy would swallow it without a word
             self._log("error", f"not configured: {one_line(error)}")
             self._release()
             return FAILURE
-        self._start(parameters, model, self._outputs, with_engine)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -90,6 +92,11 @@ class DfdNode(LifecycleNode):
         result = super().on_shutdown(state)
         self._release()
         return result
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything; the node can be configured again."""
+        self._release()
+        return super().on_error(state)
 
     def stop(self) -> None:
         """End the threads; before the node is destroyed."""
@@ -161,7 +168,7 @@ class DfdNode(LifecycleNode):
         if self.context.ok():
             self.statistics.refused += 1
             self.statistics.note_error(one_line(error))
-            self.get_logger().error(f"frame refused: {one_line(error)}", throttle_duration_sec=5.0)
+            self._log("error", f"frame refused: {one_line(error)}")
 
     def _filled_status(self) -> Filled:
         if self._pipeline is not None:

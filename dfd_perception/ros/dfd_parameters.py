@@ -13,7 +13,7 @@ from dfd_perception.inference.backend import BackendName, Precision
 from dfd_perception.inference.estimator import EstimatorOptions
 from dfd_perception.lens_file import LensDescription
 from dfd_perception.ros.parameters import parameter
-from dfd_perception.ros.qos import PROFILES
+from dfd_perception.ros.qos import INPUT_PROFILES, PROFILES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,10 @@ class DfdParameters:
     lens_blur_floor_px: float = parameter(
         "lens.blur_floor_px", 0.0, "Blur diameter that remains in focus [px]", low=0.0, high=100.0, dynamic=True
     )
-    qos_input: str = parameter("qos.input", "best_effort", "QoS profile of the image subscription", choices=PROFILES)
+    qos_input: str = parameter(
+        "qos.input", "auto", "QoS profile of the inputs; auto = reliable where the publisher offers it",
+        choices=INPUT_PROFILES,
+    )  # fmt: skip
     qos_input_depth: int = parameter("qos.input_depth", 1, "Queue of the image subscription", low=1, high=100)
     qos_output: str = parameter("qos.output", "reliable", "QoS profile of all outputs", choices=PROFILES)
     qos_output_depth: int = parameter("qos.output_depth", 2, "Queue of each output", low=1, high=100)

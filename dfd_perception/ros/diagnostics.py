@@ -51,7 +51,7 @@ class Statistics:
         self.answered = Rate()
         self.refused = 0
         """Frames that could not be read or run."""
-        self.too_old = 0
+        self.too_old = Rate()
         self.age_s = float("nan")
         self.invalid_fraction = float("nan")
         self.running: dict[str, str] = {}
@@ -142,7 +142,7 @@ class StatusFiller:
             "frames in": str(s.received.total),
             "frames out": str(s.answered.total),
             "frames dropped (newer came)": str(self.dropped()),
-            "frames dropped (too old)": str(s.too_old),
+            "frames dropped (too old)": str(s.too_old.total),
             "frames refused": str(s.refused),
             "frame age [s]": f"{s.age_s:.3f}",
             "NaN ratio": f"{s.invalid_fraction:.4f}",
@@ -160,6 +160,8 @@ class StatusFiller:
             waited = s.received.seconds_since()
             since = "yet" if waited == float("inf") else f"for {waited:.0f} s"
             return DiagnosticStatus.WARN, f"no image {since}: {who} {self.topic}", values
+        if self.state == "active" and s.too_old.seconds_since() < SILENCE_S < s.answered.seconds_since():
+            return DiagnosticStatus.WARN, f"all images are too old ({s.age_s:.1f} s): see max_age_s", values
         if self.warnings:
             return DiagnosticStatus.WARN, "; ".join(self.warnings.values()), values
         return DiagnosticStatus.OK, self.state, values

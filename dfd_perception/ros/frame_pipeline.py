@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.frames import Heads, Prediction
-from dfd_perception.errors import CalibrationError, DfdPerceptionError
+from dfd_perception.errors import CalibrationError
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.ros.camera_infos import CameraInfoBuffer
 from dfd_perception.ros.conversions import camera_of, rgb_of
@@ -226,9 +226,3 @@ class FramePipeline:
         self._say_change(f"backend of {heads} {size}", f"{backend.name} {backend.precision}", chosen.passed_over)
         running: dict[str, Any] = {"backend": backend.name, "precision": backend.precision, "device": backend.device}
         self._statistics.running = {**running, "heads": heads, "size": f"{size[0]}x{size[1]}", **backend.details}
-
-
-def one_line(error: BaseException) -> str:
-    """An error as one line for log and diagnostics; a defect of the program says its type."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, DfdPerceptionError) else f"{type(error).__name__}: {text}"

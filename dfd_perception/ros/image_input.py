@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -13,7 +12,8 @@ from dfd_perception.ros.camera_infos import CameraInfoBuffer, stamp_ns
 from dfd_perception.ros.dfd_parameters import DfdParameters
 from dfd_perception.ros.diagnostics import Statistics, StatusFiller
 from dfd_perception.ros.frame_pipeline import Frame
-from dfd_perception.ros.qos import overridable, qos_profile, subscription_events
+from dfd_perception.ros.lossless_subscriptions import LosslessSubscriptions
+from dfd_perception.ros.node_log import Log
 
 JUMP_BACK_NS = 500_000_000
 CAMERA_INFO_QUEUE = 5
@@ -22,7 +22,7 @@ CAMERA_INFO_QUEUE = 5
 class ImageInput:
     """Subscriptions of the node. They outlive a cleanup: destroying one while spinning crashes Humble."""
 
-    def __init__(self, node: Node, statistics: Statistics, status: StatusFiller) -> None:
+    def __init__(self, node: Node, statistics: Statistics, status: StatusFiller, log: Log) -> None:
         self.infos = CameraInfoBuffer()
         self.max_age_s = 0.0
         self.on_frame: Callable[[Frame], None] | None = None
@@ -32,7 +32,8 @@ class ImageInput:
         self._statistics = statistics
         self._status = status
         self._settings: tuple[str, str, int] | None = None
-        self._subscriptions: list[Any] = []
+        self._log = log
+        self._subscriptions: LosslessSubscriptions | None = None
         self._last_stamp_ns = 0
 
     def subscribe(self, parameters: DfdParameters) -> None:
@@ -40,30 +41,19 @@ class ImageInput:
         settings = (parameters.input_transport, parameters.qos_input, parameters.qos_input_depth)
         if settings == self._settings:
             return
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+        if self._subscriptions is not None:
+            self._subscriptions.destroy()
+        self._subscriptions = LosslessSubscriptions(self._node, parameters.qos_input, self._log)
         raw = parameters.input_transport == "raw"
         topic, kind = ("image", Image) if raw else ("image/compressed", CompressedImage)
-        self._subscriptions = [
-            self._create(kind, topic, self._on_image, parameters.qos_input, parameters.qos_input_depth),
-            self._create(CameraInfo, "camera_info", self.infos.add, parameters.qos_input, CAMERA_INFO_QUEUE),
-        ]
+        self._subscriptions.add(kind, topic, self._on_image, parameters.qos_input_depth)
+        self._subscriptions.add(CameraInfo, "camera_info", self.infos.add, CAMERA_INFO_QUEUE)
         self._settings = settings
         self._status.topic = self._node.resolve_topic_name(topic)
 
     def publisher_count(self) -> int:
         """How many publish the image topic."""
         return self._node.count_publishers(self._status.topic)
-
-    def _create(self, kind: type, topic: str, callback: Callable[[Any], None], profile: str, depth: int) -> Any:
-        return self._node.create_subscription(
-            kind,
-            topic,
-            callback,
-            qos_profile(profile, depth),
-            event_callbacks=subscription_events(self._node, topic),
-            qos_overriding_options=overridable(),
-        )
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         if self.on_frame is None:
@@ -72,14 +62,23 @@ class ImageInput:
         stamp = stamp_ns(message.header)
         if stamp < self._last_stamp_ns - JUMP_BACK_NS:
             seconds = (self._last_stamp_ns - stamp) * 1e-9
-            self._node.get_logger().info(f"time stamps jumped back by {seconds:.1f} s (a bag that loops?)")
-            self.infos.clear()
+            self._log("info", f"time stamps jumped back by {seconds:.1f} s (a bag that loops, or two publishers?)")
+            self.infos.keep_newest()
             self.on_jump()
         self._last_stamp_ns = stamp
         self._statistics.age_s = (self._node.get_clock().now().nanoseconds - stamp) * 1e-9
         if self.max_age_s and self._statistics.age_s > self.max_age_s:
-            self._statistics.too_old += 1
+            self._statistics.too_old.tick()
+            self._log("warning", too_old_warning(self._statistics.age_s, self.max_age_s))
             return
         if not message.header.frame_id:
             self._status.warnings["frame_id"] = "images have an empty frame_id: RViz and tf cannot place the outputs"
         self.on_frame(Frame(message, time.monotonic()))
+
+
+def too_old_warning(age_s: float, max_age_s: float) -> str:
+    """What to say of a frame that is dropped for its age."""
+    return (
+        f"an image is {age_s:.1f} s old, max_age_s is {max_age_s:g}: dropped. Where all are, the clocks of camera and "
+        "node differ, or a bag plays without use_sim_time"
+    )

@@ -1,7 +1,7 @@
 """QoS by named profile, overridable per topic, and a warning when a peer asks for what is not offered.
 
-Images are taken best effort, which any publisher satisfies, and given reliable, which any subscriber accepts (RViz asks
-for reliable). Each topic takes overrides: qos_overrides./depth/image.publisher.reliability: best_effort.
+Images are taken as their publisher offers them, and given reliable, which any subscriber accepts (RViz asks for
+reliable). Each topic takes overrides: qos_overrides./depth/image.publisher.reliability: best_effort.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 PROFILES = ("best_effort", "reliable", "latched")
+INPUT_PROFILES = ("auto", *PROFILES)
+"""auto: reliable where the publisher offers it, else best effort."""
 
 
 def qos_profile(name: str, depth: int) -> QoSProfile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -18,8 +19,9 @@ from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.kinect.source import RgbdFrame
 from dfd_perception.ros.diagnostics import DiagnosticsPublisher, Filled
 from dfd_perception.ros.fixed_transform import FixedTransform
+from dfd_perception.ros.guarded_services import guard_services
 from dfd_perception.ros.lossless_subscriptions import LosslessSubscriptions
-from dfd_perception.ros.node_log import node_log
+from dfd_perception.ros.node_log import node_log, one_line
 from dfd_perception.ros.parameters import DeclaredParameters
 from dfd_perception.ros.recorder_parameters import RecorderParameters
 from dfd_perception.ros.recorder_rig import RigFromFile, RigFromTf, read_calibration
@@ -27,7 +29,7 @@ from dfd_perception.ros.recorder_status import recorder_status
 from dfd_perception.ros.recording_control import CameraPicture, RecordingControl
 from dfd_perception.ros.recording_services import RecordingServices, start, stop
 from dfd_perception.ros.rgbd_topics import RgbdTopics
-from dfd_perception.ros.robot_camera import RobotCamera
+from dfd_perception.ros.robot_camera import RobotCamera, Subscribe
 from dfd_perception.ros.sensor_thread import SensorThread, make_sensor
 from dfd_perception.ros.spinning import spin_node
 
@@ -52,6 +54,7 @@ class GroundTruthRecorderNode(LifecycleNode):
         self._diagnostics: DiagnosticsPublisher | None = None
         self._watch: Any = None
         self._recording = RecordingServices(self, self._log)
+        guard_services(self, self._log)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read parameters and calibration; FAILURE with the reason if any of it is wrong."""
@@ -62,8 +65,8 @@ class GroundTruthRecorderNode(LifecycleNode):
             self._calibration = read_calibration(parameters)
             if parameters.extrinsic_from_tf and self._transforms is None:
                 self._transforms = FixedTransform(self)
-        except DfdPerceptionError as error:
-            self._log("error", f"not configured: {error}")
+        except Exception as error:  # rclpy would swallow it without a word
+            self._log("error", f"not configured: {one_line(error)}")
             return FAILURE
         self._chosen = parameters
         self._control = RecordingControl(parameters, self._log)
@@ -80,10 +83,11 @@ class GroundTruthRecorderNode(LifecycleNode):
         parameters, control = self._chosen, self._control
         control.set_rig(None)
         self._recording.control, self._recording.source_ended = control, False
-        self._topics = LosslessSubscriptions(self, parameters.qos_input, parameters.qos_input_depth, self._log)
-        self._rig = self._make_rig(parameters, self._topics)
+        self._topics = LosslessSubscriptions(self, parameters.qos_input, self._log)
+        subscribe = partial(self._topics.add, depth=parameters.qos_input_depth)
+        self._rig = self._make_rig(parameters, subscribe)
         control.missing = self._missing
-        self._sensor = self._open_sensor(parameters, control, self._rig, self._topics)
+        self._sensor = self._open_sensor(parameters, control, self._rig, subscribe)
         self._watch = self.create_timer(WATCH_PERIOD_S, self._on_watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return super().on_activate(state)
 
@@ -102,18 +106,21 @@ class GroundTruthRecorderNode(LifecycleNode):
         self._release()
         return super().on_shutdown(state)
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the session in order; the node can be configured again."""
+        self._release()
+        return super().on_error(state)
+
     def stop(self) -> None:
         """End session and threads; before the node is destroyed."""
         self._release()
 
-    def _make_rig(
-        self, parameters: RecorderParameters, subscriptions: LosslessSubscriptions
-    ) -> RigFromFile | RigFromTf:
+    def _make_rig(self, parameters: RecorderParameters, subscribe: Subscribe) -> RigFromFile | RigFromTf:
         """Subscribe to the robot camera, if there is one, and say where its calibration comes from."""
         from_tf, transport = parameters.extrinsic_from_tf, parameters.image_transport
         camera = None
         if transport != "none":
-            camera = RobotCamera(self, subscriptions.add, transport == "compressed", from_tf, self._on_picture)
+            camera = RobotCamera(self, subscribe, transport == "compressed", from_tf, self._on_picture)
         if not from_tf or camera is None or self._transforms is None:
             return RigFromFile(self._calibration, self._on_rig)
         quality = {} if self._calibration is None else self._calibration.quality
@@ -124,13 +131,13 @@ class GroundTruthRecorderNode(LifecycleNode):
         parameters: RecorderParameters,
         control: RecordingControl,
         rig: RigFromFile | RigFromTf,
-        subscriptions: LosslessSubscriptions,
+        subscribe: Subscribe,
     ) -> SensorThread | RgbdTopics:
         if parameters.source == "rgbd_topics":
             transform = None if self._calibration is None else self._calibration.sensor.colour_from_depth
             return RgbdTopics(
                 self,
-                subscriptions.add,
+                subscribe,
                 parameters.record_colour,
                 parameters.pairing_bound_ms,
                 transform,

@@ -8,7 +8,7 @@ from pathlib import Path
 from dfd_perception.errors import ConfigError
 from dfd_perception.kinect.calibration import COLOUR_MODES, DEPTH_MODES
 from dfd_perception.ros.parameters import parameter
-from dfd_perception.ros.qos import PROFILES
+from dfd_perception.ros.qos import INPUT_PROFILES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class RecorderParameters:
     )
     qos_input: str = parameter(
         "qos.input", "auto", "QoS profile of all subscriptions; auto = reliable where the publisher offers it",
-        choices=("auto", *PROFILES),
+        choices=INPUT_PROFILES,
     )  # fmt: skip
     qos_input_depth: int = parameter("qos.input_depth", 15, "Queue of each subscription", low=1, high=1000)
     autostart: bool = parameter("autostart", True, "Configure and activate at start", read_only=True)

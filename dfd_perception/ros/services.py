@@ -22,8 +22,8 @@ from dfd_perception.errors import DfdPerceptionError, ModelError
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.model_folder import load_model_folder
 from dfd_perception.ros.camera_infos import stamp_ns
-from dfd_perception.ros.frame_pipeline import FramePipeline, LastFrame, one_line
-from dfd_perception.ros.node_log import Log
+from dfd_perception.ros.frame_pipeline import FramePipeline, LastFrame
+from dfd_perception.ros.node_log import Log, one_line
 from dfd_perception.ros.worker import LatestItemWorker
 
 POLL_S = 0.002

@@ -122,6 +122,7 @@ class RunningNode:
 
         from dfd_perception.ros import spinning
         from dfd_perception.ros.dfd_node import DfdNode
+        from dfd_perception.ros.node_log import node_log
 
         values = {"model": str(model), "num_threads": 1, "backend": "onnxruntime", "diagnostics.period_s": 0.1}
         values.update({name.replace("__", "."): value for name, value in parameters.items()})
@@ -135,14 +136,8 @@ class RunningNode:
             spinning.autostart(self.node)
 
         def spin() -> None:
-            try:
-                self.executor.spin()
-            except ExternalShutdownException:
-                pass
-            except Exception:
-                # As in spin_node: a callback may be publishing when the context ends.
-                if self.context.ok():
-                    raise
+            with contextlib.suppress(ExternalShutdownException):
+                spinning.spin(self.executor, node_log(self.node))
 
         self.thread = threading.Thread(target=spin, daemon=True)
         self.thread.start()
