@@ -1,84 +1,21 @@
-"""LENS.yaml: the lens that a picture was, or shall be, taken with."""
+"""LENS.yaml: the lens that an image was, or shall be, taken with.
+
+Two forms: the keys of LensDescription at the top of the file, or the parameters of the node,
+`/**: ros__parameters: lens: {...}`, in which 0 (blur_floor_px: -1) stands for "not given".
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dfd_perception.configuration import from_mapping, read_yaml
-from dfd_perception.core.optics import DefocusCurve, Lens, Side
-from dfd_perception.errors import LensError
+from dfd_perception.core.lens import LensDescription
+from dfd_perception.errors import ConfigError, LensError
 
-
-@dataclass(frozen=True, kw_only=True)
-class LensDescription:
-    """What a data sheet and a look at the focus ring say; the keys of LENS.yaml and of `lens` in dataset.yaml.
-
-    The aperture is given once: `focal_length_mm` and `f_number`, or `aperture_diameter_mm`. Focal length in
-    pixels comes from the focal length and `pixel_pitch_um`, or from a calibrated camera.
-    """
-
-    focus_distance_m: float
-    """Depth that is sharp."""
-    focal_length_mm: float | None = None
-    f_number: float | None = None
-    aperture_diameter_mm: float | None = None
-    """Instead of f_number."""
-    pixel_pitch_um: float | None = None
-    """Effective, of the stored picture: after binning and resizing."""
-    side: Side = "far"
-    """Where the scene lies: beyond the focus distance or before it."""
-    blur_floor_px: float = 0.0
-    """Blur diameter that remains in focus."""
-
-    def __post_init__(self) -> None:
-        if (self.f_number is None) == (self.aperture_diameter_mm is None):
-            raise LensError("a lens needs f_number or aperture_diameter_mm, exactly one of them")
-        if self.f_number is not None and self.focal_length_mm is None:
-            raise LensError("f_number says nothing without focal_length_mm; add it, or give aperture_diameter_mm")
-
-    def lens(self) -> Lens:
-        """The thin lens with its sensor.
-
-        Raises:
-            LensError: focal length or pixel pitch is not given, or a number is impossible.
-        """
-        missing = [name for name in ("focal_length_mm", "pixel_pitch_um") if getattr(self, name) is None]
-        if missing:
-            raise LensError(f"the lens lacks {' and '.join(missing)}, needed for blur in pixels; add it to the file")
-        assert self.focal_length_mm is not None
-        assert self.pixel_pitch_um is not None
-        return Lens(
-            focal_length_mm=self.focal_length_mm,
-            f_number=self.focal_length_mm / self._diameter_mm(),
-            focus_distance_m=self.focus_distance_m,
-            pixel_pitch_um=self.pixel_pitch_um,
-        )
-
-    def curve(self, fx_px: float | None = None) -> DefocusCurve:
-        """Blur against depth; a calibrated fx [px] wins over the pixel pitch.
-
-        Raises:
-            LensError: neither is known, or a number is impossible.
-        """
-        if fx_px is None:
-            return self.lens().defocus_curve(self.side, self.blur_floor_px)
-        return DefocusCurve.from_aperture(
-            fx_px, self._diameter_mm(), self.focus_distance_m, self.side, self.blur_floor_px
-        )
-
-    def _diameter_mm(self) -> float:
-        if self.aperture_diameter_mm is not None:
-            diameter_mm = self.aperture_diameter_mm
-        else:
-            assert self.f_number is not None
-            assert self.focal_length_mm is not None
-            if not self.f_number > 0:
-                raise LensError(f"f_number is {self.f_number}; it must be positive")
-            diameter_mm = self.focal_length_mm / self.f_number
-        if not diameter_mm > 0:
-            raise LensError(f"the aperture is {diameter_mm} mm wide; it must be positive")
-        return diameter_mm
+ROS_PARAMETERS = "ros__parameters"
+SECTION = "lens"
 
 
 def read_lens(path: Path) -> LensDescription:
@@ -88,7 +25,43 @@ def read_lens(path: Path) -> LensDescription:
         ConfigError: not readable, an unknown or missing key, or a value of another type.
         LensError: the lens cannot be.
     """
+    content = read_yaml(path)
+    of_node = _parameters_of_lens(content, path)
     try:
-        return from_mapping(LensDescription, read_yaml(path), str(path))
+        return from_mapping(LensDescription, content if of_node is None else _only_given(of_node), str(path))
     except LensError as error:
         raise LensError(f"{path}: {error}") from error
+
+
+def _parameters_of_lens(content: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    """Section `lens` of a ROS parameter file, nested or dotted; None of a file in the flat form."""
+    nodes = [node[ROS_PARAMETERS] for node in content.values() if isinstance(node, Mapping) and ROS_PARAMETERS in node]
+    if not nodes:
+        return None
+    found: dict[str, Any] = {}
+    for parameters in nodes:
+        if not isinstance(parameters, Mapping):
+            raise ConfigError(f"{path}: {ROS_PARAMETERS} is {parameters!r}; expected a mapping")
+        section = parameters.get(SECTION, {})
+        if not isinstance(section, Mapping):
+            raise ConfigError(f"{path}: {SECTION} is {section!r}; expected a mapping")
+        dotted = {k.partition(".")[2]: v for k, v in parameters.items() if str(k).startswith(f"{SECTION}.")}
+        found |= {**section, **dotted}
+    if not found:
+        raise ConfigError(f"{path}: parameters of a node without {SECTION}; expected lens.focus_distance_m and so on")
+    return found
+
+
+def _only_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    given = {
+        name: value
+        for name, value in parameters.items()
+        if not _is_number(value) or (value >= 0 if name == "blur_floor_px" else value != 0)
+    }
+    if "aperture_diameter_mm" in given:
+        given.pop("f_number", None)  # as the node reads them: the diameter is given instead
+    return given
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dfd_perception.configuration import from_mapping, read_yaml
+from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.errors import ModelError
 
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 ONNX_FILE = "model.onnx"
+LARGEST_FLOOR_PX = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,10 @@ class ModelCard:
     """What the upper head says: metres for one lens, or blur in pixels for any."""
     trained: TrainedRange
     weights: FileHash
+    blur: Literal["total", "lens"] = "lens"
+    """What `coc` means: the total blur of the image, or (older models) the circle of confusion of the lens alone."""
+    blur_floor_px: float | None = None
+    """Target coc, total blur: what the model reads of an ordinary camera in focus; None: not measured."""
     onnx: FileHash | None = None
     options: dict[str, Any] = field(default_factory=dict)
     """Sizes of the network, as given to create_network."""
@@ -72,6 +78,27 @@ class ModelCard:
     def __post_init__(self) -> None:
         if self.target == "depth" and self.lens is None:
             raise ModelError("a model with target depth needs the lens that it was trained with; got none")
+        if self.blur_floor_px is not None and not 0 <= self.blur_floor_px <= LARGEST_FLOOR_PX:
+            raise ModelError(f"blur_floor_px is {self.blur_floor_px:g}; expected 0 to {LARGEST_FLOOR_PX:g} px")
+        if self.blur_floor_px and self.blur == "lens":
+            raise ModelError(
+                f"blur_floor_px is {self.blur_floor_px:g}, but a model that reads the blur of the lens alone has none; "
+                "expected blur: total"
+            )
+
+    @property
+    def typical_floor_px(self) -> float:
+        """Blur floor [px] to take out where none was calibrated."""
+        return self.blur_floor_px or 0.0
+
+    def floor_note(self) -> str | None:
+        """What to tell who gave no floor, or None where the card has none."""
+        if not self.typical_floor_px:
+            return None
+        return (
+            f"blur floor {self.typical_floor_px:.1f} px, typical of ordinary cameras (model card); "
+            "calibrate yours: dfd calibrate-lens"
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +144,20 @@ class ModelFolder:
             if described is not None:
                 _verify_hash(self.path / described.file, described.sha256)
 
+    def resolve(self, lens: LensDescription, fx_px: float | None = None) -> ResolvedLens:
+        """A lens on the camera of the images, with the card's typical floor where it was not calibrated.
+
+        Raises:
+            LensError: as LensDescription.resolved.
+        """
+        resolved = lens.resolved(fx_px, floor_px=self.card.typical_floor_px)
+        note = self.card.floor_note() if lens.blur_floor_px is None else None
+        return resolved if note is None else resolved._replace(notes=(*resolved.notes, note))
+
+    def resized(self, curve: DefocusCurve, factor: float) -> DefocusCurve:
+        """The curve of the image resized by `factor`, as this model reads it."""
+        return curve.scaled(factor) if self.card.blur == "total" else curve.counted_in(factor)
+
     def warnings_for(self, curve: DefocusCurve) -> list[str]:
         """What a user should know before trusting depth from this lens with these weights."""
         notes = []
@@ -127,6 +168,12 @@ class ModelFolder:
                 f"this lens blurs {gain:.1f} px per dioptre; the model was trained for {trained[0]:g} to "
                 f"{trained[1]:g}: "
                 + ("resize the image (input.size) to bring it down" if gain > trained[1] else "use a wider aperture")
+            )
+        if self.card.blur == "lens" and curve.blur_floor_px > 0:
+            notes.append(
+                f"model {self.name} reads the blur of the lens alone (blur: lens in {MODEL_FILE}): no floor of "
+                f"{curve.blur_floor_px:.1f} px in it to take out, and depth near the focus is wrong; set blur_floor_px "
+                "to 0, or use a model of blur: total"
             )
         return notes
 

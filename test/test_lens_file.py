@@ -48,7 +48,37 @@ def test_a_wrong_file_is_one_line_that_names_it(tmp_path: Path, text: str, error
     assert "\n" not in str(caught.value)
 
 
+ROS_NESTED = """
+/**:
+  ros__parameters:
+    model: 2hded-small
+    lens:
+      focal_length_mm: 35.0
+      f_number: 1.4
+      aperture_diameter_mm: 0.0
+      focus_distance_m: 0.6
+      pixel_pitch_um: 56.25
+      side: far
+      blur_floor_px: -1.0
+"""
+ROS_DOTTED = """
+dfd:
+  ros__parameters: {lens.aperture_diameter_mm: 25.0, lens.focus_distance_m: 0.6, lens.blur_floor_px: 0.0}
+"""
+
+
+def test_the_parameters_of_the_node_are_read_as_well(tmp_path: Path) -> None:
+    flat = "focal_length_mm: 35\nf_number: 1.4\nfocus_distance_m: 0.6\npixel_pitch_um: 56.25\n"
+    assert read_lens(_lens(tmp_path, ROS_NESTED)) == read_lens(_lens(tmp_path, flat))
+    dotted = read_lens(_lens(tmp_path, ROS_DOTTED))
+    assert (dotted.aperture_diameter_mm, dotted.blur_floor_px, dotted.f_number) == (25.0, 0.0, None)
+    with pytest.raises(ConfigError, match="without lens"):
+        read_lens(_lens(tmp_path, "/**:\n  ros__parameters: {model: 2hded}\n"))
+    with pytest.raises(ConfigError, match="unknown key focal"):
+        read_lens(_lens(tmp_path, "/**:\n  ros__parameters: {lens: {focal: 3.0}}\n"))
+
+
 def test_an_impossible_lens_is_refused(tmp_path: Path) -> None:
     text = "focal_length_mm: 35\nf_number: 0\nfocus_distance_m: 0.6\npixel_pitch_um: 5\n"
-    with pytest.raises(LensError, match="f_number"):
-        read_lens(_lens(tmp_path, text)).curve()
+    with pytest.raises(LensError, match="lens.yaml: f_number"):
+        read_lens(_lens(tmp_path, text))

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="FILE", type=Path, help="checkpoint, or its bare state dict")
     parser.add_argument("--out", metavar="MODEL", type=Path, required=True, help="model folder to write")
     parser.add_argument("--lens", metavar="LENS.yaml", type=Path, required=True, help="lens that it was trained for")
+    parser.add_argument("--fx", metavar="PX", type=float, help="focal length of its images [px], instead of a pitch")
     parser.add_argument("--trust-pickle", action="store_true", help="unpickle objects: this can run code of the file")
     parser.add_argument(
         "--metres-per-unit",
@@ -36,9 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert; returns the exit code."""
-    from dfd_perception.configuration import from_mapping, read_yaml
-    from dfd_perception.core.optics import Lens
-    from dfd_perception.errors import ModelError
+    from dfd_perception.errors import LensError, ModelError
+    from dfd_perception.lens_file import read_lens
     from dfd_perception.model_folder import MODEL_FILE, FileHash, ModelCard, TrainedRange, sha256_of
     from dfd_perception.network import create_network
     from dfd_perception.network.checkpoint import save_model
@@ -48,7 +48,11 @@ def run(args: argparse.Namespace) -> int:
         raise ModelError(f"--metres-per-unit is {args.metres_per_unit}; it must be positive")
     if (args.out / MODEL_FILE).exists():
         raise ModelError(f"{args.out}: holds a model already; name another folder")
-    lens = from_mapping(Lens, read_yaml(args.lens), str(args.lens))
+    resolved = read_lens(args.lens).resolved(args.fx)
+    for note in resolved.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if resolved.lens is None:
+        raise LensError(f"{args.lens}: no focal_length_mm; the card of a model with target depth needs it")
     try:
         published = published_weights(read_torch_file(args.checkpoint, args.trust_pickle))
     except ModelError as error:
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         variant="2hded",
         target="depth",
         options=options,
-        lens=lens,
+        lens=resolved.lens,
         trained=TrainedRange(
             input_size=tuple(args.input_size), depth_m=tuple(args.depth_range) if args.depth_range else None
         ),

@@ -33,6 +33,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--kind", help="layout of the data set (default: by its look)")
     what.add_argument("--split", help="only this split of the data set")
     what.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens of the camera; overrides the data set's")
+    what.add_argument("--fx", type=float, metavar="PX", help="focal length of the pictures [px] (default: their own)")
     what.add_argument("--table", choices=THESIS_TABLES, help="a table of the thesis beside our figures")
     what.add_argument("--out", type=Path, metavar="DIR", help="folder for report.json and report.html")
     what.add_argument("--overwrite", action="store_true", help="begin anew in OUT instead of going on")
@@ -124,6 +125,7 @@ def plan_of(args: argparse.Namespace) -> Any:
         "data_kind": args.kind,
         "split": args.split,
         "lens": args.lens,
+        "fx_px": args.fx,
         "bag_options": options,
         "estimator": estimator_options_of(args),
         "protocol": protocol,

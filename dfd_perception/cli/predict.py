@@ -38,7 +38,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the model on every picture."""
     from tqdm import tqdm
 
-    from dfd_perception.core.optics import DefocusCurve
     from dfd_perception.inference import DepthEstimator, EstimatorOptions
     from dfd_perception.lens_file import read_lens
     from dfd_perception.model_folder import load_model_folder
@@ -47,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.min_m < args.max_m:
         raise UsageError(f"--min-m {args.min_m:g} and --max-m {args.max_m:g}: expected 0 or more, the first smaller")
     model = load_model_folder(args.model)
-    curve: DefocusCurve | None = read_lens(args.lens).curve(args.fx) if args.lens else None
-    notes = _notes(model, curve)
+    resolved = model.resolve(read_lens(args.lens), args.fx) if args.lens else None
+    curve = None if resolved is None else resolved.curve
+    notes = _notes(model, curve) + ([] if resolved is None or model.card.target == "depth" else list(resolved.notes))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     options = EstimatorOptions(backend=args.backend, depth_min_m=args.min_m, depth_max_m=args.max_m)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dfd_perception.calibration.session_registration import RegisteredSession
-    from dfd_perception.lens_file import LensDescription
+    from dfd_perception.core.lens import LensDescription
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

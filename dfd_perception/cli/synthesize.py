@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd synthesize`."""
     parser.add_argument("rgbd", type=Path, metavar="RGBD_DIR", help="sharp pictures with depth")
     parser.add_argument("--lens", type=Path, required=True, metavar="LENS.yaml", help="lens to take them with")
+    parser.add_argument("--fx", type=float, metavar="PX", help="focal length of the pictures [px] (default: their own)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new data set folder")
     parser.add_argument("--split", help="only this split of RGBD_DIR")
     parser.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="shape of the blur (default: disk)")
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from dfd_perception.datasets.registry import open_sharp
     from dfd_perception.datasets.rgbd import DefocusedRgbd
     from dfd_perception.datasets.sample import select_split
-    from dfd_perception.datasets.synthesis import FolderWriter, curve_for
+    from dfd_perception.datasets.synthesis import FolderWriter, lens_on
     from dfd_perception.lens_file import read_lens
 
     lens = read_lens(args.lens)
@@ -45,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
         exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
     )
     noise = SensorNoise(full_well_e=args.full_well, read_noise=args.read_noise)
-    curve = curve_for(lens, source)
+    resolved = lens_on(lens, source, args.fx)
+    for note in resolved.notes:
+        print(f"note: {note}", file=sys.stderr)
+    curve = resolved.curve
     frames = select_split(DefocusedRgbd(source, curve, point_spread, noise, args.seed), args.split)
     settings = {
         "source": source.name,
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     }
     from tqdm import tqdm
 
-    writer = FolderWriter(args.out, lens, settings)
+    writer = FolderWriter(args.out, lens.fitted_to(resolved.fx_px), settings)
     for index in tqdm(range(len(frames)), desc="blurring", unit="frame", disable=not sys.stderr.isatty()):
         writer.add(frames[index])
     writer.finish()

@@ -7,12 +7,15 @@ confusion (diameter, pixels; negative nearer than the focus plane) is a straight
 
 where fx is the focal length in pixels of the camera as it is focused. Blur is therefore stereo disparity
 whose baseline is the aperture, with the zero-disparity plane at the focus distance, and the sign lost.
+
+What an image shows is the total blur R = sqrt(beta^2 + c0^2): the blur floor c0 is everything else that softens
+it (optics in focus, demosaicing, resizing), as the diameter of a disk of equal second moment, 4 sigma.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +26,85 @@ Side = Literal["far", "near"]
 FloatArray = NDArray[np.floating]
 
 
-def _require_positive(**quantities: float) -> None:
+class Limit(NamedTuple):
+    """What a quantity of a lens can be; a value outside is a slip of units, not optics."""
+
+    smallest: float
+    largest: float
+    unit: str
+    below: str
+    """What a smaller value probably is."""
+    above: str
+    """What a larger value probably is."""
+
+
+LIMITS = {
+    # From endoscopes (0.5 mm) to the longest telephoto lenses (1700 mm).
+    "focal_length_mm": Limit(0.5, 2000, "mm", "a value in metres is 1000 times too small", "too large by 1000 in um"),
+    # f/0.5 is the limit of a lens in air (numerical aperture 1); beyond f/128 it is a pinhole.
+    "f_number": Limit(0.5, 128, "(f/N)", "no lens in air opens wider than f/0.5", "that is a pinhole"),
+    "aperture_diameter_mm": Limit(0.02, 500, "mm", "a value in metres is 1000 times too small", "is it in um?"),
+    # Beyond 100 m a focus setting differs from infinity by less than 0.01 dioptre: 0.3 px at K 30.
+    "focus_distance_m": Limit(
+        0.005, 100, "m", "nothing nearer can be focused", "a value in millimetres is 1000 times too large; for a lens "
+        "focused at infinity give 100, which differs by 0.01 dioptre"
+    ),
+    # Sensors have 0.5 um and more; an image resized to a thumbnail has pixels of up to a twelfth of a full frame.
+    "pixel_pitch_um": Limit(0.4, 3000, "um", "a value in millimetres is 1000 times too small", "is it in nm?"),
+    "fx_px": Limit(5, 1e6, "px", "is it in mm? focal length [mm] * 1000 / pixel pitch [um]", "is the image so large?"),
+    # Below, a metre of difference in depth moves blur by a hundredth of a pixel; above, a hundredth of a dioptre (1 cm
+    # at 1 m) blurs by 100 px.
+    "gain_px_per_dioptre": Limit(
+        0.01, 10_000, "px per dioptre", "such a lens shows no defocus", "is the pitch in um, the length in mm?"
+    ),
+}  # fmt: skip
+"""Every quantity of a lens: the range that can be, its unit, and what a value outside it usually is."""
+
+
+def require_possible(**quantities: float) -> None:
+    """Check quantities against LIMITS.
+
+    Raises:
+        LensError: one cannot be; names it, its unit and the usual slip.
+    """
     for name, value in quantities.items():
-        if not (np.isfinite(value) and value > 0):
-            raise LensError(f"{name} is {value}; it must be a positive number")
+        limit = LIMITS[name]
+        if limit.smallest <= value <= limit.largest:
+            continue
+        hint = limit.above if value > limit.largest else limit.below
+        hint = f" ({hint})" if value > 0 else ""
+        raise LensError(f"{name} is {value:g}; expected {limit.smallest:g} to {limit.largest:g} {limit.unit}{hint}")
+
+
+def require_focusable(focus_distance_m: float, focal_length_mm: float) -> None:
+    """Check that a lens can be focused so near.
+
+    Raises:
+        LensError: it cannot.
+    """
+    if focus_distance_m * 1e3 <= focal_length_mm:
+        raise LensError(
+            f"focus_distance_m is {focus_distance_m:g}; it must be beyond the focal length ({focal_length_mm:g} mm), "
+            "nothing nearer can be focused"
+        )
+
+
+def resizing_softness_px(factor: float) -> float:
+    """Blur diameter that resizing an image by `factor` adds, in pixels of the result (4 sigma).
+
+    As the package resizes: INTER_AREA to shrink, INTER_CUBIC to grow. Against the same light taken by pixels of the
+    new size, a shrunk image is softer by sigma^2 = factor^2 / 6 (two pixels' boxes at changing phase), and not at all
+    where whole pixels are averaged (1/factor an integer); an enlarged one by factor^2 / 6 - 0.05 (measured on 1/f
+    texture; bilinear: factor^2 / 4). Resizing by f and back, area and then linear, is 0.25 / f^2 - 0.05.
+    """
+    if not (np.isfinite(factor) and factor > 0):
+        raise LensError(f"an image cannot be resized by {factor}")
+    if factor < 1:
+        inverse = 1 / factor
+        variance = 0.0 if abs(inverse - round(inverse)) < 1e-3 else factor**2 / 6
+    else:
+        variance = factor**2 / 6 - 0.05 if factor > 1 else 0.0
+    return 4 * float(np.sqrt(variance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +120,13 @@ class Lens:
     pixel_pitch_um: float
 
     def __post_init__(self) -> None:
-        _require_positive(
+        require_possible(
             focal_length_mm=self.focal_length_mm,
             f_number=self.f_number,
             focus_distance_m=self.focus_distance_m,
             pixel_pitch_um=self.pixel_pitch_um,
         )
-        if self.focus_distance_m * 1e3 <= self.focal_length_mm:
-            raise LensError(
-                f"focus_distance_m is {self.focus_distance_m}; it must be beyond the focal length "
-                f"({self.focal_length_mm} mm), nothing nearer can be focused"
-            )
+        require_focusable(self.focus_distance_m, self.focal_length_mm)
 
     @property
     def aperture_diameter_mm(self) -> float:
@@ -87,7 +161,7 @@ class DefocusCurve:
     gain_px_per_dioptre: K, how many pixels the circle of confusion grows per dioptre of misfocus.
     focus_distance_m: F, the depth that is sharp.
     side: where the scene is taken to lie: "far" (beyond F) or "near". Blur alone cannot tell.
-    blur_floor_px: blur c0 that remains in focus; measured blur is sqrt(beta^2 + c0^2).
+    blur_floor_px: blur c0 that remains in focus; the total blur, which an image shows, is sqrt(beta^2 + c0^2).
     """
 
     gain_px_per_dioptre: float
@@ -96,9 +170,7 @@ class DefocusCurve:
     blur_floor_px: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_positive(
-            gain_px_per_dioptre=self.gain_px_per_dioptre, focus_distance_m=self.focus_distance_m
-        )
+        require_possible(gain_px_per_dioptre=self.gain_px_per_dioptre, focus_distance_m=self.focus_distance_m)
         if self.side not in ("far", "near"):
             raise LensError(f"side is {self.side!r}; it must be 'far' or 'near'")
         if not (np.isfinite(self.blur_floor_px) and self.blur_floor_px >= 0):
@@ -114,7 +186,7 @@ class DefocusCurve:
         blur_floor_px: float = 0.0,
     ) -> DefocusCurve:
         """From a calibrated fx (camera_info) and the two numbers of the lens: K = fx * D."""
-        _require_positive(fx_px=fx_px, aperture_diameter_mm=aperture_diameter_mm)
+        require_possible(fx_px=fx_px, aperture_diameter_mm=aperture_diameter_mm)
         return cls(
             gain_px_per_dioptre=fx_px * aperture_diameter_mm * 1e-3,
             focus_distance_m=focus_distance_m,
@@ -123,11 +195,18 @@ class DefocusCurve:
         )
 
     def scaled(self, factor: float) -> DefocusCurve:
-        """The curve after the image is resized by `factor`: blur in pixels scales with fx."""
-        return DefocusCurve(
+        """The curve after the image is resized by `factor`: blur in pixels scales with fx, and resizing softens."""
+        counted = self.counted_in(factor)
+        floor_px = float(np.hypot(counted.blur_floor_px, resizing_softness_px(factor)))
+        return replace(counted, blur_floor_px=floor_px)
+
+    def counted_in(self, factor: float) -> DefocusCurve:
+        """The same blur of the same image, counted in pixels of which there are `factor` times as many in a row."""
+        if factor == 1:
+            return self
+        return replace(
+            self,
             gain_px_per_dioptre=self.gain_px_per_dioptre * factor,
-            focus_distance_m=self.focus_distance_m,
-            side=self.side,
             blur_floor_px=self.blur_floor_px * factor,
         )
 
@@ -145,11 +224,11 @@ class DefocusCurve:
         return self.gain_px_per_dioptre * (1.0 / self.focus_distance_m - inverse_depth)
 
     def coc_px(self, depth_m: FloatArray | float) -> FloatArray:
-        """Measured blur diameter [px]: the blur floor added in quadrature."""
+        """Total blur diameter [px], which an image shows: the blur floor added in quadrature."""
         return np.hypot(self.signed_coc_px(depth_m), self.blur_floor_px)
 
     def depth_m(self, coc_px: FloatArray) -> FloatArray:
-        """Depth [m] of a measured blur, on this curve's side; +inf where the blur exceeds that of infinity.
+        """Depth [m] of a reading of total blur, on this curve's side; +inf where it exceeds that of infinity.
 
         1/d = 1/F - c/K beyond the focus plane, 1/F + c/K before it. Shape and floating dtype of `coc_px`.
         """
@@ -165,14 +244,42 @@ class DefocusCurve:
         depth[beyond] = np.inf
         return depth
 
-    def depth_std_m(self, depth_m: FloatArray, coc_std_px: FloatArray) -> FloatArray:
-        """One standard deviation of depth [m]: d^2 * std_c / K, first-order propagation."""
-        return np.square(depth_m) * coc_std_px / self.gain_px_per_dioptre
+    def depth_std_m(self, depth_m: FloatArray, coc_std_px: FloatArray, coc_px: FloatArray) -> FloatArray:
+        """One standard deviation of depth [m] from that of the total blur: d^2 * std_c / K.
+
+        With the floor taken out, std_c = std_R * R / c. That grows without bound where c falls to 0; what is in focus
+        is known from one side only, so there std_c is the interval from focus to what the reading allows,
+        sqrt((R + std_R)^2 - c0^2), whichever is the smaller.
+
+        Args:
+            depth_m: depth of the reading.
+            coc_std_px: standard deviation of the reading.
+            coc_px: the reading R; unused without a floor.
+        """
+        std = np.square(depth_m)
+        std *= 1.0 / self.gain_px_per_dioptre
+        std *= self._std_without_floor(coc_px, coc_std_px) if self.blur_floor_px > 0 else coc_std_px
+        return std
 
     def _without_floor(self, coc_px: FloatArray) -> FloatArray:
+        """The blur of the lens alone in a total blur."""
         if self.blur_floor_px == 0:
             return np.maximum(coc_px, 0)
-        return np.sqrt(np.maximum(np.square(coc_px) - self.blur_floor_px**2, 0))
+        lens_coc = np.square(coc_px)
+        lens_coc -= self.blur_floor_px**2
+        np.maximum(lens_coc, 0, out=lens_coc)
+        return np.sqrt(lens_coc, out=lens_coc)
+
+    def _std_without_floor(self, coc_px: FloatArray, coc_std_px: FloatArray) -> FloatArray:
+        floor_px = self.blur_floor_px
+        reading = np.maximum(coc_px, floor_px)
+        first_order = self._without_floor(reading)
+        with np.errstate(divide="ignore"):
+            np.divide(reading, first_order, out=first_order)
+        first_order *= coc_std_px
+        reading += coc_std_px
+        interval = self._without_floor(reading)
+        return np.fmin(first_order, interval, out=interval)
 
     def in_focus_band_m(self, smallest_coc_px: float = 1.0) -> tuple[float, float]:
         """Nearest and farthest depth [m] whose blur stays under `smallest_coc_px`: inside, depth is unresolved."""

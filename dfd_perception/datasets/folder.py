@@ -16,16 +16,17 @@ from typing import Any
 
 from dfd_perception.configuration import from_mapping, read_yaml, yaml_text
 from dfd_perception.core.camera import CameraIntrinsics
-from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.datasets.files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
 from dfd_perception.datasets.pictures import write_bytes
 from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import ConfigError, DatasetError, UsageError
-from dfd_perception.lens_file import LensDescription
 
 FORMAT = 1
 DESCRIPTION_NAME = "dataset.yaml"
 PARTS = ("defocused", "aif", "depth")
+BLUR_KEY = "blur"
+"""In the provenance of sets whose blur was computed: how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +53,18 @@ class DatasetDescription:
         if self.format != FORMAT:
             raise DatasetError(f"format is {self.format}; this version reads format {FORMAT}")
 
-    def curve(self) -> DefocusCurve | None:
-        """Blur against depth of the stored pictures, by the pixel pitch, or by the camera's fx where there is none."""
+    def resolved(self) -> ResolvedLens | None:
+        """The lens on the camera of the stored images; None where either is not known."""
         if self.lens is None:
             return None
-        if self.lens.pixel_pitch_um is not None and self.lens.focal_length_mm is not None:
-            return self.lens.curve()
-        return None if self.camera is None else self.lens.curve(self.camera.fx)
+        fx_px = None if self.camera is None else self.camera.fx
+        if BLUR_KEY in self.provenance and self.lens.data_sheet_fx_px is not None:
+            # The lens is what the images were blurred with. Sets written today state a pixel pitch that fits the
+            # camera; earlier ones were blurred by the pitch of the lens file whatever the camera.
+            fx_px = None
+        if fx_px is None and self.lens.data_sheet_fx_px is None:
+            return None
+        return self.lens.resolved(fx_px)
 
 
 def read_description(folder: Path) -> DatasetDescription:
@@ -104,7 +110,9 @@ def open_folder(folder: Path) -> FilesDataset:
         raise DatasetError(f"{folder / 'defocused'}: no PNG or JPEG in it")
     frames = [FrameFiles(name=stem, **{part: files[part][stem] for part in files}) for stem in stems]
     splits = _splits(folder, description, stems)
-    return FilesDataset(description.name or folder.name, frames, splits, description.camera, description.curve())
+    resolved = description.resolved()
+    curve = None if resolved is None else resolved.curve
+    return FilesDataset(description.name or folder.name, frames, splits, description.camera, curve)
 
 
 def _has(folder: Path, part: str, description: DatasetDescription) -> bool:

@@ -51,6 +51,9 @@ class SharpSource(Protocol):
 class DefocusedRgbd:
     """A DefocusDataset that gives sharp frames the blur of one lens; item i depends on (seed, i) alone.
 
+    The blur floor of the curve is what the sharp frames carry already: it is in the label, sqrt(c^2 + c0^2), and is
+    not laid on again.
+
     Pixels without depth are blurred like the nearest pixel that has one (a hole in a table is table; blurred like the
     background, its borders would lie about the table), and stay NaN in depth and in the map.
 
@@ -81,16 +84,16 @@ class DefocusedRgbd:
         frame = self._source[index]
         known = np.isfinite(frame.depth_m)
         beta = self.curve.signed_coc_px(filled_from_nearest(frame.depth_m, known))
-        coc_px = np.hypot(beta, self.curve.blur_floor_px)
+        total_px = np.hypot(beta, self.curve.blur_floor_px)
         sharp = linear_from_encoded(frame.rgb.astype(np.float32) / 255)
-        light = blur_layers(sharp, (np.sign(beta) * coc_px).astype(np.float32), self._point_spread)
+        light = blur_layers(sharp, beta.astype(np.float32), self._point_spread)
         light = self._noise.added_to(light, np.random.default_rng((self._seed, index)))
         return DefocusSample(
             name=frame.name,
             defocused=uint8_from_encoded(encoded_from_linear(light)),
             aif=frame.rgb,
             depth_m=frame.depth_m,
-            coc_px=np.where(known, coc_px, np.nan).astype(np.float32),
+            coc_px=np.where(known, total_px, np.nan).astype(np.float32),
             camera=frame.camera,
             curve=self.curve,
         )

@@ -22,7 +22,7 @@ class DefocusSample:
     defocused: (H, W, 3) uint8 RGB.
     aif: all-in-focus picture, (H, W, 3) uint8 RGB.
     depth_m: z-depth [m], (H, W) float32, NaN where there is none.
-    coc_px: circle of confusion diameter [px], unsigned, (H, W) float32, NaN where unknown.
+    coc_px: diameter of the total blur [px], (H, W) float32, NaN where unknown.
     camera: intrinsics of the defocused picture.
     curve: the lens of the defocused picture at its size.
     """
@@ -63,12 +63,12 @@ class DefocusSample:
         return self.defocused.shape[0], self.defocused.shape[1]
 
     def coc_target_px(self) -> NDArray[np.float32] | None:
-        """Unsigned circle of confusion [px]: the simulated one, or that of depth and lens; None where neither is."""
+        """Total blur [px]: the simulated one, or that of depth and lens; None where neither is."""
         if self.coc_px is not None:
             return self.coc_px
         if self.depth_m is None or self.curve is None:
             return None
-        return np.abs(self.curve.coc_px(self.depth_m)).astype(np.float32)
+        return self.curve.coc_px(self.depth_m).astype(np.float32)
 
 
 @runtime_checkable

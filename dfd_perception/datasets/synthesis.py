@@ -9,27 +9,30 @@ import numpy as np
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
-from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.datasets.folder import PARTS, DatasetDescription, write_dataset_yaml
 from dfd_perception.datasets.pictures import write_png
 from dfd_perception.datasets.rgbd import SharpSource
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError, LensError
-from dfd_perception.lens_file import LensDescription
 
 
-def curve_for(lens: LensDescription, source: SharpSource) -> DefocusCurve:
-    """Blur of a lens on a source: by the lens' own pixel pitch, or by the fx of the source's camera.
+def lens_on(lens: LensDescription, source: SharpSource, fx_px: float | None = None) -> ResolvedLens:
+    """A lens on the camera of a source: one for all its frames, that of the first.
+
+    Args:
+        fx_px: focal length of the images, for sources that state none; wins over theirs.
 
     Raises:
-        LensError: the lens has no pixel pitch and the source no camera.
+        LensError: the focal length in pixels cannot be known.
     """
-    if lens.pixel_pitch_um is not None and lens.focal_length_mm is not None:
-        return lens.curve()
     camera = source[0].camera
-    if camera is None:
-        raise LensError(f"the lens has no pixel_pitch_um and {source.name} no intrinsics; add pixel_pitch_um")
-    return lens.curve(camera.fx)
+    if fx_px is None and camera is not None:
+        fx_px = camera.fx
+    try:
+        return lens.resolved(fx_px)
+    except LensError as error:
+        raise LensError(f"{source.name} states no intrinsics: {error}" if fx_px is None else str(error)) from error
 
 
 class FolderWriter:
@@ -37,7 +40,7 @@ class FolderWriter:
 
     Args:
         folder: new or empty.
-        lens: of the pictures.
+        lens: of the images, its pixel pitch that of their camera (LensDescription.fitted_to).
         provenance: goes into dataset.yaml.
 
     Raises:

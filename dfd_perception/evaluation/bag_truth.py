@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from dfd_perception.bags.reader import BagMessage
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
-from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.errors import DatasetError, ImageError
 from dfd_perception.evaluation.bag_topics import COMPRESSED
-from dfd_perception.lens_file import LensDescription
 
 ASPECT_TOLERANCE = 0.02
 MM_PER_M = np.float32(1e3)
@@ -94,12 +93,12 @@ def board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, 
     return depth
 
 
-def curve_of(lens: LensDescription, camera: Any, width: int) -> DefocusCurve | None:
-    """Blur of a lens in a picture of this width, by its camera_info; None where the size of a pixel is not known."""
-    fx = None
-    if camera is not None and camera.k[0] > 0:
+def lens_on_camera(
+    lens: LensDescription, camera: Any, width: int, fx_px: float | None = None
+) -> ResolvedLens | None:
+    """A lens on the camera of images of this width, by fx_px or its camera_info; None where neither nor a pitch is."""
+    fx = fx_px
+    if fx is None and camera is not None and camera.k[0] > 0:
         # Binning, a region of interest and a resized picture change the width that K was measured at.
         fx = float(camera.k[0]) * width / (camera.roi.width or camera.width or width)
-    if fx is None and lens.pixel_pitch_um is None:
-        return None
-    return lens.curve(fx)
+    return None if fx is None and lens.data_sheet_fx_px is None else lens.resolved(fx)

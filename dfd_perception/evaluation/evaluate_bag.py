@@ -9,21 +9,21 @@ from typing import Any
 
 from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagMessage, BagReader
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import DatasetError, ImageError
 from dfd_perception.evaluation.bag_options import BagOptions
 from dfd_perception.evaluation.bag_topics import BagTopics, choose_topics
 from dfd_perception.evaluation.bag_truth import (
     board,
-    curve_of,
     depth_m_of,
+    lens_on_camera,
     picture_of,
     require_registered,
     require_same_view,
 )
 from dfd_perception.evaluation.frames import EvaluationFrame
 from dfd_perception.evaluation.pairing import PairedPicture, TruthPairing
-from dfd_perception.lens_file import LensDescription
 
 
 class BagSource:
@@ -36,6 +36,7 @@ class BagSource:
         lens: LensDescription | None = None,
         model_curve: DefocusCurve | None = None,
         unit: str | None = None,
+        fx_px: float | None = None,
     ) -> None:
         """Open the bag and choose its topics.
 
@@ -45,13 +46,14 @@ class BagSource:
             lens: of the camera; with camera_info or its pixel pitch it gives the blur of a depth.
             model_curve: used when there is no lens file: that of a `depth` model.
             unit: name within the evaluation; default the bag's own.
+            fx_px: focal length of the images, instead of that of camera_info.
 
         Raises:
             DatasetError: unreadable, or topics that are absent, of another type or ambiguous.
         """
         self.path, self.options = path, options or BagOptions()
         self.unit = unit or path.name
-        self._lens, self._model_curve = lens, model_curve
+        self._lens, self._model_curve, self._fx_px = lens, model_curve, fx_px
         self._bag = BagReader(path)
         try:
             o = self.options
@@ -184,9 +186,16 @@ class BagSource:
             image_rgb=image,
             depth_m=depth,
             aif=aif,
-            curve=self._model_curve if self._lens is None else curve_of(self._lens, camera, image.shape[1]),
+            curve=self._model_curve if self._lens is None else self._curve(camera, image.shape[1]),
             camera=camera,
         )
+
+    def _curve(self, camera: Any, width: int) -> DefocusCurve | None:
+        assert self._lens is not None
+        resolved = lens_on_camera(self._lens, camera, width, self._fx_px)
+        for note in () if resolved is None else resolved.notes:
+            self._note(note)
+        return None if resolved is None else resolved.curve
 
     def _note(self, problem: str) -> None:
         if problem not in self._problems and len(self._problems) < 20:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
-from dfd_perception.datasets.sample import DefocusDataset
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
 from dfd_perception.evaluation.frames import EvaluationFrame
-from dfd_perception.lens_file import LensDescription
 
 
 class DatasetSource:
@@ -23,6 +23,7 @@ class DatasetSource:
         lens: LensDescription | None = None,
         model_curve: DefocusCurve | None = None,
         share: tuple[int, int] = (0, 1),
+        fx_px: float | None = None,
     ) -> None:
         """Wrap an opened data set.
 
@@ -33,10 +34,12 @@ class DatasetSource:
             lens: overrides the lens that the data set knows.
             model_curve: for a set that knows none.
             share: (i, n): every n-th frame from the i-th on, one worker's part.
+            fx_px: focal length of the images, instead of that of their camera.
         """
         self.unit = dataset.name
         self._dataset, self._path, self._split = dataset, path, split
-        self._lens, self._model_curve = lens, model_curve
+        self._lens, self._model_curve, self._fx_px = lens, model_curve, fx_px
+        self._notes: list[str] = []
         self._share = share
 
     def __len__(self) -> int:
@@ -65,17 +68,23 @@ class DatasetSource:
             "path": str(self._path),
             "split": self._split,
             "pictures": len(self._dataset),
-            "lost": list(getattr(self._dataset, "problems", [])),
+            "lost": [*getattr(self._dataset, "problems", []), *self._notes],
         }
 
     def close(self) -> None:
         """Nothing stays open."""
 
+    def _curve(self, lens: LensDescription, sample: DefocusSample) -> DefocusCurve:
+        fx_px = sample.camera.fx if self._fx_px is None and sample.camera is not None else self._fx_px
+        resolved = lens.resolved(fx_px)
+        self._notes += [note for note in resolved.notes if note not in self._notes]
+        return resolved.curve
+
     def _frame(self, index: int) -> EvaluationFrame:
         sample = self._dataset[index]
         curve = sample.curve or self._model_curve
         if self._lens is not None:
-            curve = self._lens.curve(None if sample.camera is None else sample.camera.fx)
+            curve = self._curve(self._lens, sample)
         return EvaluationFrame(
             unit=self.unit,
             index=index,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ConfigError, DatasetError
@@ -18,7 +19,7 @@ from dfd_perception.evaluation.frames import EvaluationFrame, FrameSource
 from dfd_perception.evaluation.predictors import BASELINES
 from dfd_perception.evaluation.protocol import Protocol
 from dfd_perception.inference.estimator import EstimatorOptions
-from dfd_perception.lens_file import LensDescription, read_lens
+from dfd_perception.lens_file import read_lens
 from dfd_perception.model_folder import ModelFolder, load_model_folder
 
 
@@ -35,6 +36,8 @@ class EvaluationPlan:
     """Layout of `data`; None: by its look."""
     split: str | None = None
     lens: Path | None = None
+    fx_px: float | None = None
+    """Focal length of the images; None: that of their camera."""
     point_spread: PointSpread = DISK
     """Shape of the blur given to sharp RGB-D pictures."""
     sharp_input: bool = False
@@ -72,6 +75,7 @@ class EvaluationPlan:
             "kind": self.data_kind,
             "split": self.split,
             "lens": None if self.lens is None else self.lens.read_text("utf-8"),
+            "fx_px": self.fx_px,
             "bag_options": dataclasses.asdict(self.bag_options),
             "estimator": {name: _plain(value) for name, value in options.items()},
             "point_spread": dataclasses.asdict(self.point_spread) | {"exponent": str(self.point_spread.exponent)},
@@ -94,9 +98,14 @@ class EvaluationPlan:
         """The model's folder, checked."""
         return load_model_folder(self.model)
 
-    def lens_description(self) -> LensDescription | None:
-        """LENS.yaml, read."""
-        return None if self.lens is None else read_lens(self.lens)
+    def lens_description(self, model: ModelFolder) -> LensDescription | None:
+        """LENS.yaml, read; the model's typical blur floor stands in where it gives none."""
+        if self.lens is None:
+            return None
+        lens = read_lens(self.lens)
+        if lens.blur_floor_px is not None:
+            return lens
+        return dataclasses.replace(lens, blur_floor_px=model.card.typical_floor_px)
 
     def sources(self, model: ModelFolder, share: tuple[int, int] = (0, 1)) -> Iterator[FrameSource]:
         """Open the share's sources one after the other; the caller closes each.
@@ -105,19 +114,20 @@ class EvaluationPlan:
             model: its lens stands in where none is given.
             share: (i, n): this worker's part, every n-th bag or every n-th frame of a data set.
         """
-        lens = self.lens_description()
+        lens = self.lens_description(model)
         card_lens = model.card.lens
         model_curve = None if card_lens is None else card_lens.defocus_curve()
         if self.data is None:
             for path, unit in list(zip(self.bags, self.units(), strict=True))[share[0] :: share[1]]:
-                yield BagSource(path, self.bag_options, lens, model_curve, unit)
+                yield BagSource(path, self.bag_options, lens, model_curve, unit, self.fx_px)
             return
         from dfd_perception.datasets.registry import open_dataset
 
         blur = self._blur(lens, model_curve)
         dataset = open_dataset(self.data, self.data_kind, self.split, blur, self.point_spread)
         # Pictures blurred here carry their lens; naming it again could only contradict.
-        yield DatasetSource(dataset, self.data, self.split, None if blur is not None else lens, model_curve, share)
+        lens = None if blur is not None else lens
+        yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share, self.fx_px)
 
     def prepared(self, frame: EvaluationFrame) -> EvaluationFrame:
         """The frame as it is shown to the model and measured.
@@ -136,13 +146,13 @@ class EvaluationPlan:
         if lens is None:
             return model_curve
         from dfd_perception.datasets.registry import LAYOUTS, open_sharp, recognise
-        from dfd_perception.datasets.synthesis import curve_for
+        from dfd_perception.datasets.synthesis import lens_on
 
         assert self.data is not None
         kind = self.data_kind or recognise(self.data)
         if kind not in LAYOUTS:
             raise DatasetError(f"kind of data set is {kind!r}; expected one of {', '.join(LAYOUTS)}")
-        return curve_for(lens, open_sharp(self.data, kind)) if LAYOUTS[kind].sharp else None
+        return lens_on(lens, open_sharp(self.data, kind), self.fx_px).curve if LAYOUTS[kind].sharp else None
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.optics import DefocusCurve, resizing_softness_px
 from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.frames import EvaluationFrame
 
@@ -66,13 +66,15 @@ class Protocol:
             return frame
         factor = self.resolution[1] / frame.image_rgb.shape[1]
         coc = _resized_map(frame.coc_px, self.resolution)
+        if coc is not None:
+            coc = np.hypot(coc * np.float32(factor), np.float32(resizing_softness_px(factor)))
         curve: DefocusCurve | None = frame.curve.scaled(factor) if frame.curve else None
         return replace(
             frame,
             image_rgb=_resized_picture(frame.image_rgb, self.resolution),
             aif=None if frame.aif is None else _resized_picture(frame.aif, self.resolution),
             depth_m=_resized_map(frame.depth_m, self.resolution),
-            coc_px=None if coc is None else coc * np.float32(factor),
+            coc_px=coc,
             curve=curve,
         )
 

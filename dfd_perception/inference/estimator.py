@@ -183,8 +183,9 @@ class DepthEstimator:
             coc_std += np.float32(np.log(per_pixel))
             np.exp(coc_std, out=coc_std)
             if curve is not None:
-                scaled = curve.scaled((size or geometry.image_size)[1] / geometry.image_size[1])
-                depth, std = self._metric(coc, coc_std, scaled)
+                # The network's image is the resized one; its blur is only counted in the pixels of the map.
+                resized = self.model.resized(curve, geometry.network_size[1] / geometry.image_size[1])
+                depth, std = self._metric(coc, coc_std, resized.counted_in(per_pixel))
         deblurred = None
         if "deblurred" in outputs:
             image = outputs["deblurred"][0]
@@ -196,7 +197,7 @@ class DepthEstimator:
         self, coc_px: NDArray[np.float32], coc_std_px: NDArray[np.float32], curve: DefocusCurve
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         depth = self._valid_only(curve.depth_m(coc_px))
-        std = curve.depth_std_m(depth, coc_std_px).astype(np.float32)
+        std = curve.depth_std_m(depth, coc_std_px, coc_px)
         if self.options.depth_max_rel_std > 0:
             unsure = ~(std <= self.options.depth_max_rel_std * depth)
             depth[unsure] = np.nan

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.preprocessing import LARGEST_SIDE_PX
 from dfd_perception.errors import ConfigError, LensError
 from dfd_perception.inference.backend import BackendName, Precision
 from dfd_perception.inference.estimator import EstimatorOptions
-from dfd_perception.lens_file import LensDescription
 from dfd_perception.ros.parameters import parameter
 from dfd_perception.ros.qos import INPUT_PROFILES, PROFILES
 
@@ -64,7 +64,7 @@ class DfdParameters:
         "lens.focus_distance_m", 0.0, "Depth that is in focus [m]; 0 = not given", low=0.0, dynamic=True
     )
     lens_pixel_pitch_um: float = parameter(
-        "lens.pixel_pitch_um", 0.0, "Pitch of the stored pixels [um], for fx when no camera_info fits; 0 = not given",
+        "lens.pixel_pitch_um", 0.0, "Pitch of the stored pixels [um], for fx where no camera_info fits; 0 = not given",
         low=0.0, dynamic=True,
     )  # fmt: skip
     lens_side: str = parameter(
@@ -72,8 +72,9 @@ class DfdParameters:
         dynamic=True,
     )  # fmt: skip
     lens_blur_floor_px: float = parameter(
-        "lens.blur_floor_px", 0.0, "Blur diameter that remains in focus [px]", low=0.0, high=100.0, dynamic=True
-    )
+        "lens.blur_floor_px", -1.0, "Blur diameter of what is in focus [px]; -1 = the typical one of the model card",
+        low=-1.0, high=100.0, dynamic=True,
+    )  # fmt: skip
     qos_input: str = parameter(
         "qos.input", "auto", "QoS profile of the inputs; auto = reliable where the publisher offers it",
         choices=INPUT_PROFILES,
@@ -146,7 +147,7 @@ class DfdParameters:
             aperture_diameter_mm=self.lens_aperture_diameter_mm or None,
             pixel_pitch_um=self.lens_pixel_pitch_um or None,
             side=self.lens_side,  # type: ignore[arg-type]
-            blur_floor_px=self.lens_blur_floor_px,
+            blur_floor_px=self.lens_blur_floor_px if self.lens_blur_floor_px >= 0 else None,
         )
 
 

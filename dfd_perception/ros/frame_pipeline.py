@@ -187,13 +187,13 @@ class FramePipeline:
         if self.estimator.model.card.target == "depth":
             return LensState(None)
         misfit = self._said.get("camera")
-        lens = lens_state(self.parameters, camera, str(misfit) if misfit else None)
+        lens = lens_state(self.estimator.model, self.parameters, camera, str(misfit) if misfit else None)
         if lens.curve is not None and self._said.get("lens") != (lens.curve, size):
             self._said["lens"] = (lens.curve, size)
             information, warnings = describe_lens(self.estimator.model, self.parameters, lens.curve, size)
             for line in information:
                 self._log("info", line)
-            for line in warnings:
+            for line in (*warnings, *lens.notes):
                 self._log("warning", line)
         return lens
 

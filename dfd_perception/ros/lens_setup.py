@@ -24,12 +24,16 @@ class LensState(NamedTuple):
 
     curve: DefocusCurve | None
     problem: str | None = None
+    notes: tuple[str, ...] = ()
 
 
-def lens_state(parameters: DfdParameters, camera: CameraIntrinsics | None, camera_problem: str | None) -> LensState:
+def lens_state(
+    model: ModelFolder, parameters: DfdParameters, camera: CameraIntrinsics | None, camera_problem: str | None
+) -> LensState:
     """The curve for a `coc` model.
 
     Args:
+        model: its typical blur floor stands in where none is set.
         camera: intrinsics of the image, where a camera_info fits.
         camera_problem: why not, where one came and did not fit.
     """
@@ -39,7 +43,8 @@ def lens_state(parameters: DfdParameters, camera: CameraIntrinsics | None, camer
             raise LensError(_fx_missing("lens.focal_length_mm and lens.pixel_pitch_um", camera_problem))
         if camera is None and lens.pixel_pitch_um is None:
             raise LensError(_fx_missing("lens.pixel_pitch_um", camera_problem))
-        return LensState(lens.curve(camera.fx if camera else None))
+        resolved = model.resolve(lens, camera.fx if camera else None)
+        return LensState(resolved.curve, notes=resolved.notes)
     except LensError as error:
         return LensState(None, str(error))
 
@@ -67,7 +72,7 @@ def describe_lens(
         _accuracy_line(model, curve),
     ]
     geometry = Geometry.fitting(image_size, parse_size("input.size", parameters.input_size))
-    warnings = model.warnings_for(curve.scaled(geometry.scale))
+    warnings = model.warnings_for(model.resized(curve, geometry.scale))
     ambiguous = ambiguity(parameters, curve)
     if ambiguous:
         warnings.append(ambiguous)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.datasets.texture import PHOTOGRAPH_SHARE
 from dfd_perception.errors import ConfigError
-from dfd_perception.lens_file import LensDescription
 
 Mode = Literal["supervised", "depth_only", "deblur_only", "self_supervised"]
 Part = Literal["encoder", "upper_head", "lower_head"]

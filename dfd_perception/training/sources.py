@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
+from dfd_perception.core.lens import ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
 from dfd_perception.datasets.generated import GeneratedScenes
 from dfd_perception.datasets.kept_scenes import KeptScenes
-from dfd_perception.datasets.registry import open_dataset, recognise
+from dfd_perception.datasets.registry import LAYOUTS, open_dataset, open_sharp, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split
+from dfd_perception.datasets.synthesis import lens_on
 from dfd_perception.datasets.texture import TextureBank
 from dfd_perception.errors import ConfigError, DatasetError
-from dfd_perception.lens_file import LensDescription
 from dfd_perception.training.config_sections import DataConfig
 
 GENERATED = "generated"
@@ -37,6 +39,8 @@ class Sources:
     """Lens as a data sheet gives it, for the card of a depth model."""
     curve: DefocusCurve | None
     kind: str
+    notes: tuple[str, ...] = ()
+    """What the user should be told, one line each."""
 
 
 class WithLens:
@@ -80,22 +84,26 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
         DatasetError: the data are not as described.
     """
     if config.kind == GENERATED:
-        curve = config.lens.curve() if config.lens is not None else None
+        resolved = config.lens.resolved() if config.lens is not None else None
+        curve, lens = (None, None) if resolved is None else (resolved.curve, resolved.lens)
         learnt, measured = (WithLens(scenes, curve, config.input) for scenes in _generated(config, seed))
-        return Sources(learnt, measured, _lens(config.lens, None)[0], curve, GENERATED)
+        return Sources(learnt, measured, lens, curve, GENERATED)
     if config.path is None:
         raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
     kind = recognise(config.path) if config.kind == "auto" else config.kind
-    lens, fx_px = config.lens, None
-    if lens is None and (config.path / DESCRIPTION_NAME).is_file():
-        description = read_description(config.path)
-        lens, fx_px = description.lens, None if description.camera is None else description.camera.fx
-    curve = config.lens.curve() if config.lens is not None else None
+    resolved = _lens_of(config, config.path, kind)
+    curve = None if resolved is None else resolved.curve
     whole = open_dataset(config.path, kind, curve=curve, seed=seed)
     train = select_split(whole, config.train_split)
     validation = _validation(whole, config)
-    thin_lens, lens_curve = _lens(lens, fx_px)
-    return Sources(_with_lens(train, curve, config), _with_lens(validation, curve, config), thin_lens, lens_curve, kind)
+    return Sources(
+        _with_lens(train, curve, config),
+        _with_lens(validation, curve, config),
+        None if resolved is None else resolved.lens,
+        curve,
+        kind,
+        () if resolved is None else resolved.notes,
+    )
 
 
 def evenly_chosen(dataset: DefocusDataset, count: int | None) -> DefocusDataset:
@@ -153,17 +161,24 @@ def _with_lens(dataset: DefocusDataset, curve: DefocusCurve | None, config: Data
     return WithLens(dataset, curve, config.input)
 
 
-def _lens(lens: LensDescription | None, fx_px: float | None) -> tuple[Lens | None, DefocusCurve | None]:
-    """The lens as a card keeps it, and its curve; None for what the description does not say.
-
-    A calibrated fx [px] wins over the pixel pitch.
-    """
-    if lens is None or (fx_px is None and lens.pixel_pitch_um is None):
-        return None, None
-    curve = lens.curve(fx_px)
-    if lens.focal_length_mm is None:
-        return None, curve
-    if fx_px is not None:
-        one_um = replace(lens, pixel_pitch_um=1.0).lens()
-        lens = replace(lens, pixel_pitch_um=one_um.fx_px / fx_px)
-    return lens.lens(), curve
+def _lens_of(config: DataConfig, path: Path, kind: str) -> ResolvedLens | None:
+    """The lens of a data set's images: what it states itself, else that of the recipe on its camera."""
+    if LAYOUTS.get(kind, LAYOUTS["folder"]).sharp:
+        return None if config.lens is None else lens_on(config.lens, open_sharp(path, kind))
+    described = read_description(path) if (path / DESCRIPTION_NAME).is_file() else None
+    own = None if described is None else described.resolved()
+    if config.lens is None:
+        return own
+    camera = open_dataset(path, kind)[0].camera
+    of_recipe = None
+    if camera is not None or own is None:
+        of_recipe = config.lens.resolved(None if camera is None else camera.fx)
+    if own is None:
+        return of_recipe
+    if of_recipe is None or of_recipe.curve == own.curve:
+        return own
+    note = (
+        f"{path.name} states its lens (K {own.curve.gain_px_per_dioptre:.2f} px per dioptre); data.lens of the recipe "
+        f"(K {of_recipe.curve.gain_px_per_dioptre:.2f}) is not used"
+    )
+    return own._replace(notes=(*own.notes, note))

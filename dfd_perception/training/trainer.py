@@ -5,6 +5,7 @@ torchrun --nproc-per-node 2 -m dfd_perception.cli train RECIPE.yaml
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from tqdm import tqdm
 
 from dfd_perception.training.checkpointing import (
     BEST_FILE,
@@ -69,6 +71,9 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
     sources = open_sources(config.data, config.seed)
     require_publishable(config, sources)
     fabric = setup_fabric(config)
+    if fabric.is_global_zero:
+        for note in sources.notes:
+            tqdm.write(f"note: {note}", file=sys.stderr)
     folder = Path(fabric.broadcast(str(resume or (create_run_folder(config) if fabric.is_global_zero else ""))))
     if not fabric.is_global_zero:
         return Trainer(fabric, config, sources, folder).run(resume is not None)

@@ -82,12 +82,17 @@ def test_std_follows_the_slope_of_the_curve() -> None:
     step = 1e-3
     slope = (curve.depth_m(np.array([10 + step])) - curve.depth_m(np.array([10 - step]))) / (2 * step)
     depth = curve.depth_m(np.array([10.0]))
-    assert curve.depth_std_m(depth, np.array([0.3]))[0] == pytest.approx(0.3 * slope[0], rel=1e-4)
+    assert curve.depth_std_m(depth, np.array([0.3]), np.array([10.0]))[0] == pytest.approx(0.3 * slope[0], rel=1e-4)
 
 
 def test_resizing_scales_blur_with_the_picture() -> None:
-    half = DSLR.defocus_curve(blur_floor_px=1.0).scaled(0.5)
-    assert half.coc_px(1.3) == pytest.approx(0.5 * float(DSLR.defocus_curve(blur_floor_px=1.0).coc_px(1.3)))
+    whole = DSLR.defocus_curve(blur_floor_px=1.0)
+    half = whole.scaled(0.5)
+    assert half.coc_px(1.3) == pytest.approx(0.5 * float(whole.coc_px(1.3)))
+    # 0.8 does not average whole pixels: sigma^2 = 0.8^2 / 6 on top.
+    assert whole.scaled(0.8).blur_floor_px == pytest.approx(np.sqrt(0.8**2 + 16 * 0.8**2 / 6))
+    assert whole.counted_in(0.8).blur_floor_px == pytest.approx(0.8)
+    assert whole.scaled(1.0) == whole
 
 
 def test_aperture_and_calibrated_fx_give_the_same_curve() -> None:
@@ -98,7 +103,7 @@ def test_aperture_and_calibrated_fx_give_the_same_curve() -> None:
 def test_a_wrong_gain_costs_what_the_equation_says() -> None:
     """10 % on K scales the dioptres from the focus plane by 1/1.1, nothing else."""
     truth = DSLR.defocus_curve()
-    wrong = truth.scaled(1.1)
+    wrong = truth.counted_in(1.1)
     depth = wrong.depth_m(truth.coc_px(np.array([2.0])))
     assert 1 / 0.6 - 1 / depth[0] == pytest.approx((1 / 0.6 - 1 / 2.0) / 1.1)
 
@@ -110,12 +115,23 @@ def test_a_wrong_gain_costs_what_the_equation_says() -> None:
         ({"focus_distance_m": float("nan")}, "focus_distance_m"),
         ({"focus_distance_m": 0.03}, "focal length"),
         ({"pixel_pitch_um": -1}, "pixel_pitch_um"),
+        ({"focal_length_mm": 0.035}, "focal_length_mm is 0.035; expected 0.5 to 2000 mm .*metres"),
+        ({"focus_distance_m": 1700}, "focus_distance_m is 1700; expected 0.005 to 100 m .*millimetres"),
+        ({"focus_distance_m": float("inf")}, "infinity give 100"),
+        ({"f_number": 0.1}, "f_number is 0.1; expected 0.5 to 128"),
+        ({"pixel_pitch_um": 0.036}, "pixel_pitch_um is 0.036; expected 0.4 to 3000 um .*millimetres"),
     ],
 )
 def test_impossible_lenses_are_refused_by_name(change: dict[str, float], named: str) -> None:
     settings = dict(focal_length_mm=35.0, f_number=1.4, focus_distance_m=0.6, pixel_pitch_um=56.25)
     with pytest.raises(LensError, match=named):
         Lens(**{**settings, **change})
+
+
+@pytest.mark.parametrize("gain", [0, -3.0, 12_000, float("nan")])
+def test_an_impossible_gain_is_refused_with_its_unit(gain: float) -> None:
+    with pytest.raises(LensError, match="gain_px_per_dioptre is .*; expected 0.01 to 10000 px per dioptre"):
+        DefocusCurve(gain_px_per_dioptre=gain, focus_distance_m=1)
 
 
 def test_a_curve_refuses_an_unknown_side_and_a_negative_floor() -> None:

@@ -35,7 +35,7 @@ def _written(folder: Path, count: int = 5) -> list[DefocusSample]:
                 aif=pictures[1],
                 depth_m=depth_m,
                 camera=CAMERA,
-                curve=LENS.curve(),
+                curve=LENS.curve(CAMERA.fx),
             )
         )
         writer.add(samples[-1])
