@@ -18,7 +18,7 @@ RVIZ ?= 0
 DEMO_OPTIONS ?=
 
 # The tests of a robot's set: no torch, so no network, losses, datasets, training and export.
-RUNTIME_TESTS ?= $(wildcard test/core test/metrics test/bags test/inference test/ros test/cli test/test_*.py)
+RUNTIME_TESTS ?= $(wildcard test/core test/files test/metrics test/bags test/inference test/ros test/cli test/test_*.py)
 
 # Nodes of this checkout talk to each other only, and images fit into shared memory (see config/fastdds.xml).
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
@@ -44,7 +44,7 @@ setup: $(VENV)/.installed ## Make .venv: ROS 2 Jazzy, torch, the tools (once; la
 	@echo "set-up: $(VENV) is up to date"
 
 demo: $(VENV)/.installed ## Play a recorded scene through the running node; results in demo_output/ (RVIZ=1 opens RViz)
-	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.demo $(DEMO_OPTIONS)
+	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS)
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
 	$(VENV)/bin/python -m pytest -m "not tensorrt" $(TESTS) $(PYTEST_OPTIONS)
@@ -59,7 +59,7 @@ test-tensorrt: $(VENV)/.installed-tensorrt ## Engine building with the TensorRT-
 	$(VENV)/bin/python -m pytest -m tensorrt test/inference/tensorrt $(PYTEST_OPTIONS)
 
 test-kinect: $(VENV_KINECT)/.installed ## Azure Kinect recordings with pyk4a, which needs NumPy 1
-	$(VENV_KINECT)/bin/python -m pytest test/kinect $(PYTEST_OPTIONS)
+	$(VENV_KINECT)/bin/python -m pytest test/groundtruth/sensors $(PYTEST_OPTIONS)
 
 test-colcon: $(VENV_COLCON)/.installed ## Build and install the package with colcon
 	$(VENV_COLCON)/bin/python -m pytest test/test_colcon.py $(PYTEST_OPTIONS)

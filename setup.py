@@ -45,7 +45,7 @@ def shared_files(folder: str) -> list[tuple[str, list[str]]]:
 setup(
     name=NAME,
     version=version(),
-    description="Metric depth and a deblurred image from one defocused picture of a monocular camera",
+    description="Metric depth and a deblurred image from one defocused image of a monocular camera",
     license="Apache-2.0",
     maintainer="dfd_perception maintainers",
     maintainer_email="dfd-perception@example.com",
@@ -74,8 +74,8 @@ setup(
     entry_points={
         "console_scripts": [
             "dfd = dfd_perception.cli.__main__:main",
-            "dfd_node = dfd_perception.ros.dfd_node:main",
-            "ground_truth_recorder = dfd_perception.ros.recorder_node:main",
+            "dfd_node = dfd_perception.ros.depth_node.dfd_node:main",
+            "ground_truth_recorder = dfd_perception.ros.recorder_node.recorder_node:main",
         ],
     },
 )

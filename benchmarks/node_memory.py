@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from dfd_perception.ros.benchmark import prepare_environment
+from dfd_perception.benchmark.node_benchmark import prepare_environment
 
 HEIGHT, WIDTH = 96, 128
 GROWTH_LIMIT = 1.05
@@ -32,7 +32,7 @@ def main() -> int:
     args = parser.parse_args()
     prepare_environment()
     parameters = (f"model:={args.model}", "lens.aperture_diameter_mm:=25.0", "lens.focus_distance_m:=0.6")
-    command = [sys.executable, "-m", "dfd_perception.ros.dfd_node", "--ros-args"]
+    command = [sys.executable, "-m", "dfd_perception.ros.depth_node.dfd_node", "--ros-args"]
     node = subprocess.Popen([*command, *(word for p in parameters for word in ("-p", p))])
     try:
         memory_mb = watch(node.pid, args.frames)
@@ -50,7 +50,7 @@ def watch(pid: int, frames: int) -> list[float]:
     from sensor_msgs.msg import CameraInfo, Image, PointCloud2
     from std_msgs.msg import Header
 
-    from dfd_perception.ros.conversions import image_message
+    from dfd_perception.ros.shared.conversions import image_message
 
     rclpy.init()
     peer = rclpy.create_node("memory_watcher")

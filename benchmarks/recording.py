@@ -1,7 +1,7 @@
 """How fast depth is registered and sessions are written on this machine: python benchmarks/recording.py [--json].
 
-Registration: 640 x 576 depth into 1280 x 720. Writing: pairs of a 1280 x 720 colour picture with sensor noise and a
-640 x 576 depth map through the recorder's queue, as PNG and as JPEG, and the packing of one picture by PNG strategy.
+Registration: 640 x 576 depth into 1280 x 720. Writing: pairs of a 1280 x 720 colour image with sensor noise and a
+640 x 576 depth map through the recorder's queue, as PNG and as JPEG, and the packing of one image by PNG strategy.
 Processor time is given beside the wall's, since it does not depend on what else runs.
 """
 
@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.registration import DepthRegistration, RigidTransform
-from dfd_perception.recording.clock import FrameStamps
-from dfd_perception.recording.recorder import SessionRecorder
-from dfd_perception.recording.session import RecordedMoment, SessionDescription, SessionWriter
+from dfd_perception.groundtruth.recorder import SessionRecorder
+from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter
 
 PAIRS = 60
 DEPTH_CAMERA = DistortedCamera(
@@ -36,13 +36,13 @@ COLOUR_CAMERA = DistortedCamera(
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
-    """A colour picture (720, 1280, 3) uint8 with texture and noise; depth (576, 640) uint16 with noise and edges."""
+    """A colour image (720, 1280, 3) uint8 with texture and noise; depth (576, 640) uint16 with noise and edges."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (45, 80, 3)).astype(np.uint8)
-    picture = cv2.resize(coarse, (1280, 720), interpolation=cv2.INTER_CUBIC) + rng.normal(0, 2, (720, 1280, 3))
+    image = cv2.resize(coarse, (1280, 720), interpolation=cv2.INTER_CUBIC) + rng.normal(0, 2, (720, 1280, 3))
     depth = 1500 + 600 * np.sin(np.arange(640) / 90)[None] + rng.normal(0, 3, (576, 640))
     depth[200:400, 250:400] = 700 + rng.normal(0, 2, (200, 150))
-    return np.clip(picture, 0, 255).astype(np.uint8), depth.astype(np.uint16)
+    return np.clip(image, 0, 255).astype(np.uint8), depth.astype(np.uint16)
 
 
 def per_call_ms(work: Callable[[], object], calls: int = 20) -> dict[str, float]:
@@ -57,14 +57,14 @@ def per_call_ms(work: Callable[[], object], calls: int = 20) -> dict[str, float]
     }
 
 
-def writing(lossless: bool, picture: np.ndarray, depth: np.ndarray) -> dict[str, float]:
+def writing(lossless: bool, image: np.ndarray, depth: np.ndarray) -> dict[str, float]:
     """Pairs a second through the queue, and processor time of a pair."""
     with tempfile.TemporaryDirectory() as folder:
         description = SessionDescription(source="benchmark", parts=("depth", "image"))
         recorder = SessionRecorder(SessionWriter(Path(folder) / "session", description, lossless=lossless))
         wall, processor = time.perf_counter(), time.process_time()
         for number in range(PAIRS):
-            parts = {"depth": depth, "image": picture}
+            parts = {"depth": depth, "image": image}
             recorder.offer_patiently(RecordedMoment(parts=parts, stamps=FrameStamps(ros_ns=number), image_ns=number))
         done = recorder.stop()
         return {
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print as JSON")
     args = parser.parse_args()
-    picture, depth = scene()
+    image, depth = scene()
     transform = RigidTransform(cv2.Rodrigues(np.array([-0.086, 0.0, 0.0]))[0], np.array([-0.032, -0.002, 0.004]))
     registration = DepthRegistration(DEPTH_CAMERA, COLOUR_CAMERA, transform)
     depth_m = depth.astype(np.float32) * np.float32(1e-3)
@@ -88,9 +88,9 @@ def main() -> None:
     for name, strategy in strategies.items():
         for level in (1, 2, 4, 6):
             options = [cv2.IMWRITE_PNG_COMPRESSION, level, cv2.IMWRITE_PNG_STRATEGY, strategy]
-            results[f"png_{name}_{level}"] = per_call_ms(lambda o=options: cv2.imencode(".png", picture, o), 5)
-    results["session_png"] = writing(True, picture, depth)
-    results["session_jpeg"] = writing(False, picture, depth)
+            results[f"png_{name}_{level}"] = per_call_ms(lambda o=options: cv2.imencode(".png", image, o), 5)
+    results["session_png"] = writing(True, image, depth)
+    results["session_jpeg"] = writing(False, image, depth)
     if args.json:
         print(json.dumps(results))
         return

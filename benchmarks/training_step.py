@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from dfd_perception.configuration import from_mapping
+from dfd_perception.files.configuration import from_mapping
 from dfd_perception.network import create_network
 from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.loader import Batch
@@ -71,11 +71,11 @@ def recipe(args: argparse.Namespace, folder: Path) -> TrainConfig:
 
 
 def some_batch(size: int, crop_px: int) -> Batch:
-    """Pictures and maps of the shapes that training sees; their content does not change the time."""
+    """Images and maps of the shapes that training sees; their content does not change the time."""
     torch.manual_seed(0)
-    picture = torch.rand(size, 3, crop_px, crop_px)
-    parts = {"aif": torch.rand_like(picture), "coc_px": 20 * torch.rand(size, 1, crop_px, crop_px)}
-    return Batch(tuple(str(i) for i in range(size)), picture, parts)
+    image = torch.rand(size, 3, crop_px, crop_px)
+    parts = {"aif": torch.rand_like(image), "coc_px": 20 * torch.rand(size, 1, crop_px, crop_px)}
+    return Batch(tuple(str(i) for i in range(size)), image, parts)
 
 
 def plain_step(config: TrainConfig, batch: Batch) -> Callable[[], None]:

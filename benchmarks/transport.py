@@ -23,9 +23,9 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from dfd_perception.ros.camera_infos import stamp_ns
-from dfd_perception.ros.conversions import image_message
-from dfd_perception.ros.qos import qos_profile
+from dfd_perception.ros.shared.camera_infos import stamp_ns
+from dfd_perception.ros.shared.conversions import image_message
+from dfd_perception.ros.shared.qos import qos_profile
 
 IMAGES, RATE = 60, 30.0
 DEPTH = 5
@@ -41,10 +41,10 @@ def publish(profile: str) -> None:
     while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.5)
-    picture = np.zeros((480, 640, 3), np.uint8)
+    image = np.zeros((480, 640, 3), np.uint8)
     for _ in range(IMAGES):
         now = time.time_ns()
-        publisher.publish(image_message(picture, "rgb8", Header(stamp=Time(sec=now // 10**9, nanosec=now % 10**9))))
+        publisher.publish(image_message(image, "rgb8", Header(stamp=Time(sec=now // 10**9, nanosec=now % 10**9))))
         time.sleep(1 / RATE)
     time.sleep(0.5)
     node.destroy_node()

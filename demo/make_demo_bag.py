@@ -1,4 +1,4 @@
-"""Make the bag of `make demo`: real RGB-D pictures, seen through a simulated wide-open lens that pans slowly.
+"""Make the bag of `make demo`: real RGB-D images, seen through a simulated wide-open lens that pans slowly.
 
     python demo/make_demo_bag.py RGBD_FOLDER demo
 
@@ -25,7 +25,7 @@ from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
 from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_from_encoded, uint8_from_encoded
-from dfd_perception.lens_file import LensDescription, read_lens
+from dfd_perception.files.lens_file import LensDescription, read_lens
 
 WINDOW = (352, 448)
 FRAMES_PER_SCENE = 12
@@ -38,7 +38,7 @@ FRAME_ID = "camera_optical_frame"
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and the path of the window over it: upper left corners (x, y) [px] at the first and last frame."""
+    """An image and the path of the window over it: upper left corners (x, y) [px] at the first and last frame."""
 
     name: str
     start: tuple[int, int]
@@ -96,8 +96,8 @@ def write_scene(
         header = (stamp_ns, FRAME_ID)
         compressed = "sensor_msgs/msg/CompressedImage"
         bag.write("/camera/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, camera_info_message(view, *header))
-        picture = compressed_image_message(jpeg(defocused), "jpeg", *header)
-        bag.write("/camera/image/compressed", compressed, stamp_ns, picture)
+        image = compressed_image_message(jpeg(defocused), "jpeg", *header)
+        bag.write("/camera/image/compressed", compressed, stamp_ns, image)
         aif = compressed_image_message(jpeg(sharp[rows, columns]), "jpeg", *header)
         bag.write("/truth/aif/compressed", compressed, stamp_ns, aif)
         bag.write("/truth/depth", "sensor_msgs/msg/Image", stamp_ns, image_message(truth, "16UC1", *header))
@@ -106,7 +106,7 @@ def write_scene(
 
 
 def jpeg(image_rgb: NDArray[np.uint8]) -> bytes:
-    """JPEG file of an RGB picture."""
+    """JPEG file of an RGB image."""
     _, packed = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return packed.tobytes()
 

@@ -1,4 +1,4 @@
-"""Depth from defocus: metric depth and a deblurred image from one defocused picture.
+"""Depth from defocus: metric depth and a deblurred image from one defocused image.
 
 Importing this package imports nothing heavy: no numpy, no torch, no ROS.
 """

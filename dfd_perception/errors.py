@@ -4,7 +4,7 @@
     ├── UsageError                exit 2: the user can mend it
     │   ├── ConfigError           a recipe, parameter or YAML file
     │   ├── LensError             a lens description that cannot be, or does not fit
-    │   ├── ImageError            a picture or message that cannot be read as one
+    │   ├── ImageError            an image or message that cannot be read as one
     │   ├── DatasetError          a data set, session or bag
     │   ├── ModelError            a model folder, checkpoint or weights
     │   └── CalibrationError      a calibration that is poor, absent or of another camera
@@ -40,7 +40,7 @@ class LensError(UsageError):
 
 
 class ImageError(UsageError):
-    """A picture or image message cannot be read as one."""
+    """An image or image message cannot be read as one."""
 
 
 class DatasetError(UsageError):

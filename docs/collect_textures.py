@@ -3,7 +3,7 @@
     python docs/collect_textures.py FOLDER
 
 It asks pip for five packages, without installing them or anything that they need, and unpacks their photographs (not
-their renderings, icons, normal maps and pictures of unclear origin). docs/training-data.md has the licences.
+their renderings, icons, normal maps and images of unclear origin). docs/training-data.md has the licences.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """A package and which of its pictures are taken: all below a size, or those named."""
+    """A package and which of its images are taken: all below a size, or those named."""
 
     requirement: str
     only: tuple[str, ...] = ()
@@ -49,20 +49,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for source in SOURCES:
             package = downloaded(source.requirement, Path(folder))
-            taken: set[str] = set()  # metaworld holds four pictures twice
+            taken: set[str] = set()  # metaworld holds four images twice
             for name, content in members(package):
                 if wanted(name, len(content), source.only):
                     prefix = source.requirement.partition("==")[0].replace("-", "_")
                     (out / f"{prefix}__{PurePosixPath(name).name}").write_bytes(content)
                     taken.add(PurePosixPath(name).name)
-            print(f"{source.requirement}: {len(taken)} pictures")
+            print(f"{source.requirement}: {len(taken)} images")
             package.unlink()
 
 
 def downloaded(requirement: str, folder: Path) -> Path:
     """The package's wheel; nothing is built or run."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    # scikit-image 0.16.2, the last with its pictures inside, has no wheel for a Python of today: one for 3.7 will do.
+    # scikit-image 0.16.2, the last with its images inside, has no wheel for a Python of today: one for 3.7 will do.
     command.append("--only-binary=:all:")
     for version in ([], ["--python-version", "3.7"]):
         done = subprocess.run([*command, *version, requirement], check=False, capture_output=True)
@@ -75,7 +75,7 @@ def downloaded(requirement: str, folder: Path) -> Path:
 
 
 def members(package: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every picture in a wheel."""
+    """Name and content of every image in a wheel."""
     with zipfile.ZipFile(package) as archive:
         for name in archive.namelist():
             if name.lower().endswith(SUFFIXES):
@@ -83,7 +83,7 @@ def members(package: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def wanted(name: str, size: int, only: tuple[str, ...]) -> bool:
-    """Whether a picture is a photograph to take."""
+    """Whether an image is a photograph to take."""
     if only:
         return PurePosixPath(name).name in only
     return size >= SMALLEST_BYTES and not any(part in name.lower() for part in NO_PHOTOGRAPHS)

@@ -14,7 +14,7 @@ from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.ros.launch_arguments import (
+from dfd_perception.ros.shared.launch_arguments import (
     BAG_RATE,
     LOG_LEVEL,
     NETWORK,

@@ -9,7 +9,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.ros.launch_arguments import (
+from dfd_perception.ros.shared.launch_arguments import (
     BAG_RATE,
     LOG_LEVEL,
     NETWORK,
@@ -22,7 +22,7 @@ from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
 ARGUMENTS = (
-    ("bag", None, "Bag with pictures, and with depth and all-in-focus pictures if figures are wanted"),
+    ("bag", None, "Bag with images, and with depth and all-in-focus images if figures are wanted"),
     ("out", None, "Folder for report.json, report.html and the answers as a bag"),
     ("lens", None, "LENS.yaml of the camera: for the figures; the node takes its lens from params_file"),
     ("params_file", PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "dfd.yaml"]), "Parameters of the node"),

@@ -6,16 +6,16 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.ros.launch_arguments import LOG_LEVEL, declared, environment, log_level, typed
+from dfd_perception.ros.shared.launch_arguments import LOG_LEVEL, declared, environment, log_level, typed
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
 ARGUMENTS = (
-    ("image_topic", "image", "Picture of the robot camera (with its focus and aperture as in use)"),
+    ("image_topic", "image", "Image of the robot camera (with its focus and aperture as in use)"),
     ("camera_info_topic", "camera_info", "Its camera_info; for extrinsic_from_tf:=true"),
     ("depth_topic", "depth/image", "Depth of the sensor, 16UC1 [mm] or 32FC1 [m]; for source:=rgbd_topics"),
     ("depth_camera_info_topic", "depth/camera_info", "Its camera_info"),
-    ("colour_topic", "colour/image", "Colour picture of the sensor; for source:=rgbd_topics"),
+    ("colour_topic", "colour/image", "Colour image of the sensor; for source:=rgbd_topics"),
     ("colour_camera_info_topic", "colour/camera_info", "Its camera_info"),
     ("namespace", "", "Namespace of the node"),
     ("params_file", PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "recorder.yaml"]), "Parameters"),

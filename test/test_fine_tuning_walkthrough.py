@@ -1,4 +1,4 @@
-"""docs/fine-tuning.md, command by command, on real RGB-D pictures that a simulated lens has defocused."""
+"""docs/fine-tuning.md, command by command, on real RGB-D images that a simulated lens has defocused."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
-from dfd_perception.calibration.rig import RigCalibration
 from dfd_perception.cli.__main__ import main
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
 from dfd_perception.core.distortion import DistortedCamera
 from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.registration import RigidTransform
-from dfd_perception.kinect.source import RgbdCalibration
-from dfd_perception.recording.clock import FrameStamps
-from dfd_perception.recording.session import RecordedMoment, SessionDescription, SessionWriter
+from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
+from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration
+from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter
 
 pytestmark = pytest.mark.torch
 
@@ -31,7 +31,7 @@ CAMERA = DistortedCamera(intrinsics=CameraIntrinsics(width=256, height=192, fx=2
 
 @pytest.fixture
 def session(shared_data: Path, tmp_path: Path) -> Path:
-    """What the recorder leaves after a drive around: defocused pictures, sharp ones, depth of the same camera."""
+    """What the recorder leaves after a drive around: defocused images, sharp ones, depth of the same camera."""
     curve = DefocusCurve.from_aperture(210.0, 12.0 / 1.4, 0.5, "far", 0.0)
     rig = RigCalibration(
         sensor=RgbdCalibration(CAMERA, None, RigidTransform.identity()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,62 +17,62 @@ import pytest
 PACKAGE = "dfd_perception"
 FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 
-# Layer (a module or folder of the package) -> layers that it may import at module level. Every layer may import itself.
+# Room (a module or folder of the package) -> rooms that it may import at module level. Every room may import itself.
 BASE = {"", "errors"}
-FOUNDATION = BASE | {"core", "configuration", "lens_file", "model_folder", "environment"}
+FOUNDATION = BASE | {"core", "files", "environment"}
 LAYERS = {
     "": set(),
     "errors": set(),
     "environment": BASE,
-    "configuration": BASE,
     "core": BASE,
-    "lens_file": BASE | {"core", "configuration"},
-    "model_folder": BASE | {"core", "configuration"},
+    "files": BASE | {"core"},
     "metrics": BASE | {"core"},
-    "network": FOUNDATION,
     "losses": BASE | {"core"},
     "bags": FOUNDATION,
-    "recording": FOUNDATION | {"bags"},
-    "datasets": FOUNDATION | {"recording"},
-    "kinect": FOUNDATION | {"recording"},
-    "calibration": FOUNDATION | {"recording", "kinect"},
+    "media": FOUNDATION,
+    "network": FOUNDATION,
+    "datasets": FOUNDATION,
+    "groundtruth": FOUNDATION,
     "inference": FOUNDATION,
-    "export": FOUNDATION | {"network", "inference"},
-    "evaluation": FOUNDATION | {"metrics", "datasets", "bags", "inference", "recording"},
-    "training": FOUNDATION | {"network", "losses", "metrics", "datasets", "evaluation", "export"},
-    "ros": FOUNDATION | {"metrics", "bags", "recording", "kinect", "calibration", "inference", "evaluation"},
+    "meter": FOUNDATION | {"inference"},
+    "benchmark": FOUNDATION | {"network", "inference"},
+    "calibration": FOUNDATION | {"media", "bags", "groundtruth", "inference"},
+    "evaluation": FOUNDATION | {"metrics", "datasets", "bags", "inference"},
+    "training": FOUNDATION | {"network", "losses", "metrics", "datasets"},
+    "view": FOUNDATION | {"media", "bags", "groundtruth", "inference"},
+    "ros": FOUNDATION | {"metrics", "bags", "groundtruth", "inference", "evaluation", "view"},
     "cli": FOUNDATION,
 }
 # Imports inside a function, each run only when that function is asked for.
 INSIDE_FUNCTIONS = {
+    "": {"meter"},  # the names for programs, which `import dfd_perception` alone must not pay for
     "inference": {"network"},  # the torch backend builds the network
-    "network": {"export"},  # a model folder is saved with its graph beside the weights
     "cli": set(LAYERS),
 }
 
 # Third-party package -> where it may be imported. Folders end in "/"; "*" is anywhere except in STDLIB_ONLY.
-TORCH = ["network/", "losses/", "datasets/", "training/", "export/", "inference/torch_backend.py",
-         "inference/tensorrt/torch_memory.py"]  # fmt: skip
+TORCH = ["network/", "losses/", "datasets/", "training/", "benchmark/torch_comparison.py",
+         "inference/backends/torch_backend.py", "inference/tensorrt/torch_memory.py"]  # fmt: skip
 THIRD_PARTY = {
     "numpy": ["*"],
     "cv2": ["*"],
     "tqdm": ["*"],
-    "yaml": ["configuration.py"],
+    "yaml": ["files/configuration.py"],
     "safetensors": ["*"],
     "torch": TORCH,
     "lightning_fabric": ["training/"],
     "tensorboard": ["training/"],
-    "h5py": ["datasets/nyu_depth_v2.py"],
-    "scipy": ["network/", "losses/", "datasets/", "calibration/"],
-    "onnx": ["export/", "inference/"],
-    "onnxscript": ["export/"],
+    "h5py": ["datasets/published/nyu_depth_v2.py"],
+    "scipy": ["network/", "losses/", "datasets/", "groundtruth/rig/"],
+    "onnx": ["network/onnx_export.py", "inference/"],
+    "onnxscript": ["network/onnx_export.py"],
     "onnxruntime": ["inference/"],
     "openvino": ["inference/"],
     "tensorrt": ["inference/tensorrt/"],
     "tensorrt_rtx": ["inference/tensorrt/"],
     "tensorrt_rtx_bindings": ["inference/tensorrt/"],
     "cuda": ["inference/tensorrt/cuda_python_memory.py"],
-    "pyk4a": ["kinect/"],
+    "pyk4a": ["groundtruth/sensors/azure_kinect.py"],
     "rosbags": ["bags/"],
 }
 ROS_ONLY = {"rclpy", "rcl_interfaces", "std_srvs", "cv_bridge", "message_filters", "ament_index_python",
@@ -98,8 +99,12 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
 
 
-def imports_of(source: str, file: str) -> list[Import]:
-    """Return every import that can run, with relative ones resolved; `if TYPE_CHECKING:` never runs."""
+def imports_of(source: str, file: str, names: bool = False) -> list[Import]:
+    """Return every import that can run, with relative ones resolved; `if TYPE_CHECKING:` never runs.
+
+    Args:
+        names: each imported name with its module (`a.b` of `from a import b`), not the module alone.
+    """
     parents = (PACKAGE, *Path(file).parent.parts)
     found: list[Import] = []
 
@@ -109,8 +114,9 @@ def imports_of(source: str, file: str) -> list[Import]:
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == PACKAGE else [module]
-            found.extend(Import(file, node.lineno, name, inside) for name in names)
+            each = names or module == PACKAGE
+            targets = [f"{module}.{alias.name}" for alias in node.names] if each else [module]
+            found.extend(Import(file, node.lineno, name, inside) for name in targets)
         children = [] if is_type_checking(node) else list(ast.iter_child_nodes(node))
         if isinstance(node, ast.If) and is_type_checking(node):
             children = list(node.orelse)
@@ -180,8 +186,8 @@ def test_every_import_is_allowed():
         ("inference/estimator.py", "from sensor_msgs.msg import Image"),
         ("inference/estimator.py", "import torch.nn"),
         ("inference/estimator.py", "from dfd_perception.network import create_network"),
-        ("evaluation/evaluate.py", "from rosbags.highlevel import AnyReader"),
-        ("cli/play.py", "from dfd_perception.ros import player"),
+        ("evaluation/run.py", "from rosbags.highlevel import AnyReader"),
+        ("cli/play.py", "from dfd_perception.ros.tools import player"),
         ("cli/play.py", "import rclpy"),
         ("errors.py", "import numpy"),
         ("network/checkpoint.py", "import yaml"),
@@ -199,10 +205,10 @@ def test_a_planted_violation_is_found(file, source):
     [
         ("core/optics.py", "from __future__ import annotations\nimport numpy as np\nfrom ..errors import LensError"),
         ("core/optics.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
-        ("cli/play.py", "def run(args):\n    from dfd_perception.ros import player"),
+        ("cli/play.py", "def run(args):\n    from dfd_perception.ros.tools import player"),
         ("cli/doctor.py", "from dfd_perception import __version__, environment"),
-        ("ros/dfd_node.py", "import rclpy\nfrom sensor_msgs.msg import Image"),
-        ("inference/torch_backend.py", "import torch"),
+        ("ros/depth_node/dfd_node.py", "import rclpy\nfrom sensor_msgs.msg import Image"),
+        ("inference/backends/torch_backend.py", "import torch"),
     ],
 )
 def test_an_allowed_import_is_allowed(file, source):
@@ -215,6 +221,56 @@ def test_the_layers_have_no_cycle():
         ready = {layer for layer, needs in LAYERS.items() if layer not in done and needs <= done}
         assert ready, f"a cycle among {sorted(set(LAYERS) - done)}"
         done |= ready
+
+
+def circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Return the groups that reach each other: what is left when all that need nothing of the rest are taken away."""
+    rest = {name: {other for other in needs if other != name} for name, needs in edges.items()}
+    while True:
+        ready = {name for name, needs in rest.items() if not needs & rest.keys()}
+        if not ready:
+            break
+        rest = {name: needs for name, needs in rest.items() if name not in ready}
+
+    def reached(start: str) -> set[str]:
+        seen, todo = set(), [start]
+        while todo:
+            new = (rest[todo.pop()] & rest.keys()) - seen
+            seen |= new
+            todo += new
+        return seen
+
+    reach = {name: reached(name) for name in rest}
+    groups = {frozenset(o for o in reach[name] if name in reach[o]) for name in rest if name in reach[name]}
+    return [set(group) for group in groups]
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}]
+    assert circles({"a": {"b", "a"}, "b": set(), "c": {"a", "b"}}) == []
+
+
+def test_no_circle_between_files_or_rooms():
+    """Imports inside functions count: a circle that is put off is a circle."""
+    sources = package_files()
+    modules = {".".join((PACKAGE, *Path(f).with_suffix("").parts)).removesuffix(".__init__"): f for f in sources}
+    files: dict[str, set[str]] = {file: set() for file in sources}
+    rooms: dict[str, set[str]] = {}
+    for file, source in sources.items():
+        room = layer_of(Path(file).with_suffix("").parts)
+        for item in imports_of(source, file, names=True):
+            target = item.name if item.name in modules else item.name.rpartition(".")[0]
+            if target in modules:
+                files[file].add(modules[target])
+                rooms.setdefault(room, set()).add(layer_of(Path(modules[target]).with_suffix("").parts))
+    assert not circles(files)
+    assert not circles({room: needs - {""} for room, needs in rooms.items() if room})
+
+
+def test_few_file_names_stand_in_two_rooms():
+    names = Counter(Path(file).name for file in package_files())
+    twice = [name for name, count in names.items() if count > 1 and name not in ("__init__.py", "__main__.py")]
+    assert len(twice) <= 4, sorted(twice)
 
 
 @pytest.mark.parametrize("package", sorted(ONE_FILE))

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from dfd_perception.environment import FASTDDS_VARIABLES, fastdds_setting
-from dfd_perception.inference.backend import BackendName, Precision
+from dfd_perception.inference.backends.interface import BackendName, Precision
 
 ARGUMENTS = (
     "image_topic", "camera_info_topic", "namespace", "params_file", "model", "backend", "precision", "autostart",
@@ -26,7 +26,7 @@ def assigned(path: Path, name: str) -> ast.expr:
 
 def rows_of(project_root: Path, table: ast.expr) -> list[list[ast.expr]]:
     """Rows of a table of arguments; a name stands for what launch_arguments.py assigns to it."""
-    shared = project_root / "dfd_perception" / "ros" / "launch_arguments.py"
+    shared = project_root / "dfd_perception" / "ros" / "shared" / "launch_arguments.py"
     if isinstance(table, (ast.Starred, ast.Name)):
         name = table.value if isinstance(table, ast.Starred) else table
         return rows_of(project_root, assigned(shared, name.id))
@@ -48,7 +48,7 @@ def test_every_argument_is_declared_once_and_explained(project_root: Path, name:
 
 
 def test_what_can_be_chosen_is_what_the_node_takes(project_root: Path) -> None:
-    table = assigned(project_root / "dfd_perception" / "ros" / "launch_arguments.py", "NETWORK")
+    table = assigned(project_root / "dfd_perception" / "ros" / "shared" / "launch_arguments.py", "NETWORK")
     choices = {row[0].value: ast.literal_eval(row[3]) for row in rows_of(project_root, table) if len(row) > 3}
     assert choices == {"backend": get_args(BackendName), "precision": get_args(Precision)}
 
@@ -58,7 +58,7 @@ def test_every_launch_file_lets_images_through(project_root: Path, name: str) ->
     """Without the profile a 640x480 image is lost in silence: evaluate.launch.py once answered 12 of 24 frames."""
     text = (project_root / "launch" / f"{name}.launch.py").read_text("utf-8")
     assert "LaunchDescription([*declared(ARGUMENTS), *environment(), " in text
-    shared = (project_root / "dfd_perception" / "ros" / "launch_arguments.py").read_text("utf-8")
+    shared = (project_root / "dfd_perception" / "ros" / "shared" / "launch_arguments.py").read_text("utf-8")
     assert "[SetEnvironmentVariable(name, value) for name, value in fastdds_setting().items()]" in shared
 
 
@@ -104,7 +104,7 @@ def test_the_launch_file_starts_the_node(project_root: Path) -> None:
 
 
 def test_rviz_shows_the_nodes_topics_with_fitting_qos(project_root: Path) -> None:
-    from dfd_perception.configuration import read_yaml
+    from dfd_perception.files.configuration import read_yaml
 
     displays = read_yaml(project_root / "rviz" / "dfd.rviz")["Visualization Manager"]["Displays"]
     topics = {d["Topic"]["Value"]: d["Topic"]["Reliability Policy"] for d in displays}

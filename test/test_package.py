@@ -118,8 +118,8 @@ def test_the_wheel_has_the_console_scripts(wheel):
     scripts.read_string(wheel.read(name).decode())
     assert dict(scripts["console_scripts"]) == {
         "dfd": "dfd_perception.cli.__main__:main",
-        "dfd_node": "dfd_perception.ros.dfd_node:main",
-        "ground_truth_recorder": "dfd_perception.ros.recorder_node:main",
+        "dfd_node": "dfd_perception.ros.depth_node.dfd_node:main",
+        "ground_truth_recorder": "dfd_perception.ros.recorder_node.recorder_node:main",
     }
 
 

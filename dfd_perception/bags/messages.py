@@ -78,7 +78,7 @@ def header(stamp_ns: int, frame_id: str) -> Any:
 
 
 def image_message(image: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str) -> Any:
-    """A sensor_msgs/Image record of a picture in the memory layout that `encoding` names."""
+    """A sensor_msgs/Image record of an image in the memory layout that `encoding` names."""
     image = np.ascontiguousarray(image)
     height, width = image.shape[:2]
     return standard_types().types["sensor_msgs/msg/Image"](

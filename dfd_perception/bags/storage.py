@@ -18,8 +18,8 @@ from rosbags.rosbag2.storage_mcap import McapReader, zstd
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 
 from dfd_perception.bags.mcap_recovery import CutMcap
-from dfd_perception.configuration import read_yaml
 from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.files.configuration import read_yaml
 
 SUFFIXES = (".mcap", ".db3")
 

@@ -39,16 +39,16 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("predict", "depth and a deblurred image from pictures"),
+    Command("predict", "depth and a deblurred image from images"),
     Command("evaluate", "measure a model on a dataset or a bag: report.json and report.html"),
     Command("compare", "put several reports side by side"),
     Command("play", "play a bag onto ROS 2 topics"),
     Command("record-bag", "record ROS 2 topics into a bag"),
     Command("ingest", "turn an Azure Kinect recording into a session"),
-    Command("inspect", "show what a session or dataset folder holds, and its depth on its pictures"),
+    Command("inspect", "show what a session or dataset folder holds, and its depth on its images"),
     Command("calibrate", "calibrate the robot camera against the Kinect"),
     Command("register", "register a session's Kinect depth into the robot camera"),
-    Command("synthesize", "give sharp RGB-D pictures the defocus of a lens"),
+    Command("synthesize", "give sharp RGB-D images the defocus of a lens"),
     Command("train", "train a model by a recipe"),
     Command("convert-checkpoint", "turn a published checkpoint into a model folder"),
     Command("export", "write a model as ONNX"),
@@ -68,7 +68,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser, with the options of the one command that `arguments` names."""
     parser = argparse.ArgumentParser(
         prog="dfd",
-        description="Depth from defocus: metric depth and a deblurred image from one defocused picture.",
+        description="Depth from defocus: metric depth and a deblurred image from one defocused image.",
         epilog="dfd COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"dfd_perception {__version__}")

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from dfd_perception import __version__, environment
-    from dfd_perception.model_folder import load_model_folder
+    from dfd_perception.files.model_folder import load_model_folder
 
     sizes = [_size(text) for text in args.size]
     model = load_model_folder(args.model)
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         "precision": args.precision,
     }
     if "node" in args.parts:
-        from dfd_perception.ros.benchmark import BenchmarkOptions, measure_node, prepare_environment
+        from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, measure_node, prepare_environment
 
         prepare_environment()
         options = BenchmarkOptions(
@@ -61,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
         )
         result["node"] = measure_node(options)
     if "heads" in args.parts:
+        from dfd_perception.benchmark.timing import compare_heads
         from dfd_perception.inference import EstimatorOptions
-        from dfd_perception.inference.timing import compare_heads
 
         wanted = EstimatorOptions(backend=args.backend, precision=args.precision, num_threads=args.threads)
         result["heads"] = [compare_heads(model, wanted, size, args.runs) for size in sizes]
     if "thesis" in args.parts:
-        from dfd_perception.export.torch_comparison import compare_with_torch
+        from dfd_perception.benchmark.torch_comparison import compare_with_torch
 
         result["thesis"] = compare_with_torch(args.backend, sizes[0], args.runs)
     if args.out:

@@ -22,7 +22,7 @@ from typing import Any
 
 from dfd_perception.errors import UsageError
 
-CALIBRATION_PICTURES = 64
+CALIBRATION_IMAGES = 64
 TIMED_RUNS = 50
 
 
@@ -31,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="name or folder of the model")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16", help="default: fp16")
     parser.add_argument(
-        "--size", type=parse_size, default="480x640", metavar="HxW", help="height x width of the pictures (480x640)"
+        "--size", type=parse_size, default="480x640", metavar="HxW", help="height x width of the images (480x640)"
     )
     parser.add_argument(
         "--heads", nargs="+", choices=("both", "depth", "deblurred"), default=["both"], help="one engine each (both)"
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="DIR", help="int8: a session, dataset or folder of pictures"
+        "--calibration", type=Path, metavar="DIR", help="int8: a session, dataset or folder of images"
     )
     parser.add_argument("--transposed", action="store_true", help="int8: quantise transposed convolutions too")
     parser.add_argument("--workspace-mb", type=int, default=1024, help="scratch memory for the engine [MiB] (1024)")
@@ -59,10 +59,10 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Build, check, time, report."""
-    from dfd_perception.inference.backend import BackendRequest
-    from dfd_perception.inference.tensorrt.backend import TensorRtBackend
+    from dfd_perception.files.model_folder import load_model_folder
+    from dfd_perception.inference.backends.interface import BackendRequest
+    from dfd_perception.inference.backends.tensorrt_backend import TensorRtBackend
     from dfd_perception.inference.tensorrt.engine_builder import BuildSettings
-    from dfd_perception.model_folder import load_model_folder
 
     if args.background:
         os.nice(10)
@@ -95,43 +95,43 @@ def run(args: argparse.Namespace) -> int:
 
 
 def calibrate(args: argparse.Namespace, model: Any, tell: Callable[[str, float | None], None]) -> None:
-    """Write the model's graph with int8 quantisers from pictures."""
+    """Write the model's graph with int8 quantisers from images."""
     import cv2
 
+    from dfd_perception.files.model_folder import sha256_of
     from dfd_perception.inference.tensorrt.engine_cache import EngineCache
     from dfd_perception.inference.tensorrt.quantised_graph import calibration_path, write_calibrated_graph
     from dfd_perception.inference.tensorrt.self_check import as_network_input
     from dfd_perception.inference.tensorrt.trusted_files import make_private_folder
-    from dfd_perception.model_folder import sha256_of
 
     if args.precision != "int8":
         raise UsageError(f"--calibration is for int8, and --precision is {args.precision}")
     files = calibration_files(args.calibration)
-    pictures = []
+    images = []
     for number, file in enumerate(files):
-        tell("reading pictures", number / len(files))
-        picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise UsageError(f"{file}: not a picture that can be read")
-        pictures.append(as_network_input(picture, args.size))
+        tell("reading images", number / len(files))
+        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UsageError(f"{file}: not an image that can be read")
+        images.append(as_network_input(image, args.size))
     folder = EngineCache(args.cache).folder
     out = calibration_path(folder, sha256_of(model.onnx_path))
     make_private_folder(folder)
     make_private_folder(out.parent)
     tell("calibrating on the CPU", None)
-    write_calibrated_graph(model.onnx_path, out, pictures, transposed=args.transposed)
+    write_calibrated_graph(model.onnx_path, out, images, transposed=args.transposed)
 
 
 def calibration_files(folder: Path) -> list[Path]:
-    """Up to 64 pictures of a session, dataset or plain folder, evenly spread over it."""
+    """Up to 64 images of a session, dataset or plain folder, evenly spread over it."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; expected a session, a dataset or a folder of pictures")
+        raise UsageError(f"{folder}: no such folder; expected a session, a dataset or a folder of images")
     source = folder / "defocused" if (folder / "defocused").is_dir() else folder
     files = sorted(path for path in source.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     if not files:
-        raise UsageError(f"{source}: no pictures (jpg, png) in it")
-    step = max(1, len(files) // CALIBRATION_PICTURES)
-    return files[::step][:CALIBRATION_PICTURES]
+        raise UsageError(f"{source}: no images (jpg, png) in it")
+    step = max(1, len(files) // CALIBRATION_IMAGES)
+    return files[::step][:CALIBRATION_IMAGES]
 
 
 def timed(backend: Any, size: tuple[int, int]) -> dict[str, Any]:

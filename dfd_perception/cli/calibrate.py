@@ -1,8 +1,8 @@
 """Calibrate the robot camera against the depth sensor, from a session in which both saw a board.
 
 Print a board, glue it onto something flat, record it (recorder node, ~/start) in 15 to 30 poses: near and far, in the
-corners of the picture, turned to all sides. A defocused picture does not matter. Result: calibration.yaml, and a
-coverage picture for each camera. A poor calibration is refused, with the reasons.
+corners of the image, turned to all sides. A defocused image does not matter. Result: calibration.yaml, and a
+coverage image for each camera. A poor calibration is refused, with the reasons.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dfd_perception.calibration.board import Board, BoardView
-    from dfd_perception.calibration.solve import QualityLimits, SolvedCamera
+    from dfd_perception.groundtruth.rig.board import Board, BoardView
+    from dfd_perception.groundtruth.rig.solve import QualityLimits, SolvedCamera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dfd calibrate`."""
-    from dfd_perception.calibration.board import FORMS
+    from dfd_perception.groundtruth.rig.board import FORMS
 
     parser.add_argument("session", type=Path, metavar="SESSION", help="recording of the board")
     parser.add_argument("--board", required=True, help=FORMS)
@@ -33,20 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-rms", type=float, default=1.0, metavar="PX", help="largest error of corners (default 1)")
     parser.add_argument("--min-views", type=int, default=10, metavar="N", help="least views of the board (default 10)")
-    parser.add_argument("--min-coverage", type=float, default=0.5, metavar="F", help="of the picture (default 0.5)")
+    parser.add_argument("--min-coverage", type=float, default=0.5, metavar="F", help="of the image (default 0.5)")
     parser.add_argument("--accept-poor", action="store_true", help="write it although it is poor")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate; exit code 2 when the result is too poor to use."""
-    from dfd_perception.calibration.board import Board
-    from dfd_perception.calibration.rig import FILE_NAME, RigCalibration
-    from dfd_perception.calibration.solve import QualityLimits, solve_pair
     from dfd_perception.core.distortion import DistortedCamera
     from dfd_perception.errors import CalibrationError
-    from dfd_perception.kinect.source import RgbdCalibration
-    from dfd_perception.recording.session import RAW
+    from dfd_perception.groundtruth.rig.board import Board
+    from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
+    from dfd_perception.groundtruth.rig.solve import QualityLimits, solve_pair
+    from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration
+    from dfd_perception.groundtruth.session import RAW
 
     board = Board.from_text(args.board)
     limits = QualityLimits(fewest_views=args.min_views, largest_rms_px=args.max_rms, least_coverage=args.min_coverage)
@@ -92,50 +92,50 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(
             f"{out}: corners {camera.rms_px:.2f} px off in the camera, {pair.rms_px:.2f} px in both; "
-            f"{camera.views} views, {camera.coverage:.0%} of the picture covered"
+            f"{camera.views} views, {camera.coverage:.0%} of the image covered"
         )
     return 0
 
 
 def _find(session: Path, part: str, board: Board, quiet: bool) -> list[BoardView | None]:
-    """The board in every picture of one camera, None where it is not seen."""
+    """The board in every image of one camera, None where it is not seen."""
     import cv2
     from tqdm import tqdm
 
-    from dfd_perception.calibration.board import find_board
     from dfd_perception.errors import DatasetError
-    from dfd_perception.recording.session import RAW, SessionDescription
-    from dfd_perception.recording.session_index import rebuild_index
+    from dfd_perception.groundtruth.rig.board import find_board
+    from dfd_perception.groundtruth.session import RAW, SessionDescription
+    from dfd_perception.groundtruth.session_index import rebuild_index
 
     parts = SessionDescription.read(session).parts
     if part not in parts:
-        raise DatasetError(f"{session} has no {part} pictures; record robot camera and depth sensor together")
+        raise DatasetError(f"{session} has no {part} images; record robot camera and depth sensor together")
     rows = rebuild_index(session / RAW, parts).rows
     views = []
-    for row in tqdm(rows, desc=part, unit=" pictures", disable=quiet):
+    for row in tqdm(rows, desc=part, unit=" images", disable=quiet):
         path = next((session / RAW / part).glob(f"{row.stem}.[pj]*g"))
-        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        views.append(None if picture is None else find_board(picture, board))
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        views.append(None if image is None else find_board(image, board))
     return views
 
 
 def _solve(
     args: argparse.Namespace, part: str, views: list[BoardView | None], board: Board, limits: QualityLimits
 ) -> tuple[SolvedCamera, list[str]]:
-    """Intrinsics of one camera, its faults; its coverage picture is written even when it cannot be solved."""
+    """Intrinsics of one camera, its faults; its coverage image is written even when it cannot be solved."""
     import cv2
 
-    from dfd_perception.calibration.solve import coverage_picture, faults_of, solve_camera
-    from dfd_perception.datasets.pictures import read_rgb, write_png
     from dfd_perception.errors import CalibrationError
-    from dfd_perception.recording.session import RAW
+    from dfd_perception.files.images import read_rgb, write_png
+    from dfd_perception.groundtruth.rig.solve import coverage_image, faults_of, solve_camera
+    from dfd_perception.groundtruth.session import RAW
 
     seen = [view for view in views if view is not None]
     first = sorted((args.session / RAW / part).iterdir())[0]
-    picture = read_rgb(first)
-    write_png(args.session / f"coverage_{part}.png", coverage_picture(seen, picture))
+    image = read_rgb(first)
+    write_png(args.session / f"coverage_{part}.png", coverage_image(seen, image))
     try:
-        solved = solve_camera(seen, board, picture.shape[:2], args.rational)
+        solved = solve_camera(seen, board, image.shape[:2], args.rational)
     except cv2.error as error:
         raise CalibrationError(f"{part}: the views of the board contradict each other; record others") from error
     return solved, faults_of(part, solved, limits)

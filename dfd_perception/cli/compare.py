@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and judge the bounds."""
     from dfd_perception.errors import ConfigError
-    from dfd_perception.evaluation.compare import compare_reports, parse_bound
-    from dfd_perception.evaluation.report_json import read_report
+    from dfd_perception.evaluation.report.report_json import read_report
+    from dfd_perception.evaluation.report.run_comparison import compare_reports, parse_bound
 
     bounds = [
         *(parse_bound(text, "max") for text in args.max),
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_mapping(paths: list[Path], compared: list[Any], failures: list[str]) -> dict[str, Any]:
-    from dfd_perception.evaluation.report_json import finite
+    from dfd_perception.evaluation.report.report_json import finite
 
     return {
         "first": str(paths[0]),

@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input-size", metavar=("H", "W"), type=int, nargs=2, default=(256, 256), help="training size (256 256)"
     )
-    parser.add_argument("--tanh", action="store_true", help="it ends its picture with a tanh, as older releases do")
+    parser.add_argument("--tanh", action="store_true", help="it ends its image with a tanh, as older releases do")
     parser.add_argument("--no-onnx", action="store_true", help="leave out model.onnx (only the torch backend runs it)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert; returns the exit code."""
     from dfd_perception.errors import LensError, ModelError
-    from dfd_perception.lens_file import read_lens
-    from dfd_perception.model_folder import MODEL_FILE, FileHash, ModelCard, TrainedRange, sha256_of
+    from dfd_perception.files.lens_file import read_lens
+    from dfd_perception.files.model_folder import MODEL_FILE, FileHash, ModelCard, TrainedRange, sha256_of
     from dfd_perception.network import create_network
     from dfd_perception.network.checkpoint import save_model
     from dfd_perception.network.pretrained import published_weights, read_torch_file, scale_depth

@@ -111,7 +111,7 @@ def choose_backend(packages: dict[str, Package], gpus: list[str]) -> tuple[str |
     lacking = [wanted.name for wanted in WANTED if wanted.required and not packages[wanted.name].usable]
     if lacking:
         return None, f"every backend needs {', '.join(lacking)}"
-    from dfd_perception.inference.backend import ladder
+    from dfd_perception.inference.ladder import ladder
 
     has_gpu = bool(gpus) or environment.jetson_model() is not None
     passed_over = []

@@ -1,6 +1,6 @@
 """Measure a model on bags or on a data set; writes report.json and report.html.
 
-A bag is read directly, without ROS: mcap or sqlite3, compressed or not, one file or split. Pictures are paired with
+A bag is read directly, without ROS: mcap or sqlite3, compressed or not, one file or split. Images are paired with
 depth and all-in-focus topics by stamp; with depth only, or with neither, the report holds what can be said. The
 same command goes on where an earlier one stopped. --live plays the bag to a running node and measures its answers.
 Under torchrun (RANK, WORLD_SIZE) every process takes its share, and the last writes the report; without it,
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--model is {' '.join(args.model) or 'missing'}; expected one model by name or path")
     if args.live:
         return _run_live(args)
-    from dfd_perception.evaluation.evaluate import begin_anew, evaluate, evaluate_share
+    from dfd_perception.evaluation.run import begin_anew, evaluate, evaluate_share
     from dfd_perception.evaluation.shares import checked_share, share_from_environment
 
     share = checked_share(args.share) if args.share else share_from_environment()
@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_live(args: argparse.Namespace) -> int:
     from dfd_perception.errors import ConfigError
-    from dfd_perception.evaluation.evaluate import begin_anew
     from dfd_perception.evaluation.live import evaluate_answers
-    from dfd_perception.ros.evaluation_session import LiveRequest, play_and_collect
+    from dfd_perception.evaluation.run import begin_anew
+    from dfd_perception.ros.tools.evaluation_session import LiveRequest, play_and_collect
 
     if len(args.bag) != 1:
         raise ConfigError(f"--live takes one bag, got {len(args.bag)}")
@@ -83,7 +83,7 @@ def _run_live(args: argparse.Namespace) -> int:
 
 def _run_table(args: argparse.Namespace) -> int:
     from dfd_perception.errors import ConfigError
-    from dfd_perception.evaluation.tables import TableRequest, fill_table, table_text
+    from dfd_perception.evaluation.thesis.tables import TableRequest, fill_table, table_text
 
     if args.data is None:
         raise ConfigError("--data is missing; expected the folder that holds the data sets of the table")
@@ -109,7 +109,7 @@ def _print(report: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps({key: value for key, value in report.items() if key != "per_frame"}, indent=1))
         return
-    from dfd_perception.evaluation.summary import summary_text
+    from dfd_perception.evaluation.report.summary import summary_text
 
     print(summary_text(report))
     print(f"  report      {args.out / 'report.json'}\n              {args.out / 'report.html'}")

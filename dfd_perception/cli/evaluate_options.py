@@ -33,7 +33,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--kind", help="layout of the data set (default: by its look)")
     what.add_argument("--split", help="only this split of the data set")
     what.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens of the camera; overrides the data set's")
-    what.add_argument("--fx", type=float, metavar="PX", help="focal length of the pictures [px] (default: their own)")
+    what.add_argument("--fx", type=float, metavar="PX", help="focal length of the images [px] (default: their own)")
     what.add_argument("--table", choices=THESIS_TABLES, help="a table of the thesis beside our figures")
     what.add_argument("--out", type=Path, metavar="DIR", help="folder for report.json and report.html")
     what.add_argument("--overwrite", action="store_true", help="begin anew in OUT instead of going on")
@@ -41,9 +41,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def _add_bag(parser: argparse.ArgumentParser) -> None:
     bag = parser.add_argument_group("bags")
-    bag.add_argument("--image-topic", metavar="T", help="defocused picture (default: found)")
-    bag.add_argument("--depth-topic", metavar="T", help="true depth, registered to the picture (default: found)")
-    bag.add_argument("--aif-topic", metavar="T", help="all-in-focus picture (default: found)")
+    bag.add_argument("--image-topic", metavar="T", help="defocused image (default: found)")
+    bag.add_argument("--depth-topic", metavar="T", help="true depth, registered to the image (default: found)")
+    bag.add_argument("--aif-topic", metavar="T", help="all-in-focus image (default: found)")
     bag.add_argument(
         "--pairing-ms", type=float, default=20.0, metavar="MS", help="largest distance of a pair (default: 20)"
     )
@@ -54,8 +54,8 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
         "--board-distance", type=float, metavar="M", help="truth: a flat board, this far away"
     )
     bag.add_argument("--board-region", type=float, nargs=4, default=(0.25, 0.75, 0.25, 0.75),
-                     metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"), help="where, as fractions of the picture")  # fmt: skip
-    bag.add_argument("--max-frames", type=int, metavar="N", help="stop after so many pictures of each bag")
+                     metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"), help="where, as fractions of the image")  # fmt: skip
+    bag.add_argument("--max-frames", type=int, metavar="N", help="stop after so many images of each bag")
     bag.add_argument("--write-bag", action="store_true", help="also write the answers as a bag, OUT/results_BAG")
 
 
@@ -64,7 +64,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--protocol", default="native", help="native, eigen-nyu or thesis-256 (default: native)")
     how.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="blur given to sharp RGB-D")
     how.add_argument("--sigma-per-coc", type=float, default=0.25, metavar="R", help="its sigma by diameter (0.25)")
-    how.add_argument("--sharp-input", action="store_true", help="feed the all-in-focus picture instead")
+    how.add_argument("--sharp-input", action="store_true", help="feed the all-in-focus image instead")
     how.add_argument("--min-depth", type=float, metavar="M", help="truth nearer does not count")
     how.add_argument("--max-depth", type=float, metavar="M", help="truth farther does not count")
     how.add_argument("--clamp", action="store_true", default=None,
@@ -82,7 +82,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--precision", default="fp32", help="fp32, fp16, bf16, int8 (default: fp32)")
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads of each worker (default: all)")
-    how.add_argument("--input-size", metavar="HxW", help="fit pictures into this size before the network")
+    how.add_argument("--input-size", metavar="HxW", help="fit images into this size before the network")
     how.add_argument("--workers", type=int, default=1, metavar="N", help="processes here (default: 1)")
     how.add_argument("--share", metavar="I/N", help="only this share; whoever ends last writes the report")
     how.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -97,9 +97,9 @@ def plan_of(args: argparse.Namespace) -> Any:
     import dataclasses
 
     from dfd_perception.core.point_spread import PointSpread
-    from dfd_perception.evaluation.bag_options import BagOptions
     from dfd_perception.evaluation.plan import EvaluationPlan
-    from dfd_perception.evaluation.protocol import protocol_named
+    from dfd_perception.evaluation.scoring.protocol import protocol_named
+    from dfd_perception.evaluation.sources.bag_options import BagOptions
 
     edges = args.edges if args.edges is not None else args.data is not None
     protocol = dataclasses.replace(protocol_named(args.protocol), edges=edges)

@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export the model."""
     from dfd_perception.errors import ModelError, UsageError
-    from dfd_perception.export.onnx_export import card_metadata, export_onnx
-    from dfd_perception.model_folder import load_model_folder, sha256_of
+    from dfd_perception.files.model_folder import load_model_folder, sha256_of
     from dfd_perception.network.checkpoint import load_network
+    from dfd_perception.network.onnx_export import card_metadata, export_onnx
 
     if args.out.suffix != ".onnx":
         raise UsageError(f"--out is {args.out}; expected a name that ends in .onnx")

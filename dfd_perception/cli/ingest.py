@@ -26,12 +26,12 @@ def run(args: argparse.Namespace) -> int:
     """Ingest; exit code 0 when every taken capture was written."""
     from tqdm import tqdm
 
-    from dfd_perception.calibration.rig import FILE_NAME, RigCalibration
     from dfd_perception.errors import ConfigError, DatasetError, RecordingError
-    from dfd_perception.kinect.recording_file import AzureKinectRecording
-    from dfd_perception.kinect.source import all_frames
-    from dfd_perception.recording.recorder import SessionRecorder
-    from dfd_perception.recording.session import RecordedMoment, SessionDescription, SessionWriter
+    from dfd_perception.groundtruth.recorder import SessionRecorder
+    from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
+    from dfd_perception.groundtruth.sensors.recording_file import AzureKinectRecording
+    from dfd_perception.groundtruth.sensors.rgbd_source import all_frames
+    from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter
 
     if args.every < 1:
         raise ConfigError(f"--every is {args.every}; expected 1 or more")
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
                 if "colour" in parts and colour is None:
                     left_out += 1
                     continue
-                pictures = {"depth": frame.depth_mm} | ({"colour": colour} if "colour" in parts else {})
-                if not recorder.offer_patiently(RecordedMoment(parts=pictures, stamps=frame.stamps)):
+                images = {"depth": frame.depth_mm} | ({"colour": colour} if "colour" in parts else {})
+                if not recorder.offer_patiently(RecordedMoment(parts=images, stamps=frame.stamps)):
                     break
         finally:
             done = recorder.stop({"without_colour": left_out, "damaged": source.damaged})

@@ -1,6 +1,6 @@
 """Show what a session or dataset folder holds, and draw a sheet by which its registration is judged.
 
-The sheet shows the edges of the depth on the picture, in red. In a good registration they run along the edges of the
+The sheet shows the edges of the depth on the image, in red. In a good registration they run along the edges of the
 objects; the offset is also measured and printed. A session that was not registered yet is listed without a sheet.
 """
 
@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> int:
     """Inspect; exit code 0 when the folder is readable."""
     from dfd_perception.datasets.folder import DESCRIPTION_NAME
     from dfd_perception.errors import DatasetError
-    from dfd_perception.recording.session import DESCRIPTION_NAME as SESSION_NAME
-    from dfd_perception.recording.session import RAW
+    from dfd_perception.groundtruth.session import DESCRIPTION_NAME as SESSION_NAME
+    from dfd_perception.groundtruth.session import RAW
 
     recorded = (args.folder / RAW / SESSION_NAME).is_file()
     registered = (args.folder / DESCRIPTION_NAME).is_file()
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
-    from dfd_perception.recording.session import RAW, SessionDescription
-    from dfd_perception.recording.session_index import INDEX_NAME, read_index
+    from dfd_perception.groundtruth.session import RAW, SessionDescription
+    from dfd_perception.groundtruth.session_index import INDEX_NAME, read_index
 
     description = SessionDescription.read(folder)
     rows = read_index(folder / RAW / INDEX_NAME)
@@ -70,9 +70,9 @@ def _recorded(folder: Path) -> dict[str, Any]:
 def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
     import numpy as np
 
-    from dfd_perception.calibration.overlay import edge_offset, overlay, sheet
     from dfd_perception.datasets.folder import open_folder
-    from dfd_perception.datasets.pictures import write_png
+    from dfd_perception.files.images import write_png
+    from dfd_perception.groundtruth.rig.overlay import edge_offset, overlay, sheet
 
     dataset = open_folder(folder)
     chosen = sorted({round(k) for k in np.linspace(0, len(dataset) - 1, max(1, frames))})

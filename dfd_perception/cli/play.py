@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play the bag."""
-    from dfd_perception.ros.player import PlayOptions, play_bag
+    from dfd_perception.ros.tools.player import PlayOptions, play_bag
 
     options = PlayOptions(
         topics=args.topic,

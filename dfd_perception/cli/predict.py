@@ -1,9 +1,9 @@
-"""Depth and a deblurred image from pictures.
+"""Depth and a deblurred image from images.
 
-Each picture gives STEM_depth.png (uint16 millimetres, 0 for none), STEM_depth_color.png (colours over a fixed range,
+Each image gives STEM_depth.png (uint16 millimetres, 0 for none), STEM_depth_color.png (colours over a fixed range,
 with a legend) and STEM_deblurred.png; a model that measures blur also STEM_defocus.png (uint16, 1/100 px). Such a model
 needs the lens for depth, and the focal length in pixels: from the lens file (focal_length_mm and pixel_pitch_um, of the
-pictures as they are) or by --fx.
+images as they are) or by --fx.
 
 dfd predict *.jpg --model 2hded-small --lens lens.yaml --fx 1250 --out results
 """
@@ -23,10 +23,10 @@ DEFOCUS_UNIT_PX = 0.01
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd predict`."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="pictures (jpg, png, tiff, ...)")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="images (jpg, png, tiff, ...)")
     parser.add_argument("--model", required=True, metavar="M", help="model folder by name or path")
     parser.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
-    parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the pictures")
+    parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
     parser.add_argument("--min-m", type=float, default=0.0, help="nearer depth is invalid [m]")
@@ -35,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the model on every picture."""
+    """Run the model on every image."""
     from tqdm import tqdm
 
+    from dfd_perception.files.lens_file import read_lens
+    from dfd_perception.files.model_folder import load_model_folder
     from dfd_perception.inference import DepthEstimator, EstimatorOptions
-    from dfd_perception.lens_file import read_lens
-    from dfd_perception.model_folder import load_model_folder
 
     _require_distinct_stems(args.images)
     if not 0 <= args.min_m < args.max_m:
@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     range_m = (args.min_m or min(0.1, args.max_m / 10), args.max_m)
     results = []
-    for path in tqdm(args.images, desc="predicting", unit="picture", disable=not sys.stderr.isatty()):
-        picture = _read(path)
-        prediction = estimator.predict(picture, curve, heads)
-        chosen = estimator.backend_for((picture.shape[0], picture.shape[1]), heads)
+    for path in tqdm(args.images, desc="predicting", unit="image", disable=not sys.stderr.isatty()):
+        image = _read(path)
+        prediction = estimator.predict(image, curve, heads)
+        chosen = estimator.backend_for((image.shape[0], image.shape[1]), heads)
         results.append(
             {
                 "image": str(path),
@@ -100,10 +100,10 @@ def _read(path: Path) -> Any:
     import cv2
 
     if not path.is_file():
-        raise ImageError(f"{path}: no such picture")
+        raise ImageError(f"{path}: no such image")
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise ImageError(f"{path}: cannot be read as a picture")
+        raise ImageError(f"{path}: cannot be read as an image")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

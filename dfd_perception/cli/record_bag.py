@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record."""
-    from dfd_perception.ros.bag_recorder import RecordOptions, record_bag
+    from dfd_perception.ros.tools.bag_recorder import RecordOptions, record_bag
 
     options = RecordOptions(
         topics=args.topic, storage=args.storage, compression=args.compression, duration_s=args.duration

@@ -1,4 +1,4 @@
-"""Make training data of a recorded session: depth in the pixels of the robot camera, pictures beside it.
+"""Make training data of a recorded session: depth in the pixels of the robot camera, images beside it.
 
 The index is rebuilt from the files first, so that a session whose recording was killed is whole again. The thesis'
 pre-processing steps are switches here. The result lies in the session itself: defocused/, aif/, depth/, dataset.yaml.
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dfd_perception.calibration.session_registration import RegisteredSession
     from dfd_perception.core.lens import LensDescription
+    from dfd_perception.groundtruth.session_registration import RegisteredSession
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--aif",
         choices=("auto", "captured", "colour", "none"),
         default="auto",
-        help="all-in-focus picture: captured at small aperture, the depth sensor's colour picture, or none; auto "
+        help="all-in-focus image: captured at small aperture, the depth sensor's colour image, or none; auto "
         "(default) takes the first that there is",
     )
-    parser.add_argument("--sharp", action="store_true", help="write the pictures as rgb/ for dfd synthesize")
+    parser.add_argument("--sharp", action="store_true", help="write the images as rgb/ for dfd synthesize")
     parser.add_argument("--denoise", type=int, default=1, metavar="N", help="mode over N frames of a camera at rest")
     parser.add_argument("--inpaint", type=int, default=0, metavar="PX", help="fill holes up to this area (-1: all)")
-    parser.add_argument("--crop", type=int, nargs=4, metavar=("X", "Y", "W", "H"), help="window of the pictures [px]")
-    parser.add_argument("--normalise", action="store_true", help="stretch both pictures of a pair by one map")
+    parser.add_argument("--crop", type=int, nargs=4, metavar=("X", "Y", "W", "H"), help="window of the images [px]")
+    parser.add_argument("--normalise", action="store_true", help="stretch both images of a pair by one map")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
     """Register; exit code 0 when at least one moment has depth."""
     from tqdm import tqdm
 
-    from dfd_perception.calibration.rig import RigCalibration
-    from dfd_perception.calibration.session_registration import SessionRegistration
     from dfd_perception.errors import DatasetError
-    from dfd_perception.lens_file import read_lens
-    from dfd_perception.recording.preprocessing import PreprocessingRecipe
+    from dfd_perception.files.lens_file import read_lens
+    from dfd_perception.groundtruth.clean_up import PreprocessingRecipe
+    from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
+    from dfd_perception.groundtruth.session_registration import SessionRegistration
 
     recipe = PreprocessingRecipe(
         denoise_frames=args.denoise,
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
         result = registration.run(show)
     if not result.rows:
-        raise DatasetError(f"{args.session}: no depth falls into the camera's picture; is the calibration of this rig?")
+        raise DatasetError(f"{args.session}: no depth falls into the camera's image; is the calibration of this rig?")
     provenance = {"source": registration.description.source, "preprocessing": dict(vars(recipe))}
     _describe(args, result, lens, provenance)
     _report(args, result)
@@ -108,6 +108,6 @@ def _report(args: argparse.Namespace, result: RegisteredSession) -> None:
     else:
         print(
             f"{args.session}: {counts['frames']} frames with {', '.join(result.parts)}; depth on "
-            f"{counts['valid_fraction']:.1%} of the picture; {counts['without_depth']} without depth, "
+            f"{counts['valid_fraction']:.1%} of the image; {counts['without_depth']} without depth, "
             f"{counts['recovered']} recovered, {counts['lost']} lost. Look at it: dfd inspect {args.session}"
         )

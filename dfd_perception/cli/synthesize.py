@@ -1,4 +1,4 @@
-"""Give sharp RGB-D pictures the defocus of a lens and write them as a data set folder.
+"""Give sharp RGB-D images the defocus of a lens and write them as a data set folder.
 
 RGBD_DIR holds NAME/{rgb.png|jpg, depth.png, meta.json} or rgb/ and depth/, or is NYU-Depth-V2, DIODE or Make3D as
 published. Blur is layered and occlusion-aware, in linear light. The same call gives the same files.
@@ -14,9 +14,9 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd synthesize`."""
-    parser.add_argument("rgbd", type=Path, metavar="RGBD_DIR", help="sharp pictures with depth")
+    parser.add_argument("rgbd", type=Path, metavar="RGBD_DIR", help="sharp images with depth")
     parser.add_argument("--lens", type=Path, required=True, metavar="LENS.yaml", help="lens to take them with")
-    parser.add_argument("--fx", type=float, metavar="PX", help="focal length of the pictures [px] (default: their own)")
+    parser.add_argument("--fx", type=float, metavar="PX", help="focal length of the images [px] (default: their own)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new data set folder")
     parser.add_argument("--split", help="only this split of RGBD_DIR")
     parser.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="shape of the blur (default: disk)")
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from dfd_perception.datasets.rgbd import DefocusedRgbd
     from dfd_perception.datasets.sample import select_split
     from dfd_perception.datasets.synthesis import FolderWriter, lens_on
-    from dfd_perception.lens_file import read_lens
+    from dfd_perception.files.lens_file import read_lens
 
     lens = read_lens(args.lens)
     source = open_sharp(args.rgbd)

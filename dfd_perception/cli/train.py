@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit code."""
-    from dfd_perception.configuration import from_mapping, read_yaml, with_overrides
     from dfd_perception.errors import ConfigError
+    from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides
     from dfd_perception.training.comparison import compare
     from dfd_perception.training.config import TrainConfig
     from dfd_perception.training.run_directory import require_same_run, stored_recipe

@@ -1,1 +1,1 @@
-"""Pure optics, geometry and picture arithmetic: numpy and OpenCV only; no torch, no ROS, no files."""
+"""Pure optics, geometry and image arithmetic: numpy and OpenCV only; no torch, no ROS, no files."""

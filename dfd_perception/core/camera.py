@@ -1,7 +1,7 @@
-"""Pinhole intrinsics of one stored picture: what happens to them when it is resized or cropped.
+"""Pinhole intrinsics of one stored image: what happens to them when it is resized or cropped.
 
-Pixel (0, 0) is the centre of the first pixel, as in ROS and OpenCV; the picture spans -0.5 to width - 0.5.
-Distortion is not here: these numbers describe a rectified picture, or the pinhole part of a distorted one.
+Pixel (0, 0) is the centre of the first pixel, as in ROS and OpenCV; the image spans -0.5 to width - 0.5.
+Distortion is not here: these numbers describe a rectified image, or the pinhole part of a distorted one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dfd_perception.errors import CalibrationError
 
 @dataclass(frozen=True, kw_only=True)
 class CameraIntrinsics:
-    """Size [px] of a picture, its focal lengths [px] and principal point [px]."""
+    """Size [px] of an image, its focal lengths [px] and principal point [px]."""
 
     width: int
     height: int
@@ -51,13 +51,13 @@ class CameraIntrinsics:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], np.float64)
 
     def scaled(self, factor: float | None = None, size: tuple[int, int] | None = None) -> CameraIntrinsics:
-        """The camera of the resized picture.
+        """The camera of the resized image.
 
         Args:
             factor: the same for both axes; the new size is rounded. Give this or `size`.
             size: new (height, width); each axis has its own factor.
 
-        The outer borders of the picture stay where they are (cv2.resize), hence the half pixels:
+        The outer borders of the image stay where they are (cv2.resize), hence the half pixels:
         cx' = (cx + 0.5) s - 0.5.
 
         >>> camera = CameraIntrinsics(width=640, height=480, fx=500, fy=510, cx=319.5, cy=239.5)
@@ -84,6 +84,6 @@ class CameraIntrinsics:
         """The camera of the window whose upper left pixel is (x, y): the principal point moves with it."""
         if w < 1 or h < 1 or x < 0 or y < 0 or x + w > self.width or y + h > self.height:
             raise CalibrationError(
-                f"crop {w} x {h} at ({x}, {y}) does not lie within the picture of {self.width} x {self.height}"
+                f"crop {w} x {h} at ({x}, {y}) does not lie within the image of {self.width} x {self.height}"
             )
         return CameraIntrinsics(width=w, height=h, fx=self.fx, fy=self.fy, cx=self.cx - x, cy=self.cy - y)

@@ -1,7 +1,7 @@
-"""Classical depth from one defocused picture: re-blur gradient ratio at edges, spread over the picture.
+"""Classical depth from one defocused image: re-blur gradient ratio at edges, spread over the image.
 
 After Zhuo & Sim 2011 (Pattern Recognition 44): at a step edge of Gaussian blur sigma, the gradient shrinks when the
-picture is blurred once more with sigma_0, by R = sqrt((sigma^2 + sigma_0^2) / sigma^2), whatever the height of the
+image is blurred once more with sigma_0, by R = sqrt((sigma^2 + sigma_0^2) / sigma^2), whatever the height of the
 step. Their matting-based propagation is replaced by a plain one (push and pull over a pyramid). It is
 the baseline that a learned model has to beat, kept plain on purpose.
 """
@@ -34,7 +34,7 @@ def edge_coc_px(image_rgb: NDArray[np.uint8], sigma_per_coc: float = DISK_SIGMA_
     """Circle of confusion [px] at edges, NaN elsewhere; (H, W) from (H, W, 3) uint8.
 
     Args:
-        image_rgb: picture with a display curve; blur is measured in linear light.
+        image_rgb: image with a display curve; blur is measured in linear light.
         sigma_per_coc: sigma of the Gaussian that stands for a blur of 1 px.
     """
     grey = linear_from_encoded(image_rgb.astype(np.float32) / 255) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -70,7 +70,7 @@ def spread(sparse: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def defocus_map_px(image_rgb: NDArray[np.uint8], sigma_per_coc: float = DISK_SIGMA_PER_COC) -> NDArray[np.float32]:
-    """Dense circle of confusion [px], (H, W); NaN everywhere for a picture without an edge."""
+    """Dense circle of confusion [px], (H, W); NaN everywhere for an image without an edge."""
     return spread(edge_coc_px(image_rgb, sigma_per_coc))
 
 

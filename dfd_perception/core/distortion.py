@@ -6,8 +6,8 @@ With r^2 = x^2 + y^2 of the undistorted point (x, y) on the plane z = 1,
     x_d = x radial + 2 p1 x y + p2 (r^2 + 2 x^2)
     y_d = y radial + 2 p2 x y + p1 (r^2 + 2 y^2)
 
-The polynomial is a fit inside the picture; farther out it folds back, so that points outside the field of view land
-inside the picture. Every function here is NaN beyond the radius where that begins.
+The polynomial is a fit inside the image; farther out it folds back, so that points outside the field of view land
+inside the image. Every function here is NaN beyond the radius where that begins.
 """
 
 from __future__ import annotations
@@ -146,14 +146,14 @@ class Distortion:
 
 @dataclass(frozen=True, kw_only=True)
 class DistortedCamera:
-    """A camera as it takes its pictures: pinhole and distortion. Points are in its optical frame, metres, z forward."""
+    """A camera as it takes its images: pinhole and distortion. Points are in its optical frame, metres, z forward."""
 
     intrinsics: CameraIntrinsics
     distortion: Distortion = field(default_factory=Distortion)
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of its pictures [px]."""
+        """(height, width) of its images [px]."""
         return self.intrinsics.height, self.intrinsics.width
 
     def project(self, points_m: FloatArray) -> FloatArray:

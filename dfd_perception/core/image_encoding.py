@@ -142,7 +142,7 @@ def rgb_from_image(image: ImageFields) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a colour or grey image; of rgb8 a view.
 
     Raises:
-        ImageError: an encoding that is not a picture's, or fields that contradict each other.
+        ImageError: an encoding that is not an image's, or fields that contradict each other.
     """
     encoding = encoding_named(image.encoding)
     if encoding is None:

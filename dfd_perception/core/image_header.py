@@ -1,6 +1,6 @@
 """What a JPEG or PNG says of itself before anything is decoded: its size, its end, and which way up it is.
 
-A file of 48 kB can ask for gigabytes, and half a JPEG decodes to half a picture of grey without an error. Both are told
+A file of 48 kB can ask for gigabytes, and half a JPEG decodes to half an image of grey without an error. Both are told
 from the headers alone, in the time that it takes to walk over the segments (PNG: RFC 2083 section 3; JPEG: ITU-T T.81
 annex B; orientation: Exif 2.32, tag 0x0112).
 """

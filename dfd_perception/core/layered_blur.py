@@ -1,4 +1,4 @@
-"""Simulator (a): layered, occlusion-aware defocus of a sharp picture with known depth.
+"""Simulator (a): layered, occlusion-aware defocus of a sharp image with known depth.
 
 After Carvalho et al. 2018 (who follow Hasinoff & Kutulakos): the scene is cut into layers of nearly equal
 blur, each is blurred as a whole, and they are laid over each other from far to near. Three changes cure
@@ -31,12 +31,12 @@ def blur_layers(
     point_spread: PointSpread = DISK,
     layer_step_px: float = LAYER_STEP_PX,
 ) -> NDArray[np.float32]:
-    """Defocus a picture as a lens would.
+    """Defocus an image as a lens would.
 
     Args:
         image_HW3: (H, W, C) float32, linear light for a physical result.
         signed_coc_px: (H, W) signed circle of confusion, growing with distance (DefocusCurve.signed_coc_px).
-            Not finite (no depth): treated as the farthest layer of the picture.
+            Not finite (no depth): treated as the farthest layer of the image.
         point_spread: shape of the blur.
         layer_step_px: blur between neighbouring layers; grows to 10 % of the blur for wide ones.
 
@@ -47,7 +47,7 @@ def blur_layers(
         ImageError: the shapes differ.
     """
     if image_HW3.shape[:2] != signed_coc_px.shape:
-        raise ImageError(f"picture is {image_HW3.shape[:2]}, blur map {signed_coc_px.shape}; they must be alike")
+        raise ImageError(f"image is {image_HW3.shape[:2]}, blur map {signed_coc_px.shape}; they must be alike")
     beta = _filled_far(np.asarray(signed_coc_px, np.float32))
     edges = layer_edges(float(beta.min()), float(beta.max()), layer_step_px)
     layer_of = np.clip(np.searchsorted(edges, beta, side="right") - 1, 0, len(edges) - 2)
@@ -92,6 +92,6 @@ def _filter(plane: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[
 def _blurred_colour(
     image: NDArray[np.float32], surface: NDArray[np.float32], kernel: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Mean colour of the surface under the kernel; where the kernel misses it, the picture itself."""
+    """Mean colour of the surface under the kernel; where the kernel misses it, the image itself."""
     weight = _filter(surface, kernel)[..., None]
     return (_filter(image * surface[..., None], kernel) + FLOOR * image) / (weight + FLOOR)

@@ -1,4 +1,4 @@
-"""Registration: a depth map, or a picture, of one camera as another camera would see it.
+"""Registration: a depth map, or an image, of one camera as another camera would see it.
 
 Every depth pixel is carried into the other camera and lands between four of its pixels. There, the nearest surface
 wins (z-buffer), and only depths that belong to it are averaged, by their distance to the pixel: within a surface this
@@ -194,45 +194,45 @@ def _close_gaps(depth_m: NDArray[np.float32]) -> None:
         flat[holes[same]] = (first[same] + second[same]) / 2
 
 
-def register_picture(
-    picture: NDArray[np.uint8],
-    picture_camera: DistortedCamera,
+def register_image(
+    image: NDArray[np.uint8],
+    image_camera: DistortedCamera,
     target_depth_m: NDArray[np.floating],
     target: DistortedCamera,
-    picture_from_target: RigidTransform,
+    image_from_target: RigidTransform,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """A picture of one camera as another camera, whose depth is known, would see it.
+    """An image of one camera as another camera, whose depth is known, would see it.
 
     Args:
-        picture: (H, W, 3) or (H, W) uint8 of `picture_camera`.
-        picture_camera: the camera that took it.
+        image: (H, W, 3) or (H, W) uint8 of `image_camera`.
+        image_camera: the camera that took it.
         target_depth_m: (H', W') z-depth of the target [m], NaN where there is none.
         target: the camera into whose pixels it goes.
-        picture_from_target: carries points from the target's frame to the picture's.
+        image_from_target: carries points from the target's frame to the image's.
 
     Returns:
-        The picture, (H', W'[, 3]) uint8, and a (H', W') mask: True where it shows the very surface. Where it is False
-        (no depth, outside the picture, hidden from its camera by something nearer) the picture is 0.
+        The image, (H', W'[, 3]) uint8, and a (H', W') mask: True where it shows the very surface. Where it is False
+        (no depth, outside the image, hidden from its camera by something nearer) the image is 0.
 
     Raises:
         CalibrationError: a size does not fit its camera.
     """
-    if picture.shape[:2] != picture_camera.size or target_depth_m.shape != target.size:
+    if image.shape[:2] != image_camera.size or target_depth_m.shape != target.size:
         raise CalibrationError(
-            f"picture {picture.shape[:2]} and depth {target_depth_m.shape} do not fit their cameras "
-            f"{picture_camera.size} and {target.size} (height, width)"
+            f"image {image.shape[:2]} and depth {target_depth_m.shape} do not fit their cameras "
+            f"{image_camera.size} and {target.size} (height, width)"
         )
     depth_m = np.asarray(target_depth_m, np.float64)
     points = target.ray_map() * np.where(depth_m > 0, depth_m, np.nan)[..., None]
-    points = points @ picture_from_target.rotation.T + picture_from_target.translation_m
-    pixels = picture_camera.project(points).astype(np.float32)
-    seen = DepthRegistration(target, picture_camera, picture_from_target).register(depth_m)
-    # What the picture's camera sees there: the nearest depth around the pixel, since a hidden point lies behind it.
+    points = points @ image_from_target.rotation.T + image_from_target.translation_m
+    pixels = image_camera.project(points).astype(np.float32)
+    seen = DepthRegistration(target, image_camera, image_from_target).register(depth_m)
+    # What the image's camera sees there: the nearest depth around the pixel, since a hidden point lies behind it.
     seen_m = cv2.remap(
         np.nan_to_num(seen, nan=np.inf), pixels[..., 0], pixels[..., 1], cv2.INTER_NEAREST, borderValue=-np.inf
     )
     with np.errstate(invalid="ignore"):
         visible = points[..., 2] <= seen_m * (1 + SAME_SURFACE)
-    shown = cv2.remap(picture, pixels[..., 0], pixels[..., 1], cv2.INTER_LINEAR)
+    shown = cv2.remap(image, pixels[..., 0], pixels[..., 1], cv2.INTER_LINEAR)
     shown[~visible] = 0
     return shown, visible

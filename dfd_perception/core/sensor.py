@@ -1,4 +1,4 @@
-"""From light to stored picture: transfer curve, noise, compression. What a camera does after the lens."""
+"""From light to stored image: transfer curve, noise, compression. What a camera does after the lens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SensorNoise:
     read_noise: float = 0.0
 
     def added_to(self, linear: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """The picture with noise, unclipped; same shape."""
+        """The image with noise, unclipped; same shape."""
         variance = np.full_like(linear, self.read_noise**2)
         if self.full_well_e > 0:
             variance += np.clip(linear, 0, None) / self.full_well_e
@@ -46,7 +46,7 @@ def uint8_from_encoded(encoded: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def jpeg_round_trip(image_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """The picture as it looks after JPEG at a quality of 1 to 100."""
+    """The image as it looks after JPEG at a quality of 1 to 100."""
     _, packed = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR)
     assert decoded is not None  # it was encoded on the line above

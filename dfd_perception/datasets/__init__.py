@@ -1,1 +1,1 @@
-"""Data sets of defocused pictures, published and your own: numpy and OpenCV, no torch, no ROS."""
+"""Data sets of defocused images, published and your own: numpy and OpenCV, no torch, no ROS."""

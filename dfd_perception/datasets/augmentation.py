@@ -1,7 +1,7 @@
 """Joint changes of all parts of a sample that leave its blur, and so its depth, true.
 
 Crops, mirror images, and light: exposure and white balance are factors in linear light, which a lens would
-have passed through unchanged; noise falls on the defocused picture alone. There is no scaling, rotation by odd
+have passed through unchanged; noise falls on the defocused image alone. There is no scaling, rotation by odd
 angles, sharpening or smoothing here: those change blur, and would need another lens.
 """
 
@@ -24,7 +24,7 @@ class Augmentation:
     """What may happen to a sample."""
 
     crop_px: tuple[int, int] | None = None
-    """(height, width) of a window at a random place; None: the whole picture."""
+    """(height, width) of a window at a random place; None: the whole image."""
     flip_x: float = 0.5
     """Probability of left and right exchanged."""
     flip_y: float = 0.0
@@ -34,9 +34,9 @@ class Augmentation:
     white_balance: float = 0.0
     """Largest relative change of each channel, either way."""
     full_well_e: float = 0.0
-    """Shot noise on the defocused picture: photo-electrons of white; 0: none."""
+    """Shot noise on the defocused image: photo-electrons of white; 0: none."""
     read_noise: float = 0.0
-    """Read noise on the defocused picture, as a fraction of white."""
+    """Read noise on the defocused image, as a fraction of white."""
 
     def __post_init__(self) -> None:
         for name in ("flip_x", "flip_y"):

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.configuration import from_mapping, read_yaml, yaml_text
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.lens import LensDescription, ResolvedLens
-from dfd_perception.datasets.files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
-from dfd_perception.datasets.pictures import write_bytes
+from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
 from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import ConfigError, DatasetError, UsageError
+from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
+from dfd_perception.files.images import write_bytes
 
 FORMAT = 1
 DESCRIPTION_NAME = "dataset.yaml"
@@ -37,13 +37,13 @@ class DatasetDescription:
     """Version of the layout."""
     name: str = ""
     lens: LensDescription | None = None
-    """Lens of the defocused pictures, None where it is not known."""
+    """Lens of the defocused images, None where it is not known."""
     camera: CameraIntrinsics | None = None
     """K of the defocused camera."""
     depth_range_m: tuple[float, float] | None = None
     """Nearest and farthest depth in the set."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Where the pictures come from, with what settings and under which licence."""
+    """Where the images come from, with what settings and under which licence."""
     counts: dict[str, int] = field(default_factory=dict)
     """Files of each part; 0 or absent: the set has no such part."""
     splits: dict[str, list[str]] = field(default_factory=dict)

@@ -12,7 +12,8 @@ import numpy as np
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.core.sensor import SensorNoise
-from dfd_perception.datasets import defocus_maps, dfd_indoor, diode, folder, idfd, make3d, nyu_depth_v2, rgbd
+from dfd_perception.datasets import folder, rgbd
+from dfd_perception.datasets.published import defocus_maps, dfd_indoor, diode, idfd, make3d, nyu_depth_v2
 from dfd_perception.datasets.rgbd import NO_NOISE, DefocusedRgbd, SharpSource
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, select_split
 from dfd_perception.errors import DatasetError, DfdPerceptionError
@@ -66,14 +67,14 @@ def recognise(path: Path) -> str:
 
 
 def open_sharp(path: Path, kind: str | None = None) -> SharpSource:
-    """Open sharp RGB-D pictures.
+    """Open sharp RGB-D images.
 
     Raises:
-        DatasetError: not recognised, not a set of sharp pictures, or incomplete.
+        DatasetError: not recognised, not a set of sharp images, or incomplete.
     """
     kind = kind or recognise(path)
     if not _layout(kind).sharp:
-        raise DatasetError(f"{path}: {kind} is defocused already; expected sharp pictures with depth")
+        raise DatasetError(f"{path}: {kind} is defocused already; expected sharp images with depth")
     return _layout(kind).opened(path)
 
 
@@ -92,9 +93,9 @@ def open_dataset(
         path: its folder (or file).
         kind: a key of LAYOUTS; None: by the look of the folder.
         split: one of its splits; None: everything.
-        curve: lens for sharp RGB-D pictures; ignored by sets that were photographed defocused.
-        point_spread: shape of the blur given to sharp pictures.
-        noise: of the sensor, for sharp pictures.
+        curve: lens for sharp RGB-D images; ignored by sets that were photographed defocused.
+        point_spread: shape of the blur given to sharp images.
+        noise: of the sensor, for sharp images.
         seed: of the noise.
 
     Raises:
@@ -104,7 +105,7 @@ def open_dataset(
     opened = _layout(kind).opened(path)
     if _layout(kind).sharp:
         if curve is None:
-            raise DatasetError(f"{path}: {kind} holds sharp pictures; give the lens that shall defocus them")
+            raise DatasetError(f"{path}: {kind} holds sharp images; give the lens that shall defocus them")
         opened = DefocusedRgbd(opened, curve, point_spread, noise, seed)
     return select_split(opened, split)
 

@@ -1,4 +1,4 @@
-"""Sharp RGB-D pictures, defocused on the fly by the layered simulator, in linear light."""
+"""Sharp RGB-D images, defocused on the fly by the layered simulator, in linear light."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_from_encoded, uint8_from_encoded
-from dfd_perception.datasets.files import files_by_stem, unpaired
-from dfd_perception.datasets.pictures import read_depth_m, read_rgb
+from dfd_perception.datasets.frame_files import files_by_stem, unpaired
 from dfd_perception.datasets.sample import DefocusSample, tail_split
 from dfd_perception.errors import DatasetError
+from dfd_perception.files.images import read_depth_m, read_rgb
 
 NO_NOISE = SensorNoise()
 
 
 class SharpFrame(NamedTuple):
-    """A sharp picture with depth: (H, W, 3) uint8 RGB, (H, W) float32 [m] with NaN, and its camera if known."""
+    """A sharp image with depth: (H, W, 3) uint8 RGB, (H, W) float32 [m] with NaN, and its camera if known."""
 
     name: str
     rgb: NDArray[np.uint8]
@@ -59,7 +59,7 @@ class DefocusedRgbd:
 
     Args:
         source: sharp frames.
-        curve: lens at the size of the stored pictures.
+        curve: lens at the size of the stored images.
         point_spread: shape of the blur.
         noise: of the sensor, in linear light.
         seed: of the noise.
@@ -115,8 +115,8 @@ class RgbdFolder:
         return len(self._frames)
 
     def __getitem__(self, index: int) -> SharpFrame:
-        name, picture, depth = self._frames[index]
-        rgb = read_rgb(picture)
+        name, image, depth = self._frames[index]
+        rgb = read_rgb(image)
         depth_m = read_depth_m(depth, rgb.shape[:2])
         return SharpFrame(name, rgb, depth_m, _camera(depth.with_name("meta.json"), rgb.shape[:2]))
 
@@ -132,20 +132,20 @@ def _flat_frames(folder: Path) -> list[tuple[str, Path, Path]]:
     parts = {"rgb": files_by_stem(folder / "rgb"), "depth": files_by_stem(folder / "depth", (".png",))}
     lines = unpaired(parts)
     if lines or not parts["rgb"]:
-        raise DatasetError(f"{folder}: {'; '.join(lines) or 'rgb and depth hold no pictures'}; pictures pair by stem")
+        raise DatasetError(f"{folder}: {'; '.join(lines) or 'rgb and depth hold no images'}; images pair by stem")
     return [(stem, path, parts["depth"][stem]) for stem, path in parts["rgb"].items()]
 
 
 def _nested_frames(folder: Path) -> list[tuple[str, Path, Path]]:
     frames = []
     for frame in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        pictures = [path for path in files_by_stem(frame).values() if path.stem == "rgb"]
+        images = [path for path in files_by_stem(frame).values() if path.stem == "rgb"]
         depth = frame / "depth.png"
-        if not pictures or not depth.is_file():
+        if not images or not depth.is_file():
             raise DatasetError(
-                f"{frame}: no {'depth.png' if pictures else 'rgb.png or rgb.jpg'} in it; add or remove it"
+                f"{frame}: no {'depth.png' if images else 'rgb.png or rgb.jpg'} in it; add or remove it"
             )
-        frames.append((frame.name, pictures[0], depth))
+        frames.append((frame.name, images[0], depth))
     if not frames:
         raise DatasetError(f"{folder}: no folder with rgb.png (or rgb.jpg) and depth.png in it")
     return frames

@@ -16,15 +16,15 @@ from dfd_perception.errors import DatasetError
 
 @dataclass(frozen=True, kw_only=True)
 class DefocusSample:
-    """A defocused picture and what is known about it; a part that the data set lacks is None.
+    """A defocused image and what is known about it; a part that the data set lacks is None.
 
     name: unique within the data set, fit for a file name.
     defocused: (H, W, 3) uint8 RGB.
-    aif: all-in-focus picture, (H, W, 3) uint8 RGB.
+    aif: all-in-focus image, (H, W, 3) uint8 RGB.
     depth_m: z-depth [m], (H, W) float32, NaN where there is none.
     coc_px: diameter of the total blur [px], (H, W) float32, NaN where unknown.
-    camera: intrinsics of the defocused picture.
-    curve: the lens of the defocused picture at its size.
+    camera: intrinsics of the defocused image.
+    curve: the lens of the defocused image at its size.
     """
 
     name: str
@@ -46,15 +46,15 @@ class DefocusSample:
         self._require("coc_px", self.coc_px, np.float32, (height, width))
         if self.camera is not None and (self.camera.height, self.camera.width) != (height, width):
             raise DatasetError(
-                f"{self.name}: picture is {width} x {height}, its camera {self.camera.width} x {self.camera.height}; "
-                "scale or crop the camera with the picture"
+                f"{self.name}: image is {width} x {height}, its camera {self.camera.width} x {self.camera.height}; "
+                "scale or crop the camera with the image"
             )
 
     def _require(self, part: str, array: NDArray | None, dtype: type, shape: tuple[int, ...]) -> None:
         if array is not None and (array.shape != shape or array.dtype != dtype):
             raise DatasetError(
                 f"{self.name}: {part} is {array.dtype} {array.shape}; expected {np.dtype(dtype)} {shape}, "
-                "the size of the defocused picture"
+                "the size of the defocused image"
             )
 
     @property

@@ -11,10 +11,10 @@ from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.datasets.folder import PARTS, DatasetDescription, write_dataset_yaml
-from dfd_perception.datasets.pictures import write_png
 from dfd_perception.datasets.rgbd import SharpSource
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError, LensError
+from dfd_perception.files.images import write_png
 
 
 def lens_on(lens: LensDescription, source: SharpSource, fx_px: float | None = None) -> ResolvedLens:
@@ -58,9 +58,9 @@ class FolderWriter:
     def add(self, sample: DefocusSample) -> None:
         """Write the parts of one sample under its name."""
         depth_mm = None if sample.depth_m is None else uint16_mm_from_depth_m(sample.depth_m)
-        for part, picture in zip(PARTS, (sample.defocused, sample.aif, depth_mm), strict=True):
-            if picture is not None:
-                write_png(self._folder / part / f"{sample.name}.png", picture)
+        for part, image in zip(PARTS, (sample.defocused, sample.aif, depth_mm), strict=True):
+            if image is not None:
+                write_png(self._folder / part / f"{sample.name}.png", image)
                 self._counts[part] += 1
         if sample.depth_m is not None and np.isfinite(sample.depth_m).any():
             nearest, farthest = float(np.nanmin(sample.depth_m)), float(np.nanmax(sample.depth_m))

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from dfd_perception.evaluation.evaluate import evaluate
 from dfd_perception.evaluation.plan import EvaluationPlan
+from dfd_perception.evaluation.run import evaluate
 from dfd_perception.evaluation.worker import Progress
 
 
@@ -22,7 +22,7 @@ class Played(Protocol):
 def evaluate_answers(
     plan: EvaluationPlan, answers: Path, played: Played, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """The report of a bag of answers; pictures without one lower `answered`, and count as dropped.
+    """The report of a bag of answers; images without one lower `answered`, and count as dropped.
 
     Args:
         plan: as for an offline evaluation of the bag that was played.

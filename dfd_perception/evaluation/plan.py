@@ -12,15 +12,15 @@ from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ConfigError, DatasetError
-from dfd_perception.evaluation.bag_options import BagOptions
-from dfd_perception.evaluation.evaluate_bag import BagSource
-from dfd_perception.evaluation.evaluate_dataset import DatasetSource
-from dfd_perception.evaluation.frames import EvaluationFrame, FrameSource
 from dfd_perception.evaluation.predictors import BASELINES
-from dfd_perception.evaluation.protocol import Protocol
+from dfd_perception.evaluation.scoring.protocol import Protocol
+from dfd_perception.evaluation.sources.bag_options import BagOptions
+from dfd_perception.evaluation.sources.bag_source import BagSource
+from dfd_perception.evaluation.sources.dataset_source import DatasetSource
+from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
+from dfd_perception.files.lens_file import read_lens
+from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import EstimatorOptions
-from dfd_perception.lens_file import read_lens
-from dfd_perception.model_folder import ModelFolder, load_model_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class EvaluationPlan:
     fx_px: float | None = None
     """Focal length of the images; None: that of their camera."""
     point_spread: PointSpread = DISK
-    """Shape of the blur given to sharp RGB-D pictures."""
+    """Shape of the blur given to sharp RGB-D images."""
     sharp_input: bool = False
-    """Feed the all-in-focus picture instead of the defocused one (the thesis' chapter 2 works on sharp pictures)."""
+    """Feed the all-in-focus image instead of the defocused one (the thesis' chapter 2 works on sharp images)."""
     predictions: Path | None = None
     """Bag of answers to score instead of running the model (live mode)."""
     bag_options: BagOptions = field(default_factory=BagOptions)
@@ -125,7 +125,7 @@ class EvaluationPlan:
 
         blur = self._blur(lens, model_curve)
         dataset = open_dataset(self.data, self.data_kind, self.split, blur, self.point_spread)
-        # Pictures blurred here carry their lens; naming it again could only contradict.
+        # Images blurred here carry their lens; naming it again could only contradict.
         lens = None if blur is not None else lens
         yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share, self.fx_px)
 
@@ -133,16 +133,16 @@ class EvaluationPlan:
         """The frame as it is shown to the model and measured.
 
         Raises:
-            DatasetError: the all-in-focus picture is asked for, and there is none.
+            DatasetError: the all-in-focus image is asked for, and there is none.
         """
         if self.sharp_input:
             if frame.aif is None:
-                raise DatasetError(f"{frame.unit}: frame {frame.name} has no all-in-focus picture to feed")
+                raise DatasetError(f"{frame.unit}: frame {frame.name} has no all-in-focus image to feed")
             frame = dataclasses.replace(frame, image_rgb=frame.aif)
         return self.protocol.applied(frame)
 
     def _blur(self, lens: LensDescription | None, model_curve: DefocusCurve | None) -> DefocusCurve | None:
-        """The lens that sharp RGB-D pictures are blurred with."""
+        """The lens that sharp RGB-D images are blurred with."""
         if lens is None:
             return model_curve
         from dfd_perception.datasets.registry import LAYOUTS, open_sharp, recognise

@@ -8,15 +8,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from dfd_perception.core.classical_dfd import classical_depth_m, defocus_map_px
-from dfd_perception.core.frames import Heads, Prediction
-from dfd_perception.evaluation.frames import EvaluationFrame
-from dfd_perception.evaluation.scoring import picture_at, sampled_at
+from dfd_perception.core.prediction import Heads, Prediction
+from dfd_perception.evaluation.scoring.frame_scoring import image_at, sampled_at
+from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.inference.estimator import DepthEstimator
 
 BASELINES = {
     "constant": "the one distance that fits the truth best",
     "classical": "blur measured at edges and spread (Zhuo & Sim 2011), through the lens equation",
-    "sharp": "the same model fed the all-in-focus picture: it reads blur only if this is worse",
+    "sharp": "the same model fed the all-in-focus image: it reads blur only if this is worse",
 }
 
 
@@ -30,12 +30,12 @@ class Predictor(Protocol):
     variant: str
 
     def predict(self, frame: EvaluationFrame) -> Prediction | None:
-        """Depth, blur, deblurred picture, as far as it goes."""
+        """Depth, blur, deblurred image, as far as it goes."""
         ...
 
 
 class ModelPredictor:
-    """A model on the defocused picture."""
+    """A model on the defocused image."""
 
     variant = "model"
 
@@ -74,7 +74,7 @@ class ModelPredictor:
 
 
 class SharpPredictor:
-    """The model on the all-in-focus picture."""
+    """The model on the all-in-focus image."""
 
     variant = "sharp"
 
@@ -82,7 +82,7 @@ class SharpPredictor:
         self._estimator = estimator
 
     def predict(self, frame: EvaluationFrame) -> Prediction | None:
-        """None without an all-in-focus picture."""
+        """None without an all-in-focus image."""
         if frame.aif is None or "depth" not in self._estimator.model.card.heads:
             return None
         return self._estimator.predict(frame.aif, frame.curve, "depth")
@@ -115,12 +115,12 @@ class ConstantPredictor:
         self.depth_m = depth_m
 
     def predict(self, frame: EvaluationFrame) -> Prediction | None:
-        """Never looks at the picture."""
+        """Never looks at the image."""
         return Prediction(depth_m=np.full(frame.image_rgb.shape[:2], self.depth_m, np.float32))
 
 
 def matching_prediction(prediction: Prediction, frame: EvaluationFrame) -> Prediction:
-    """A prediction whose maps have the picture's size; those of a node may be smaller."""
+    """A prediction whose maps have the image's size; those of a node may be smaller."""
     size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
     factor = 1.0
     if prediction.coc_px is not None:
@@ -131,5 +131,5 @@ def matching_prediction(prediction: Prediction, frame: EvaluationFrame) -> Predi
         depth_m=None if depth is None else sampled_at(depth, size),
         depth_std_m=None if std is None else sampled_at(std, size),
         coc_px=None if coc is None else sampled_at(coc, size) * np.float32(factor),
-        deblurred=None if prediction.deblurred is None else picture_at(prediction.deblurred, size),
+        deblurred=None if prediction.deblurred is None else image_at(prediction.deblurred, size),
     )

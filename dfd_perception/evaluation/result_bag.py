@@ -1,6 +1,6 @@
 """Results as a bag that RViz, Foxglove and Rerun open, and such a bag read back as predictions.
 
-Topics are those of the node; each message carries its picture's stamp, in the header and as time of recording.
+Topics are those of the node; each message carries its image's stamp, in the header and as time of recording.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 from dfd_perception.bags.messages import header, image_message, standard_types
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.bags.writer import BagWriter
-from dfd_perception.core.frames import Prediction
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_image
-from dfd_perception.evaluation.frames import EvaluationFrame
+from dfd_perception.core.prediction import Prediction
+from dfd_perception.evaluation.sources.frame import EvaluationFrame
 
 IMAGE, CAMERA_INFO, FLOAT = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo", "std_msgs/msg/Float64"
 DEPTH, DEPTH_STD, DEBLURRED, DEFOCUS = "/depth/image", "/depth/std", "/deblurred/image", "/defocus/image"
 LATENCY = "/latency"
-"""Seconds from the arrival of a picture to the last of its answers."""
+"""Seconds from the arrival of an image to the last of its answers."""
 
 
 STEP_NS = 100_000_000
@@ -48,13 +48,13 @@ class ResultBag:
         """
         stamp = frame.stamp_ns if frame.stamp_ns is not None else (frame.index + 1) * STEP_NS
         depth, std, coc = prediction.depth_m, prediction.depth_std_m, prediction.coc_px
-        pictures: list[tuple[str, Any, str]] = [
+        images: list[tuple[str, Any, str]] = [
             (DEPTH, depth, "32FC1"),
             (DEPTH_STD, std, "32FC1"),
             (DEFOCUS, coc, "32FC1"),
             (DEBLURRED, prediction.deblurred, "rgb8"),
         ]
-        for topic, pixels, encoding in pictures:
+        for topic, pixels, encoding in images:
             if pixels is not None:
                 self._writer.write(topic, IMAGE, stamp, image_message(pixels, encoding, stamp, frame.frame_id))
         if frame.camera is not None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dfd_perception.errors import DatasetError
-from dfd_perception.evaluation.frames import EvaluationFrame, FrameSource
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import (
     ClassicalPredictor,
@@ -19,8 +18,9 @@ from dfd_perception.evaluation.predictors import (
     matching_prediction,
 )
 from dfd_perception.evaluation.result_bag import RecordedPredictor, ResultBag
-from dfd_perception.evaluation.rows import FrameRow, RowFile, require_identity, scan_rows
-from dfd_perception.evaluation.scoring import score_frame
+from dfd_perception.evaluation.scoring.frame_scoring import score_frame
+from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile, require_identity, scan_rows
+from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
 from dfd_perception.inference.estimator import DepthEstimator
 
 Progress = Callable[[int, int], None]
@@ -155,7 +155,7 @@ def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> Re
 
 def _losses(source: FrameSource) -> str:
     description = source.description()
-    return "; ".join(description["lost"]) or f"it has {description['pictures']} pictures"
+    return "; ".join(description["lost"]) or f"it has {description['pictures']} images"
 
 
 def _write_atomically(path: Path, content: dict[str, Any]) -> None:

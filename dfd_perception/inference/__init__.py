@@ -1,9 +1,9 @@
-"""Running a model: backends behind one protocol, and the estimator that turns pictures into depth.
+"""Running a model: backends behind one protocol, and the estimator that turns images into depth.
 
 No ROS, and no torch unless its backend is asked for.
 """
 
-from dfd_perception.inference.backend import InferenceBackend, Precision
+from dfd_perception.inference.backends.interface import InferenceBackend, Precision
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
 __all__ = ["DepthEstimator", "EstimatorOptions", "InferenceBackend", "Precision"]

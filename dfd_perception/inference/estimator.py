@@ -1,4 +1,4 @@
-"""From a picture and a lens to metric depth and the all-in-focus image."""
+"""From an image and a lens to metric depth and the all-in-focus image."""
 
 from __future__ import annotations
 
@@ -12,19 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.frames import Heads, Prediction
+from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
-from dfd_perception.core.preprocessing import Geometry
+from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.errors import EngineError, ModelError
-from dfd_perception.inference.backend import (
-    BackendName,
-    BackendRequest,
-    ChosenBackend,
-    PictureBackend,
-    Precision,
-    compile_backend,
-)
-from dfd_perception.model_folder import ModelFolder
+from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.inference.backends.interface import BackendName, BackendRequest, ImageBackend, Precision
+from dfd_perception.inference.ladder import ChosenBackend, compile_backend
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +33,9 @@ class EstimatorOptions:
     num_threads: int = 0
     """CPU threads; 0 = all."""
     input_size: tuple[int, int] | None = None
-    """Height and width [px] that pictures are fitted into, aspect kept; None = their own size."""
+    """Height and width [px] that images are fitted into, aspect kept; None = their own size."""
     output_size: tuple[int, int] | None = None
-    """Height and width [px] of the maps; None = the picture's size."""
+    """Height and width [px] of the maps; None = the image's size."""
     depth_min_m: float = 0.0
     depth_max_m: float = float("inf")
     """Depth outside becomes NaN: never clipped into a valid distance."""
@@ -64,7 +58,7 @@ class DepthEstimator:
         self._compiled: dict[tuple[Heads, tuple[int, int]], ChosenBackend] = {}
 
     def backend_for(self, image_size: tuple[int, int], heads: Heads = "both") -> ChosenBackend:
-        """The compiled network for pictures of a size (height, width), compiling it if need be.
+        """The compiled network for images of a size (height, width), compiling it if need be.
 
         Raises:
             BackendError: it cannot be compiled.
@@ -78,25 +72,25 @@ class DepthEstimator:
         return self._compiled[key]
 
     def engine_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width [px] that the network gets for pictures of a size (height, width)."""
+        """Height and width [px] that the network gets for images of a size (height, width)."""
         return Geometry.fitting(image_size, self.options.input_size).padded_size
 
     def predict(
         self, image_rgb: NDArray[np.uint8], curve: DefocusCurve | None = None, heads: Heads = "both"
     ) -> Prediction:
-        """Run one picture.
+        """Run one image.
 
         Args:
             image_rgb: (H, W, 3) uint8 RGB.
-            curve: the lens at this picture's resolution; without it a `coc` model gives blur but no depth.
+            curve: the lens at this image's resolution; without it a `coc` model gives blur but no depth.
                 Ignored by `depth` models, whose lens is part of their weights.
             heads: which heads run; nothing of the other is computed.
 
         Returns:
-            Maps of `options.output_size`, or of the picture's size.
+            Maps of `options.output_size`, or of the image's size.
 
         Raises:
-            ImageError: a picture of another shape, empty or huge.
+            ImageError: an image of another shape, empty or huge.
             BackendError, ModelError: as `backend_for`.
         """
         geometry = Geometry.fitting(image_rgb.shape[:2], self.options.input_size)
@@ -134,9 +128,9 @@ class DepthEstimator:
         return compile_backend(request, self.options.backend, failed)
 
     def _prepared(self, image_rgb: NDArray[np.uint8], geometry: Geometry, heads: Heads) -> NDArray[Any]:
-        """What the backend takes: planes, or the picture."""
-        if isinstance(self._compiled[heads, geometry.padded_size].backend, PictureBackend):
-            return geometry.to_network_picture(image_rgb)
+        """What the backend takes: planes, or the image."""
+        if isinstance(self._compiled[heads, geometry.padded_size].backend, ImageBackend):
+            return geometry.to_network_uint8(image_rgb)
         return geometry.to_network(image_rgb)
 
     def _run(
@@ -147,7 +141,7 @@ class DepthEstimator:
         chosen = self._compiled[key]
         backend = chosen.backend
         try:
-            return backend.run_picture(batch) if isinstance(backend, PictureBackend) else backend.run(batch)
+            return backend.run_image(batch) if isinstance(backend, ImageBackend) else backend.run(batch)
         except EngineError as error:
             if self.options.backend != "auto":
                 raise
@@ -189,8 +183,8 @@ class DepthEstimator:
         deblurred = None
         if "deblurred" in outputs:
             image = outputs["deblurred"][0]
-            is_picture = image.dtype == np.uint8
-            deblurred = (geometry.picture_from_network if is_picture else geometry.image_from_network)(image, size)
+            is_uint8 = image.dtype == np.uint8
+            deblurred = (geometry.uint8_image_from_network if is_uint8 else geometry.image_from_network)(image, size)
         return Prediction(depth_m=depth, depth_std_m=std, coc_px=coc, coc_std_px=coc_std, deblurred=deblurred)
 
     def _metric(

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.image import charbonnier, ssim_loss
 from dfd_perception.losses.masking import masked_difference, masked_mean, step_x, step_y
-from dfd_perception.losses.precision import in_full_precision
 
 REBLUR_SSIM_SHARE = 0.85
 """alpha of equation 5.1."""
@@ -59,9 +59,9 @@ def coc_nll(
 def reblur_loss(
     reblurred: Tensor, defocused: Tensor, ssim_share: float = REBLUR_SSIM_SHARE, mask: Tensor | None = None
 ) -> Tensor:
-    """Equation 5.1: alpha / 2 (1 - SSIM) + (1 - alpha) |reblurred - defocused|, pictures (B, 3, H, W) in [0, 1].
+    """Equation 5.1: alpha / 2 (1 - SSIM) + (1 - alpha) |reblurred - defocused|, images (B, 3, H, W) in [0, 1].
 
-    The thesis prints the argument of SSIM as a difference; it is the similarity of the two pictures.
+    The thesis prints the argument of SSIM as a difference; it is the similarity of the two images.
     """
     keep = torch.ones_like(reblurred, dtype=torch.bool) if mask is None else mask.expand_as(reblurred)
     absolute = masked_mean(torch.where(keep, reblurred - defocused, 0.0).abs(), keep)
@@ -74,7 +74,7 @@ def defocus_smoothness(
 ) -> Tensor:
     """Equation 5.2: mean |dx D| exp(-beta |dx AiF|) + mean |dy D| exp(-beta |dy AiF|).
 
-    The magnitude of the picture's gradient (printed without bars) is averaged over the channels.
+    The magnitude of the image's gradient (printed without bars) is averaged over the channels.
     """
     keep = torch.ones_like(coc_px, dtype=torch.bool) if mask is None else mask
     along_x = step_x(coc_px).abs() * torch.exp(-edge_sensitivity * step_x(aif).abs().mean(1, keepdim=True))
@@ -109,14 +109,14 @@ def self_supervised_loss(
     aif: Tensor,
     weights: SelfSupervisedWeights = SelfSupervisedWeights(),  # noqa: B008 (immutable)
 ) -> SelfSupervisedLoss:
-    """Equation 5.4: 2 * re-blur + 0.5 * smoothness + 0.01 * Charbonnier (5.3) of the deblurred picture.
+    """Equation 5.4: 2 * re-blur + 0.5 * smoothness + 0.01 * Charbonnier (5.3) of the deblurred image.
 
     Args:
         reblurred: true AiF, blurred again with the predicted defocus map (`losses.reblur`).
-        defocused: the input picture.
+        defocused: the input image.
         coc_px: (B, 1, H, W) predicted defocus map.
-        predicted_aif: deblurred picture.
-        aif: true AiF picture.
+        predicted_aif: deblurred image.
+        aif: true AiF image.
         weights: lambda_1 to lambda_3.
     """
     reblur = reblur_loss(reblurred, defocused)

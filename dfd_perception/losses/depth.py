@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.masking import (
     both_x,
     both_y,
@@ -13,7 +14,6 @@ from dfd_perception.losses.masking import (
     step_y,
     valid_depth,
 )
-from dfd_perception.losses.precision import in_full_precision
 
 GRADIENT_WEIGHT = 0.001
 """mu of equation 3.3."""

@@ -1,4 +1,4 @@
-"""Deblurring losses of thesis chapter 3, equations 3.4 to 3.6. Pictures are (B, 3, H, W) in [0, 1]."""
+"""Deblurring losses of thesis chapter 3, equations 3.4 to 3.6. Images are (B, 3, H, W) in [0, 1]."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dfd_perception.errors import ImageError
+from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.masking import masked_mean
-from dfd_perception.losses.precision import in_full_precision
 
 CHARBONNIER_EPSILON = 1e-3
 """epsilon of equation 3.4 (its square is 1e-6)."""
@@ -25,14 +25,14 @@ def charbonnier(
     prediction: Tensor, target: Tensor, epsilon: float = CHARBONNIER_EPSILON, mask: Tensor | None = None
 ) -> Tensor:
     """Equation 3.4: mean sqrt((prediction - target)^2 + epsilon^2); `mask` (B, 1, H, W) says which pixels count."""
-    mask = _picture_mask(prediction, mask)
+    mask = _image_mask(prediction, mask)
     difference = torch.where(mask, prediction - target, 0.0)
     return masked_mean((difference**2 + epsilon**2).sqrt(), mask)
 
 
 @in_full_precision
 def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
-    """Structural similarity (Wang et al. 2004) at every window that lies within the picture.
+    """Structural similarity (Wang et al. 2004) at every window that lies within the image.
 
     Gaussian window of 11 x 11 px, sigma 1.5 px, C1 = (0.01 R)^2, C2 = (0.03 R)^2 with R the data range.
 
@@ -40,10 +40,10 @@ def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Ten
         (B, C, H - 10, W - 10); differentiable.
 
     Raises:
-        ImageError: the picture is smaller than the window.
+        ImageError: the image is smaller than the window.
     """
     if min(prediction.shape[-2:]) < SSIM_WINDOW_PX:
-        raise ImageError(f"picture is {tuple(prediction.shape[-2:])}; SSIM needs at least 11 x 11 px")
+        raise ImageError(f"image is {tuple(prediction.shape[-2:])}; SSIM needs at least 11 x 11 px")
     x, y = prediction, target
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     variance_x = _window_mean(x * x) - mean_x**2
@@ -57,7 +57,7 @@ def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Ten
 @in_full_precision
 def ssim_loss(prediction: Tensor, target: Tensor, data_range: float = 1.0, mask: Tensor | None = None) -> Tensor:
     """Equation 3.5: 1 - mean SSIM; with a mask, over the windows that it fills."""
-    mask = _picture_mask(prediction, mask)
+    mask = _image_mask(prediction, mask)
     keep = functional.max_pool2d((~mask).float(), SSIM_WINDOW_PX, stride=1) == 0
     filled = torch.where(mask, prediction, 0.0), torch.where(mask, target, 0.0)
     return masked_mean(1 - ssim_map(*filled, data_range), keep)
@@ -78,15 +78,15 @@ def deblur_loss(
     return loss + ssim_weight * ssim_loss(prediction, target, data_range, mask)
 
 
-def _picture_mask(picture: Tensor, mask: Tensor | None) -> Tensor:
+def _image_mask(image: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
-        return torch.ones_like(picture, dtype=torch.bool)
-    return mask.expand_as(picture)
+        return torch.ones_like(image, dtype=torch.bool)
+    return mask.expand_as(image)
 
 
-def _window_mean(picture_BCHW: Tensor) -> Tensor:
-    offset = torch.arange(SSIM_WINDOW_PX, device=picture_BCHW.device, dtype=picture_BCHW.dtype) - SSIM_WINDOW_PX // 2
+def _window_mean(image_BCHW: Tensor) -> Tensor:
+    offset = torch.arange(SSIM_WINDOW_PX, device=image_BCHW.device, dtype=image_BCHW.dtype) - SSIM_WINDOW_PX // 2
     row = torch.exp(-(offset**2) / (2 * SSIM_SIGMA_PX**2))
-    row = (row / row.sum()).expand(picture_BCHW.shape[1], 1, 1, -1)
-    across = functional.conv2d(picture_BCHW, row, groups=picture_BCHW.shape[1])
-    return functional.conv2d(across, row.transpose(2, 3), groups=picture_BCHW.shape[1])
+    row = (row / row.sum()).expand(image_BCHW.shape[1], 1, 1, -1)
+    across = functional.conv2d(image_BCHW, row, groups=image_BCHW.shape[1])
+    return functional.conv2d(across, row.transpose(2, 3), groups=image_BCHW.shape[1])

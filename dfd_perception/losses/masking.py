@@ -18,7 +18,7 @@ def masked_difference(prediction: Tensor, target: Tensor, mask: Tensor) -> Tenso
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of the valid values; 0, still attached to the graph, when there is none."""
-    # Sum in float32: a full picture of bf16 values would lose the small ones.
+    # Sum in float32: a full image of bf16 values would lose the small ones.
     total = torch.where(mask, values, 0.0).sum(dtype=torch.promote_types(values.dtype, torch.float32))
     return total / mask.sum().clamp(min=1)
 

@@ -1,4 +1,4 @@
-"""Simulator (b): per-pixel blur, differentiable in the picture and in the defocus map (thesis chapter 5).
+"""Simulator (b): per-pixel blur, differentiable in the image and in the defocus map (thesis chapter 5).
 
 Every pixel q spreads its light over its neighbours with a Gaussian of sigma_q = sigma_per_coc * coc_q, and a
 pixel is the mean of what reaches it (Gur & Wolf 2019; no occlusion). Two changes to their layer: the weights of
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from dfd_perception.core.point_spread import DISK_SIGMA_PER_COC
 from dfd_perception.errors import LensError
-from dfd_perception.losses.precision import in_full_precision
+from dfd_perception.losses.full_precision import in_full_precision
 
 REACH_IN_SIGMA = 4.0
 """Half the window over sigma. Three is what a kernel of 3 c_max means for sigma = c / 2; four loses 1e-4."""
@@ -32,7 +32,7 @@ BANK_RATIO = 1.25
 def reblur(
     image: Tensor, coc_px: Tensor, sigma_per_coc: float = DISK_SIGMA_PER_COC, radius_px: int | None = None
 ) -> Tensor:
-    """Blur a picture with a defocus map, exactly.
+    """Blur an image with a defocus map, exactly.
 
     Args:
         image: (B, C, H, W), linear light for a physical result.
@@ -101,7 +101,7 @@ def _share(variance: Tensor, levels: list[float], i: int) -> Tensor:
 
 
 def _gaussian(planes_BCHW: Tensor, sigma: float) -> Tensor:
-    """Separable discrete Gaussian with zeros outside the picture: light from there is divided out later."""
+    """Separable discrete Gaussian with zeros outside the image: light from there is divided out later."""
     if sigma == 0:
         return planes_BCHW
     radius = max(1, int(REACH_IN_SIGMA * sigma + 1))

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from dfd_perception.errors import ConfigError
 from dfd_perception.losses.depth import gradient_matching
+from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.masking import (
     both_x,
     both_y,
@@ -24,7 +25,6 @@ from dfd_perception.losses.masking import (
     step_y,
     valid_depth,
 )
-from dfd_perception.losses.precision import in_full_precision
 
 SMALLEST_DEPTH_M = 1e-3
 """Predictions are raised to this before a logarithm or an inverse: an unbounded head may go below zero."""
@@ -80,7 +80,7 @@ def ummenhofer(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Ummenhofer et al. 2017 (DeMoN): scale-invariant gradients of inverse depth at spacings 1 to 16 px.
 
     Sum over h of the mean length of G_h(prediction) - G_h(target),
-    G_h f = (f(x + h) - f(x)) / (|f(x + h)| + |f(x)|) along x and along y. Spacings wider than the picture are left out.
+    G_h f = (f(x + h) - f(x)) / (|f(x + h)| + |f(x)|) along x and along y. Spacings wider than the image are left out.
     """
     mask = valid_depth(target_m)
     inverse_target = 1 / torch.where(mask, target_m, 1.0)
@@ -113,9 +113,9 @@ def xian(prediction_m: Tensor, target_m: Tensor) -> Tensor:
 
 @in_full_precision
 def godard_modified(prediction_m: Tensor, target_m: Tensor) -> Tensor:
-    """Godard et al. 2019 made supervised (thesis 2.1): edges of the true depth, not of the picture, allow steps.
+    """Godard et al. 2019 made supervised (thesis 2.1): edges of the true depth, not of the image, allow steps.
 
-    mean |dx d*| exp(-|dx target|) + mean |dy d*| exp(-|dy target|), d* = prediction / (its mean + 1e-7) per picture.
+    mean |dx d*| exp(-|dx target|) + mean |dy d*| exp(-|dy target|), d* = prediction / (its mean + 1e-7) per image.
     """
     mask = valid_depth(target_m)
     filled = torch.where(mask, prediction_m, 0.0)

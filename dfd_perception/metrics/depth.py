@@ -52,7 +52,7 @@ class DepthAccumulator:
     Args:
         min_depth_m: truth nearer than this does not count.
         max_depth_m: truth farther than this does not count (inf: no cap).
-        with_edges: also measure the edge divergence (a few milliseconds a picture).
+        with_edges: also measure the edge divergence (a few milliseconds an image).
     """
 
     def __init__(self, min_depth_m: float = 0.0, max_depth_m: float = float("inf"), with_edges: bool = True) -> None:
@@ -68,7 +68,7 @@ class DepthAccumulator:
         target_m: NDArray[np.floating],
         std_m: NDArray[np.floating] | None = None,
     ) -> DepthMetrics:
-        """Take in one picture and return its own errors.
+        """Take in one image and return its own errors.
 
         Args:
             prediction_m: (H, W); not finite or not positive is "no answer" and lowers the coverage.

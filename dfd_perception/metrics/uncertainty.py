@@ -40,7 +40,7 @@ def area_under_sparsification_error(error: NDArray[np.floating], std: NDArray[np
     total = float(error.mean())
     if total == 0:
         return 0.0
-    # Stable, so that pixels of equal std stay in the order of the picture.
+    # Stable, so that pixels of equal std stay in the order of the image.
     by_std = _means_of_the_first(error[np.argsort(std, kind="stable")])
     by_error = _means_of_the_first(np.sort(error))
     return float(np.mean(by_std - by_error)) / total

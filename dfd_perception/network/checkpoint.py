@@ -8,9 +8,9 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dfd_perception.configuration import write_yaml
 from dfd_perception.errors import ModelError
-from dfd_perception.model_folder import (
+from dfd_perception.files.configuration import write_yaml
+from dfd_perception.files.model_folder import (
     MODEL_FILE,
     WEIGHTS_FILE,
     FileHash,
@@ -65,7 +65,7 @@ def save_model(network: TwoHeadedNet, folder: Path, card: ModelCard, with_onnx: 
     (folder / WEIGHTS_FILE).chmod(0o644)
     card = replace(card, weights=FileHash(file=WEIGHTS_FILE, sha256=sha256_of(folder / WEIGHTS_FILE)), onnx=None)
     if with_onnx:
-        from dfd_perception.export.onnx_export import add_onnx
+        from dfd_perception.network.onnx_export import add_onnx
 
         card = add_onnx(network, folder, card)
     write_yaml(folder / MODEL_FILE, card_as_mapping(card))

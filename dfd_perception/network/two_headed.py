@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from dfd_perception.core.frames import Heads
-from dfd_perception.core.preprocessing import SIZE_MULTIPLE
+from dfd_perception.core.network_geometry import SIZE_MULTIPLE
+from dfd_perception.core.prediction import Heads
 from dfd_perception.errors import ModelError
 from dfd_perception.network.compact_encoder import CompactEncoder
 from dfd_perception.network.decoder import CompactDecoder, Decoder
@@ -85,7 +85,7 @@ class TwoHeadedNet(nn.Module):
         return TwoHeadedOutput(coc_px=coc_px, coc_log_var=log_var, aif=aif)
 
     def _deblurred(self, x: Tensor, skips: list[Tensor], bottleneck: Tensor) -> Tensor:
-        # The "input joint layer" of the thesis: the head predicts what to add to the defocused picture.
+        # The "input joint layer" of the thesis: the head predicts what to add to the defocused image.
         aif = x + self.lower_head(skips, bottleneck)
         if self.tanh:
             aif = torch.tanh(aif)
@@ -99,7 +99,7 @@ def pad_to_multiple(x_BCHW: Tensor, multiple: int = SIZE_MULTIPLE) -> Tensor:
     bottom, right = -height % multiple, -width % multiple
     if not (bottom or right):
         return x_BCHW
-    # Replication, since reflection refuses a pad larger than the picture (a 16-pixel strip, say).
+    # Replication, since reflection refuses a pad larger than the image (a 16-pixel strip, say).
     return nn.functional.pad(x_BCHW, (0, right, 0, bottom), mode="replicate")
 
 

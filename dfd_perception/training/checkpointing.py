@@ -61,7 +61,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def full_disk_said(folder: Path) -> Iterator[None]:
-    """One line for a disk that is full while a run writes its metrics, pictures or model.
+    """One line for a disk that is full while a run writes its metrics, images or model.
 
     Raises:
         UsageError: no space left, a quota or a limit reached.

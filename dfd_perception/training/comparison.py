@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.configuration import from_mapping, with_overrides
 from dfd_perception.errors import ConfigError
+from dfd_perception.files.configuration import from_mapping, with_overrides
 from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.trainer import TrainingResult, train
 

@@ -55,7 +55,7 @@ class TrainConfig:
     validation_samples: int | None = 48
     """Samples measured, evenly over the validation split; null: all."""
     validation_max_side_px: int | None = None
-    """Larger validation pictures are cropped about their centre; null: whole."""
+    """Larger validation images are cropped about their centre; null: whole."""
     save_every_minutes: float = 5.0
     """Time between checkpoints; each validation writes one too."""
     runs: Path = Path("runs")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dfd_perception.core.lens import LensDescription
-from dfd_perception.datasets.texture import PHOTOGRAPH_SHARE
+from dfd_perception.datasets.generated.texture import PHOTOGRAPH_SHARE
 from dfd_perception.errors import ConfigError
 
 Mode = Literal["supervised", "depth_only", "deblur_only", "self_supervised"]
@@ -65,17 +65,17 @@ class DataConfig:
     validation_split: str = "auto"
     """Split to measure on; auto: "val" or "test", whichever the data set has."""
     lens: LensDescription | None = None
-    """Lens that sharp pictures are defocused with, and of defocused ones whose data set does not say."""
+    """Lens that sharp images are defocused with, and of defocused ones whose data set does not say."""
     gain_px_per_dioptre: tuple[float, float] | None = None
     """Target coc: K that the model may be used with, for its card; null: that of the lens."""
     input: Literal["defocused", "aif"] = "defocused"
-    """Picture that the network sees; aif: the all-in-focus one, to compare."""
+    """Image that the network sees; aif: the all-in-focus one, to compare."""
     textures: Path | None = None
     """Generated scenes: folder of photographs; null: procedural textures only."""
     photograph_share: float = PHOTOGRAPH_SHARE
     """Generated scenes: how often a photograph is drawn rather than a procedural texture."""
     scene_size_px: int = 192
-    """Generated scenes: side of the pictures, at least the crop's."""
+    """Generated scenes: side of the images, at least the crop's."""
     largest_coc_px: float = 27.0
     """Generated scenes: upper end of the blur."""
     scenes: int = 100_000
@@ -112,13 +112,13 @@ class ObjectiveConfig:
     nll_weight: float = 0.3
     """coc: weight of the likelihood that teaches the log-variance; the mean learns from L1 alone."""
     aif_weight: float = 20.0
-    """coc: weight of the Charbonnier loss of the all-in-focus picture beside an error in px."""
+    """coc: weight of the Charbonnier loss of the all-in-focus image beside an error in px."""
     sigma_per_coc: float = 0.25
     """self_supervised: sigma of the re-blurring over the circle of confusion (0.25: a disk's second moment)."""
     largest_coc_px: float = 27.0
     """self_supervised: widest blur of the re-blurring."""
     gamma: float = 1.0
-    """self_supervised: re-blur in light = value ** gamma (2.2 for camera pictures; 1 as in the thesis)."""
+    """self_supervised: re-blur in light = value ** gamma (2.2 for camera images; 1 as in the thesis)."""
 
     def __post_init__(self) -> None:
         for name in ("gradient_weight", "ssim_weight", "nll_weight", "aif_weight"):

@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from dfd_perception.training.config import TrainConfig
+from dfd_perception.training.fabric_precision import chosen_precision
 from dfd_perception.training.interruption import StopRequest
-from dfd_perception.training.precision import chosen_precision
 from dfd_perception.training.state import TrainingState
 
 

@@ -45,7 +45,7 @@ class Batch:
         return self.image.shape[0]
 
     def to(self, device: torch.device, channels_last: bool) -> Batch:
-        """The batch on a device, pictures in the layout of the network."""
+        """The batch on a device, images in the layout of the network."""
         layout = torch.channels_last if channels_last else torch.contiguous_format
         moved = {name: part.to(device, non_blocking=True) for name, part in self.parts.items()}
         image = self.image.to(device, non_blocking=True).contiguous(memory_format=layout)
@@ -91,7 +91,7 @@ def tensors_of(sample: DefocusSample, parts: tuple[str, ...]) -> Batch:
     tensors = {}
     for name in parts:
         if name == "aif":
-            tensor = None if sample.aif is None else _picture(sample.aif)
+            tensor = None if sample.aif is None else _image(sample.aif)
         else:
             array = sample.depth_m if name == "depth_m" else sample.coc_target_px()
             tensor = None if array is None else torch.from_numpy(np.ascontiguousarray(array))[None, None]
@@ -99,10 +99,10 @@ def tensors_of(sample: DefocusSample, parts: tuple[str, ...]) -> Batch:
             need = " (or depth and a lens)" if name == "coc_px" else ""
             raise DatasetError(f"{sample.name}: has no {name}{need}, which this objective learns from")
         tensors[name] = tensor
-    return Batch((sample.name,), _picture(sample.defocused), tensors)
+    return Batch((sample.name,), _image(sample.defocused), tensors)
 
 
-def _picture(rgb: NDArray[np.uint8]) -> Tensor:
+def _image(rgb: NDArray[np.uint8]) -> Tensor:
     # Divided in numpy: the first torch operation of a forked worker may wait for threads that it does not have.
     chw = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) / 255
     return torch.from_numpy(chw)[None]
@@ -118,7 +118,7 @@ def collate(samples: list[Batch | DfdPerceptionError]) -> Batch | DfdPerceptionE
     sizes = {tuple(batch.image.shape[2:]) for batch in batches}
     if len(sizes) > 1:
         listed = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
-        return DatasetError(f"pictures of one batch differ in size ({listed} px); set augmentation.crop_px to cut them")
+        return DatasetError(f"images of one batch differ in size ({listed} px); set augmentation.crop_px to cut them")
     return Batch(
         tuple(name for batch in batches for name in batch.names),
         torch.cat([batch.image for batch in batches]),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dfd_perception.core.frames import Heads
+from dfd_perception.core.prediction import Heads
 from dfd_perception.losses.defocus import coc_nll, self_supervised_loss
 from dfd_perception.losses.depth import depth_loss, l1_depth
 from dfd_perception.losses.image import charbonnier, deblur_loss
@@ -69,7 +69,7 @@ class DepthOnly(Objective):
 
 
 class SupervisedCoc(Objective):
-    """L1 [px] + likelihood of the spread + Charbonnier (3.4) of the picture."""
+    """L1 [px] + likelihood of the spread + Charbonnier (3.4) of the image."""
 
     parts = ("coc_px", "aif")
 
@@ -103,7 +103,7 @@ class DeblurOnly(Objective):
 
 
 class SelfSupervisedDefocus(Objective):
-    """Equation 5.4: the true all-in-focus picture, blurred again with the predicted map, must be the input.
+    """Equation 5.4: the true all-in-focus image, blurred again with the predicted map, must be the input.
 
     No depth and no lens are needed. The log-variance learns nothing here; the end of a run scales it where truth is.
     """

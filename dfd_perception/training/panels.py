@@ -1,4 +1,4 @@
-"""A picture of a validation: a row for each sample, input, deblurred, truth, predicted map, true map, error."""
+"""An image of a validation: a row for each sample, input, deblurred, truth, predicted map, true map, error."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def draw_panel(rows: Sequence[PanelRow]) -> Rgb:
     return np.concatenate([title, *padded])
 
 
-def png_of(picture_rgb: Rgb) -> bytes:
-    """The picture as a PNG file."""
-    return cv2.imencode(".png", picture_rgb[..., ::-1])[1].tobytes()
+def png_of(image_rgb: Rgb) -> bytes:
+    """The image as a PNG file."""
+    return cv2.imencode(".png", image_rgb[..., ::-1])[1].tobytes()
 
 
 def _draw_row(row: PanelRow) -> Rgb:
@@ -51,9 +51,9 @@ def _draw_row(row: PanelRow) -> Rgb:
     if row.predicted is not None and row.target is not None:
         error = np.abs(row.predicted - row.target)
     cells = [
-        _picture(row.defocused, cell),
-        _picture(row.deblurred, cell),
-        _picture(row.aif, cell),
+        _image(row.defocused, cell),
+        _image(row.deblurred, cell),
+        _image(row.aif, cell),
         _coloured(row.predicted, largest, cell),
         _coloured(row.target, largest, cell, f"0 to {largest:.3g}"),
         _coloured(error, max(0.25 * largest, 1e-6), cell, f"0 to {0.25 * largest:.3g}"),
@@ -67,7 +67,7 @@ def _largest(values: Map | None) -> float:
     return max(float(np.nanpercentile(values, 99)), 1e-6)
 
 
-def _picture(rgb: Rgb | None, cell: tuple[int, int]) -> Rgb:
+def _image(rgb: Rgb | None, cell: tuple[int, int]) -> Rgb:
     if rgb is None:
         return np.full((cell[1], cell[0], 3), 128, np.uint8)
     return cv2.resize(rgb, cell, interpolation=cv2.INTER_AREA)
@@ -75,7 +75,7 @@ def _picture(rgb: Rgb | None, cell: tuple[int, int]) -> Rgb:
 
 def _coloured(values: Map | None, largest: float, cell: tuple[int, int], scale: str = "") -> Rgb:
     if values is None:
-        return _picture(None, cell)
+        return _image(None, cell)
     small = cv2.resize(values, cell, interpolation=cv2.INTER_NEAREST)
     known = np.isfinite(small)
     grey = np.clip(np.where(known, small, 0) * (255 / largest), 0, 255).astype(np.uint8)

@@ -11,7 +11,7 @@ import torch
 
 from dfd_perception.datasets.sample import DefocusDataset
 from dfd_perception.errors import ConfigError
-from dfd_perception.model_folder import FileHash, ModelCard, TrainedRange
+from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
 from dfd_perception.network.checkpoint import save_model
 from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.run_directory import git_revision
@@ -86,7 +86,7 @@ def model_card(
         },
         metrics={
             "validation": {name: round(value, 5) for name, value in metrics.items()},
-            "protocol": f"{len(validation)} pictures of {sources.validation.name}, pooled over pixels",
+            "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels",
         },
     )
 
@@ -105,5 +105,5 @@ def require_publishable(config: TrainConfig, sources: Sources) -> None:
 
 
 def validation_size(sources: Sources) -> tuple[int, int]:
-    """Height and width of the pictures, for runs that do not crop."""
+    """Height and width of the images, for runs that do not crop."""
     return sources.validation[0].size

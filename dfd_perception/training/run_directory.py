@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 import dfd_perception
-from dfd_perception.configuration import from_mapping, read_yaml, write_yaml
 from dfd_perception.errors import ConfigError, UsageError
+from dfd_perception.files.configuration import from_mapping, read_yaml, write_yaml
 from dfd_perception.training.config import CHANGEABLE, TrainConfig, as_mapping, differences
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RunDirectory:
                 self.tensorboard.add_scalar(f"{split}/{name}", value, step)
 
     def save_panel(self, step: int, panel_rgb: NDArray[np.uint8], png: bytes) -> None:
-        """Keep the pictures of a validation."""
+        """Keep the images of a validation."""
         folder = self.path / "panels"
         folder.mkdir(exist_ok=True)
         (folder / f"step_{step:07d}.png").write_bytes(png)

@@ -13,12 +13,12 @@ from dfd_perception.core.lens import ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
-from dfd_perception.datasets.generated import GeneratedScenes
-from dfd_perception.datasets.kept_scenes import KeptScenes
+from dfd_perception.datasets.generated.kept_scenes import KeptScenes
+from dfd_perception.datasets.generated.scenes import GeneratedScenes
+from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.datasets.registry import LAYOUTS, open_dataset, open_sharp, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split
 from dfd_perception.datasets.synthesis import lens_on
-from dfd_perception.datasets.texture import TextureBank
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.training.config_sections import DataConfig
 
@@ -48,8 +48,8 @@ class WithLens:
 
     Args:
         dataset: the samples.
-        curve: lens of its pictures; a sample's own wins.
-        input_part: "aif" makes the all-in-focus picture the input, to compare with the defocused one.
+        curve: lens of its images; a sample's own wins.
+        input_part: "aif" makes the all-in-focus image the input, to compare with the defocused one.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class WithLens:
                 sample = replace(sample, depth_m=np.where(np.isfinite(depth_m), depth_m, np.nan).astype(np.float32))
         if self._input_part == "aif":
             if sample.aif is None:
-                raise DatasetError(f"{sample.name}: has no all-in-focus picture; data.input cannot be aif")
+                raise DatasetError(f"{sample.name}: has no all-in-focus image; data.input cannot be aif")
             sample = replace(sample, defocused=sample.aif)
         return sample
 
@@ -115,7 +115,7 @@ def evenly_chosen(dataset: DefocusDataset, count: int | None) -> DefocusDataset:
 
 
 def centre_crop(sample: DefocusSample, longest_side_px: int | None) -> DefocusSample:
-    """The middle of a picture that is larger."""
+    """The middle of an image that is larger."""
     if longest_side_px is None or max(sample.size) <= longest_side_px:
         return sample
     height, width = (min(side, longest_side_px) for side in sample.size)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dfd_perception.errors import ModelError
-from dfd_perception.model_folder import find_model, load_model_folder
+from dfd_perception.files.model_folder import find_model, load_model_folder
 from dfd_perception.network.checkpoint import load_weights
 from dfd_perception.network.pretrained import load_densenet_encoder, read_torch_file
 from dfd_perception.network.two_headed import TwoHeadedNet, create_network

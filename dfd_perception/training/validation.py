@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
 from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
-from dfd_perception.metrics.image import DeblurAccumulator
+from dfd_perception.metrics.image_quality import DeblurAccumulator
 from dfd_perception.network.two_headed import TwoHeadedNet, TwoHeadedOutput
 from dfd_perception.training.config_sections import Mode
 from dfd_perception.training.loader import tensors_of
@@ -21,13 +21,13 @@ from dfd_perception.training.panels import PanelRow
 from dfd_perception.training.sources import centre_crop
 
 SHARE_WITHIN_ONE_STD = 0.6827
-PIXELS_PER_PICTURE = 4000
+PIXELS_PER_IMAGE = 4000
 PANEL_ROWS = 4
 
 
 @dataclass
 class Validation:
-    """Figures of a set: pooled over its pixels, beside the mean loss of its pictures."""
+    """Figures of a set: pooled over its pixels, beside the mean loss of its images."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     rows: list[PanelRow] = field(default_factory=list)
@@ -53,7 +53,7 @@ def validate(
     channels_last: bool = True,
     longest_side_px: int | None = None,
 ) -> Validation:
-    """Run the network in float32 on whole pictures, one at a time.
+    """Run the network in float32 on whole images, one at a time.
 
     Raises:
         DatasetError: a sample that cannot be read or lacks what the objective needs.
@@ -88,7 +88,7 @@ class _Figures:
         self._rows: list[PanelRow] = []
 
     def add(self, sample: DefocusSample, said: TwoHeadedOutput, loss: float) -> None:
-        """Take in one picture."""
+        """Take in one image."""
         self._losses.append(loss)
         deblurred = None
         if said.aif is not None:
@@ -102,7 +102,7 @@ class _Figures:
             self._rows.append(PanelRow(sample.defocused, deblurred, sample.aif, predicted, target))
 
     def result(self) -> Validation:
-        """The figures of all pictures."""
+        """The figures of all images."""
         metrics = {"loss": float(np.mean(self._losses))}
         for name, accumulator in (("defocus", self._defocus), ("depth", self._depth), ("deblurred", self._deblurred)):
             if self._has[name]:
@@ -135,7 +135,7 @@ class _Figures:
             std_px = said.coc_log_var[0, 0].float().mul(0.5).exp().cpu().numpy()
             ratio = (np.abs(coc_px - target_px) / std_px).ravel()
             known = np.isfinite(ratio)
-            chosen = np.flatnonzero(known)[:: max(1, np.count_nonzero(known) // PIXELS_PER_PICTURE)]
+            chosen = np.flatnonzero(known)[:: max(1, np.count_nonzero(known) // PIXELS_PER_IMAGE)]
             self._ratios.append(ratio[chosen])
             self._pairs.append(np.stack([coc_px.ravel()[chosen], target_px.ravel()[chosen]]))
         if sample.curve is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from dfd_perception.core.optics import Lens
-from dfd_perception.model_folder import FileHash, ModelCard, TrainedRange
+from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
 from dfd_perception.network import create_network
 from dfd_perception.network.checkpoint import save_model
 

@@ -13,9 +13,9 @@ pytest.importorskip("rosbags", reason="no rosbags in this environment")
 from dfd_perception.bags.messages import camera_info_message, image_message, stamp_ns_of
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.bags.writer import BagWriter
-from dfd_perception.configuration import read_yaml, write_yaml
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.errors import DatasetError
+from dfd_perception.files.configuration import read_yaml, write_yaml
 
 SECOND = 1_000_000_000
 IMAGE = "sensor_msgs/msg/Image"
@@ -23,7 +23,7 @@ PACKINGS = [("mcap", "none"), ("mcap", "storage"), ("mcap", "message"), ("mcap",
             ("sqlite3", "none"), ("sqlite3", "message"), ("sqlite3", "file")]  # fmt: skip
 
 
-def picture(number: int, height: int = 40, width: int = 60) -> np.ndarray:
+def pixels(number: int, height: int = 40, width: int = 60) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
 
 
@@ -32,7 +32,7 @@ def write_bag(path, count=4, first=0, storage="mcap", compression="none", height
     with BagWriter(path, storage, compression) as bag:
         for number in range(first, first + count):
             stamp_ns = number * SECOND + 5
-            image = image_message(picture(number, height, width), "rgb8", stamp_ns, "camera_optical")
+            image = image_message(pixels(number, height, width), "rgb8", stamp_ns, "camera_optical")
             bag.write("/image", IMAGE, stamp_ns, image)
             info = camera_info_message(camera, stamp_ns, "camera_optical")
             bag.write("/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, info)
@@ -57,7 +57,7 @@ def test_what_is_written_is_read(tmp_path, storage, compression):
         assert (message.height, message.width, message.step) == (40, 60, 180)
         assert message.header.frame_id == "camera_optical"
         assert stamp_ns_of(message) == number * SECOND + 5
-        assert np.array_equal(message.data.reshape(40, 60, 3), picture(number))
+        assert np.array_equal(message.data.reshape(40, 60, 3), pixels(number))
     assert info.k.tolist() == [50, 0, 29, 0, 51, 20, 0, 0, 1]
 
 
@@ -96,7 +96,7 @@ def test_a_split_bag_reads_through_even_without_its_metadata(tmp_path):
 @pytest.mark.parametrize("compression", ["none", "storage"])
 @pytest.mark.parametrize("kept", [0.35, 0.8, 0.99])
 def test_a_cut_mcap_gives_what_is_before_the_cut(tmp_path, compression, kept):
-    # 300 KiB a picture: four to a chunk
+    # 300 KiB an image: four to a chunk
     bag_path = write_bag(tmp_path / "bag", count=12, compression=compression, height=320, width=320)
     file = storage_file(bag_path)
     content = file.read_bytes()
@@ -105,10 +105,10 @@ def test_a_cut_mcap_gives_what_is_before_the_cut(tmp_path, compression, kept):
         assert "cut short" in bag.problems[0]
         read = list(bag.messages(["/image"]))
         assert len(read) == bag.topics["/image"].message_count
-    # All but the picture in which the cut lies (and, in the compressed bag, zstd's last block).
+    # All but the image in which the cut lies (and, in the compressed bag, zstd's last block).
     assert len(read) >= int(12 * kept) - 1
     for number, message in enumerate(m.message for m in read):
-        assert np.array_equal(message.data.reshape(320, 320, 3), picture(number, 320, 320))
+        assert np.array_equal(message.data.reshape(320, 320, 3), pixels(number, 320, 320))
 
 
 def test_a_damaged_sqlite_file_is_refused_or_read_in_part_but_never_crashes(tmp_path):
@@ -129,7 +129,7 @@ def test_messages_can_go_from_bag_to_bag_as_bytes(tmp_path):
         for message in bag.raw_messages():
             copy.write(message.topic, message.msgtype, message.stamp_ns, message.content)
     with BagReader(tmp_path / "copy") as bag:
-        assert np.array_equal(next(bag.messages(["/image"])).message.data, picture(0).reshape(-1))
+        assert np.array_equal(next(bag.messages(["/image"])).message.data, pixels(0).reshape(-1))
 
 
 def test_arrays_are_views_of_the_bytes_that_were_read(tmp_path):
@@ -140,7 +140,7 @@ def test_arrays_are_views_of_the_bytes_that_were_read(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_bag(tmp_path):
-    # 60 MB of pictures; the peak may rise by a few chunks only.
+    # 60 MB of images; the peak may rise by a few chunks only.
     bag_path = write_bag(tmp_path / "bag", count=65, height=480, width=640)
     with BagReader(bag_path) as bag:
         next(bag.messages(["/image"]))

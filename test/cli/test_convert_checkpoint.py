@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 
 from dfd_perception.cli.__main__ import main
-from dfd_perception.model_folder import load_model_folder
+from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.network import create_network
 from dfd_perception.network.checkpoint import load_network
 

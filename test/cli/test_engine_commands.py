@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,23 +13,15 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from dfd_perception.cli import __main__ as cli
-from dfd_perception.inference.tensorrt import backend, engine_provider
+from dfd_perception.inference.backends import tensorrt_backend as backend
+from dfd_perception.inference.tensorrt import engine_provider
 from dfd_perception.inference.tensorrt.self_check import stored_frames
-
-NEIGHBOURS = Path(__file__).parent.parent / "inference" / "tensorrt"
-
-
-def load(name: str):
-    spec = importlib.util.spec_from_file_location(f"dfd_engine_commands_{name}", NEIGHBOURS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from support import tensorrt_stand_in as stand_in
+from support import tiny_graphs as graphs
 
 
 @pytest.fixture
 def trt(monkeypatch):
-    stand_in = load("stand_in")
     made = stand_in.make_tensorrt("10.3.0.30")
     monkeypatch.setattr(backend, "import_tensorrt", lambda: made)
     monkeypatch.setattr(engine_provider, "open_device", lambda device: stand_in.HostMemory())
@@ -40,7 +30,6 @@ def trt(monkeypatch):
 
 @pytest.fixture
 def model(tmp_path):
-    graphs = load("tiny_graphs")
     return graphs.write_model(tmp_path / "indoor", "coc").path
 
 
@@ -119,7 +108,7 @@ def test_bad_options_are_refused(dfd, model, arguments, words, capsys):
 
 def test_bad_calibration_is_refused(dfd, model, tmp_path):
     assert "is for int8" in dfd("build-engine", model, "--calibration", tmp_path, code=2).err
-    assert "no pictures" in dfd("build-engine", model, "--precision", "int8", "--calibration", tmp_path, code=2).err
+    assert "no images" in dfd("build-engine", model, "--precision", "int8", "--calibration", tmp_path, code=2).err
     nowhere = tmp_path / "nowhere"
     assert "no such folder" in dfd("build-engine", model, "--precision", "int8", "--calibration", nowhere, code=2).err
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from dfd_perception.calibration.overlay import edge_offset
-from dfd_perception.calibration.rig import RigCalibration
 from dfd_perception.cli.__main__ import main
+from dfd_perception.core.clock import FrameStamps
 from dfd_perception.datasets.folder import open_folder
-from dfd_perception.kinect.source import RgbdCalibration
-from dfd_perception.recording.clock import FrameStamps
-from dfd_perception.recording.session import RecordedMoment, SessionDescription, SessionWriter
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "calibration"))
-import rendered_rig as rig
+from dfd_perception.groundtruth.rig.overlay import edge_offset
+from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
+from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration
+from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter
+from support import rendered_rig as rig
 
 
 @pytest.fixture
@@ -54,7 +51,7 @@ def test_recording_becomes_a_dataset(recording, tmp_path, capsys, shared_data):
     assert ((sheet[..., 2] > 180) & (sheet[..., 1] < 110) & (sheet[..., 0] < 110)).sum() > 200, "red edges"
 
 
-def test_sharp_pictures_for_synthesis(recording, tmp_path, capsys):
+def test_sharp_images_for_synthesis(recording, tmp_path, capsys):
     session = tmp_path / "session"
     assert main(["ingest", str(recording), "--out", str(session), "--json"]) == 0
     assert (
@@ -87,7 +84,7 @@ def test_users_mistakes_are_told(recording, tmp_path, capsys):
     assert "session.json is missing" in lines[1]
     assert "exists" in lines[3]
     assert "possible: none" in lines[4]
-    assert "no image pictures" in lines[5]
+    assert "no image images" in lines[5]
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +101,8 @@ def board_session(tmp_path_factory) -> Path:
     for number, pose in enumerate(rig.board_poses(12)):
         depth_m = rendered["depth"].plane_depth_m(rig.ROBOT_FROM_DEPTH.inverse().after(pose))
         parts = {
-            "image": rendered["image"].picture(pose, 1.8, seed=number),
-            "colour": rendered["colour"].picture(rig.ROBOT_FROM_COLOUR.inverse().after(pose), seed=number),
+            "image": rendered["image"].image(pose, 1.8, seed=number),
+            "colour": rendered["colour"].image(rig.ROBOT_FROM_COLOUR.inverse().after(pose), seed=number),
             "depth": np.where((depth_m > 0.2) & (depth_m < 4), np.rint(depth_m * 1e3), 0).astype(np.uint16),
         }
         stamp = 10**18 + number * 10**8
@@ -134,9 +131,9 @@ def test_board_session_calibrates_and_registers(board_session, capsys):
     truth_m = rig.RenderedCamera(rig.ROBOT, rig.CHARUCO).plane_depth_m(rig.board_poses(12)[0])
     error_mm = np.abs(sample.depth_m - truth_m) * 1e3
     assert np.nanmedian(error_mm) < 5
-    # The Kinect's picture stands in for the all-in-focus one: nearer to the sharp truth than the defocused one is.
-    sharp = rig.RenderedCamera(rig.ROBOT, rig.CHARUCO).picture(rig.board_poses(12)[0], 0.5).astype(float)
-    error = [np.abs(picture - sharp)[60:-60, 60:-60].mean() for picture in (sample.aif, sample.defocused)]
+    # The Kinect's image stands in for the all-in-focus one: nearer to the sharp truth than the defocused one is.
+    sharp = rig.RenderedCamera(rig.ROBOT, rig.CHARUCO).image(rig.board_poses(12)[0], 0.5).astype(float)
+    error = [np.abs(image - sharp)[60:-60, 60:-60].mean() for image in (sample.aif, sample.defocused)]
     assert error[0] < 0.95 * error[1]
 
 
@@ -154,11 +151,11 @@ def test_edge_offset_finds_a_bad_registration():
     rng = np.random.default_rng(0)
     depth_m = np.full((200, 260), 2.0, np.float32)
     depth_m[60:150, 80:190] = 0.9
-    picture = np.where(depth_m[..., None] < 1, 180, 60) + rng.normal(0, 3, (200, 260, 3))
-    picture = np.clip(picture, 0, 255).astype(np.uint8)
-    good = edge_offset(picture, depth_m)
+    image = np.where(depth_m[..., None] < 1, 180, 60) + rng.normal(0, 3, (200, 260, 3))
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    good = edge_offset(image, depth_m)
     assert max(abs(good.dx), abs(good.dy)) <= 1
-    bad = edge_offset(np.roll(picture, (4, -7), (0, 1)), depth_m)
+    bad = edge_offset(np.roll(image, (4, -7), (0, 1)), depth_m)
     assert bad.dx == pytest.approx(-7, abs=1)
     assert bad.dy == pytest.approx(4, abs=1)
-    assert edge_offset(picture, np.full((200, 260), 2.0, np.float32)) is None
+    assert edge_offset(image, np.full((200, 260), 2.0, np.float32)) is None

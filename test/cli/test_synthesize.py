@@ -19,8 +19,8 @@ def rgbd(tmp_path: Path) -> Path:
     folder = tmp_path / "rgbd"
     for index in range(2):
         (folder / f"s{index}").mkdir(parents=True)
-        picture = np.random.default_rng(index).integers(0, 255, (30, 40, 3), np.uint8)
-        cv2.imwrite(str(folder / f"s{index}" / "rgb.png"), picture)
+        image = np.random.default_rng(index).integers(0, 255, (30, 40, 3), np.uint8)
+        cv2.imwrite(str(folder / f"s{index}" / "rgb.png"), image)
         cv2.imwrite(str(folder / f"s{index}" / "depth.png"), np.full((30, 40), 700 + 300 * index, np.uint16))
     (tmp_path / "lens.yaml").write_text(LENS)
     return folder
@@ -48,9 +48,9 @@ def test_a_data_set_that_opens_with_the_blur_of_the_lens(rgbd: Path, capsys: pyt
 def test_the_same_call_gives_the_same_files(rgbd: Path) -> None:
     for out, seed in (("a", "5"), ("b", "5"), ("c", "6")):
         assert _run(rgbd, out, "--full-well", "3000", "--seed", seed, "--psf", "gaussian", "--split", "val") == 0
-    pictures = [(rgbd.parent / out / "defocused" / "s1.png").read_bytes() for out in "abc"]
-    assert pictures[0] == pictures[1]
-    assert pictures[0] != pictures[2]
+    images = [(rgbd.parent / out / "defocused" / "s1.png").read_bytes() for out in "abc"]
+    assert images[0] == images[1]
+    assert images[0] != images[2]
 
 
 @pytest.mark.parametrize("fault", ["lens", "out", "depth", "pitch"])

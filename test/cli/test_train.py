@@ -48,9 +48,9 @@ def folder(tmp_path) -> Path:
     for part in ("defocused", "aif", "depth"):
         (root / part).mkdir(parents=True)
     for index in range(5):
-        picture = rng.integers(0, 256, (40, 48, 3), np.uint8)
-        cv2.imwrite(str(root / "defocused" / f"{index:03d}.png"), cv2.GaussianBlur(picture, (0, 0), 2))
-        cv2.imwrite(str(root / "aif" / f"{index:03d}.png"), picture)
+        image = rng.integers(0, 256, (40, 48, 3), np.uint8)
+        cv2.imwrite(str(root / "defocused" / f"{index:03d}.png"), cv2.GaussianBlur(image, (0, 0), 2))
+        cv2.imwrite(str(root / "aif" / f"{index:03d}.png"), image)
         cv2.imwrite(str(root / "depth" / f"{index:03d}.png"), rng.integers(700, 3000, (40, 48)).astype(np.uint16))
     (root / "dataset.yaml").write_text(yaml.safe_dump({"format": 1, "name": "session", "lens": LENS}))
     return root
@@ -125,7 +125,7 @@ def test_a_users_mistake_is_one_line(recipe_file, capsys, words, says):
     ("damage", "says"),
     [
         ("unpaired", "aif lacks 001"),
-        ("unreadable", "defocused/002.png: not a readable picture"),
+        ("unreadable", "defocused/002.png: not a readable image"),
         ("size", "depth/003.png: depth is 48 x 20 px"),
         ("empty", "depth/000.png: no valid depth"),
         ("bits", "depth/000.png: depth has 8 bits"),

@@ -36,8 +36,8 @@ def test_sharp_edges_read_as_nearly_in_focus() -> None:
 
 def test_depth_follows_from_the_lens() -> None:
     curve = DefocusCurve(gain_px_per_dioptre=16.5, focus_distance_m=0.6)
-    picture = _photograph(_blocks(), float(curve.coc_px(1.0)))
-    depth_m = classical_depth_m(picture, curve, max_depth_m=5.0)
+    image = _photograph(_blocks(), float(curve.coc_px(1.0)))
+    depth_m = classical_depth_m(image, curve, max_depth_m=5.0)
     assert depth_m.shape == (160, 160)
     assert np.isfinite(depth_m).all()
     assert np.median(depth_m) == pytest.approx(1.0, rel=0.15)
@@ -53,5 +53,5 @@ def test_spread_keeps_what_is_known_and_fills_the_rest_from_nearby() -> None:
     assert filled[8, 7] < 4 < 7 < filled[25, 38]
 
 
-def test_a_picture_without_an_edge_has_no_answer() -> None:
+def test_a_image_without_an_edge_has_no_answer() -> None:
     assert np.isnan(defocus_map_px(np.full((40, 50, 3), 128, np.uint8))).all()

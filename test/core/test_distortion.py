@@ -42,19 +42,19 @@ def test_projection_equals_opencv(camera: DistortedCamera) -> None:
 
 
 @CAMERAS
-def test_every_pixel_of_the_picture_comes_back(camera: DistortedCamera) -> None:
+def test_every_pixel_of_the_image_comes_back(camera: DistortedCamera) -> None:
     height, width = camera.size
     columns, rows = np.meshgrid(np.arange(0, width, 7.0), np.arange(0, height, 5.0))
     pixels = np.stack([columns, rows], axis=-1)
     rays = camera.rays(pixels)
     known = np.isfinite(rays[..., 0])
-    # The corners of the Kinect's depth picture lie outside the fitted radius; all else must invert.
+    # The corners of the Kinect's depth image lie outside the fitted radius; all else must invert.
     assert known.mean() > (0.97 if camera is KINECT_DEPTH else 0.999)
     np.testing.assert_allclose(camera.project(rays)[known], pixels[known], atol=1e-6)
     np.testing.assert_allclose(camera.project(3.7 * rays)[known], pixels[known], atol=1e-6)
 
 
-def test_points_outside_the_field_do_not_fold_into_the_picture() -> None:
+def test_points_outside_the_field_do_not_fold_into_the_image() -> None:
     naive, _ = cv2.projectPoints(
         np.array([[0.0, 0.9, 1.0]]),
         np.zeros(3),

@@ -133,7 +133,7 @@ def test_wrong_messages_are_refused_in_one_line(change, says):
     assert "\n" not in str(caught.value)
 
 
-def test_depth_refuses_pictures():
+def test_depth_refuses_images():
     with pytest.raises(ImageError, match="depth encoding is 'rgb8'; expected 32FC1"):
         depth_m_from_image(message(colours(), "rgb8"))
 
@@ -146,7 +146,7 @@ def compressed(kind: str) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "described"), [("jpg", "jpeg"), ("jpg", "rgb8; jpeg compressed bgr8"), ("png", "png")]
 )
-def test_compressed_pictures(kind, described):
+def test_compressed_images(kind, described):
     packed = compressed(kind)
     expected = cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert np.array_equal(rgb_from_compressed(packed, described), expected)
@@ -155,7 +155,7 @@ def test_compressed_pictures(kind, described):
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png"])
-def test_a_cut_picture_is_refused(kind):
+def test_a_cut_image_is_refused(kind):
     packed = compressed(kind)
     with pytest.raises(ImageError, match="cut short"):
         rgb_from_compressed(packed[: len(packed) // 2], kind)
@@ -170,7 +170,7 @@ def test_a_cut_picture_is_refused(kind):
         (b"\0" * 40, "16UC1; compressedDepth", "this is depth"),
     ],
 )
-def test_compressed_messages_that_are_no_pictures(data, described, says):
+def test_compressed_messages_that_are_no_images(data, described, says):
     with pytest.raises(ImageError, match=says):
         rgb_from_compressed(data, described)
 

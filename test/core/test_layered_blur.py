@@ -45,51 +45,51 @@ def test_impossible_shapes_are_refused(wrong: dict[str, float]) -> None:
         PointSpread(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_constant_picture_stays_constant_whatever_the_depth() -> None:
+def test_a_constant_image_stays_constant_whatever_the_depth() -> None:
     beta = np.random.default_rng(0).uniform(-12, 20, (48, 64)).astype(np.float32)
     constant = np.full((48, 64, 3), 0.37, np.float32)
     np.testing.assert_allclose(blur_layers(constant, beta), constant, atol=1e-4)
 
 
 def test_what_is_in_focus_is_untouched() -> None:
-    picture = _texture()
-    np.testing.assert_allclose(blur_layers(picture, np.zeros((48, 64), np.float32)), picture, atol=1e-6)
+    image = _texture()
+    np.testing.assert_allclose(blur_layers(image, np.zeros((48, 64), np.float32)), image, atol=1e-6)
 
 
 @pytest.mark.parametrize("beta_px", [3.2, -6.0])
 def test_a_plane_facing_the_camera_is_one_convolution(beta_px: float) -> None:
     import cv2
 
-    picture = _texture()
-    expected = cv2.filter2D(picture, -1, DISK.kernel(abs(beta_px)), borderType=cv2.BORDER_REPLICATE)
-    result = blur_layers(picture, np.full((48, 64), beta_px, np.float32))
+    image = _texture()
+    expected = cv2.filter2D(image, -1, DISK.kernel(abs(beta_px)), borderType=cv2.BORDER_REPLICATE)
+    result = blur_layers(image, np.full((48, 64), beta_px, np.float32))
     np.testing.assert_allclose(result, expected, atol=2e-3)
 
 
 def test_light_is_neither_made_nor_lost_on_a_slanted_plane() -> None:
     beta = np.tile(np.linspace(2, 14, 64, dtype=np.float32), (48, 1))
-    picture = np.zeros((48, 64, 3), np.float32)
-    picture[20:28, 28:36] = 1
-    assert blur_layers(picture, beta).sum() == pytest.approx(picture.sum(), rel=0.05)
+    image = np.zeros((48, 64, 3), np.float32)
+    image[20:28, 28:36] = 1
+    assert blur_layers(image, beta).sum() == pytest.approx(image.sum(), rel=0.05)
 
 
 def test_a_sharp_object_hides_the_blurred_background_behind_it() -> None:
-    picture = np.zeros((64, 64, 3), np.float32)
-    picture[:, :32] = 1.0
+    image = np.zeros((64, 64, 3), np.float32)
+    image[:, :32] = 1.0
     beta = np.full((64, 64), 12.0, np.float32)
     beta[:, 32:] = 0.0
-    result = blur_layers(picture, beta)
+    result = blur_layers(image, beta)
     # The object keeps its edge, and its black does not bleed onto the bright background.
     np.testing.assert_allclose(result[:, 34:], 0, atol=1e-3)
     np.testing.assert_allclose(result[:, 24:31], 1, atol=0.02)
 
 
 def test_a_blurred_object_spreads_over_the_sharp_background() -> None:
-    picture = np.zeros((64, 64, 3), np.float32)
-    picture[:, :32] = 1.0
+    image = np.zeros((64, 64, 3), np.float32)
+    image[:, :32] = 1.0
     beta = np.full((64, 64), -10.0, np.float32)
     beta[:, 32:] = 0.0
-    result = blur_layers(picture, beta)[32, :, 0]
+    result = blur_layers(image, beta)[32, :, 0]
     assert 0.35 < result[32] < 0.65
     assert result[35] > 0.02
     assert result[40] == pytest.approx(0, abs=1e-3)
@@ -97,8 +97,8 @@ def test_a_blurred_object_spreads_over_the_sharp_background() -> None:
 
 def test_blur_is_not_rounded_to_layers() -> None:
     """Two planes whose blur differs by less than a layer still come out different."""
-    picture = _texture()
-    results = [blur_layers(picture, np.full((48, 64), beta, np.float32)) for beta in (5.0, 5.2)]
+    image = _texture()
+    results = [blur_layers(image, np.full((48, 64), beta, np.float32)) for beta in (5.0, 5.2)]
     assert np.abs(results[0] - results[1]).max() > 1e-3
 
 

@@ -85,7 +85,7 @@ def test_std_follows_the_slope_of_the_curve() -> None:
     assert curve.depth_std_m(depth, np.array([0.3]), np.array([10.0]))[0] == pytest.approx(0.3 * slope[0], rel=1e-4)
 
 
-def test_resizing_scales_blur_with_the_picture() -> None:
+def test_resizing_scales_blur_with_the_image() -> None:
     whole = DSLR.defocus_curve(blur_floor_px=1.0)
     half = whole.scaled(0.5)
     assert half.coc_px(1.3) == pytest.approx(0.5 * float(whole.coc_px(1.3)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.distortion import DistortedCamera, Distortion
-from dfd_perception.core.registration import DepthRegistration, RigidTransform, register_picture
+from dfd_perception.core.registration import DepthRegistration, RigidTransform, register_image
 from dfd_perception.errors import CalibrationError
 
 SOURCE = DistortedCamera(
@@ -118,27 +118,27 @@ def test_transform_goes_there_and_back() -> None:
         RigidTransform(2 * np.eye(3), np.zeros(3))
 
 
-def test_picture_lands_on_the_surface_that_it_shows() -> None:
-    """The picture is painted with the wall's own coordinates, so that every registered pixel can be checked."""
+def test_image_lands_on_the_surface_that_it_shows() -> None:
+    """The image is painted with the wall's own coordinates, so that every registered pixel can be checked."""
     target = target_camera(1.2)
     wall_m, box_m = 2.0, 1.0
-    shift = RigidTransform(np.eye(3), np.array([-0.2, 0.0, 0.0]))  # picture from target
+    shift = RigidTransform(np.eye(3), np.array([-0.2, 0.0, 0.0]))  # image from target
     depth_m = np.full(target.size, wall_m)
     rays = target.ray_map()
     box = (np.abs(rays[..., 0]) < 0.15) & (np.abs(rays[..., 1]) < 0.2)
     depth_m[box] = box_m
-    picture_rays = SOURCE.ray_map()
-    points = picture_rays * wall_m - shift.translation_m
-    picture = np.clip(128 + 60 * points, 0, 255).astype(np.uint8)
-    in_box = picture_rays * box_m - shift.translation_m
-    picture[(np.abs(in_box[..., 0]) < 0.15) & (np.abs(in_box[..., 1]) < 0.2)] = 255
-    shown, visible = register_picture(picture, SOURCE, depth_m, target, shift)
+    image_rays = SOURCE.ray_map()
+    points = image_rays * wall_m - shift.translation_m
+    image = np.clip(128 + 60 * points, 0, 255).astype(np.uint8)
+    in_box = image_rays * box_m - shift.translation_m
+    image[(np.abs(in_box[..., 0]) < 0.15) & (np.abs(in_box[..., 1]) < 0.2)] = 255
+    shown, visible = register_image(image, SOURCE, depth_m, target, shift)
     expected = 128 + 60 * rays * wall_m
     inside = cv2.erode((visible & ~box).astype(np.uint8), np.ones((7, 7))) > 0
     assert inside.mean() > 0.3
     assert np.abs(shown[inside].astype(float) - expected[inside])[:, :2].max() < 2.0
     assert np.median(shown[box & visible]) == 255
-    # Right of the box the picture's camera sees the box, not the wall: hidden, and not painted with the box.
+    # Right of the box the image's camera sees the box, not the wall: hidden, and not painted with the box.
     hidden = ~visible & ~box
     row = hidden[60, 60:190]
     assert row.sum() == pytest.approx(126 * 1.2 * 0.2 * (1 / box_m - 1 / wall_m), abs=4)

@@ -15,11 +15,11 @@ CURVE = DefocusCurve(gain_px_per_dioptre=10.0, focus_distance_m=0.6)
 def _sample(height: int = 20, width: int = 28) -> DefocusSample:
     """Every part holds its own column and row, so that a part that moves alone is seen."""
     rows, columns = np.mgrid[0:height, 0:width]
-    picture = np.stack([columns, rows, columns + rows], -1).astype(np.uint8)
+    image = np.stack([columns, rows, columns + rows], -1).astype(np.uint8)
     code = (columns + 100 * rows).astype(np.float32)
     camera = CameraIntrinsics(width=width, height=height, fx=30.0, fy=31.0, cx=12.0, cy=9.0)
     return DefocusSample(
-        name="s", defocused=picture, aif=picture.copy(), depth_m=code + 1, coc_px=code, camera=camera, curve=CURVE
+        name="s", defocused=image, aif=image.copy(), depth_m=code + 1, coc_px=code, camera=camera, curve=CURVE
     )
 
 
@@ -67,7 +67,7 @@ def test_light_changes_keep_blur_depth_and_lens() -> None:
     augmentation = Augmentation(flip_x=0, exposure_stops=1.0, white_balance=0.1)
     changed = augmentation(sample, np.random.default_rng(1))
     assert (changed.defocused != sample.defocused).any()
-    # The same factors on both pictures: here they were equal, and stay so.
+    # The same factors on both images: here they were equal, and stay so.
     np.testing.assert_array_equal(changed.defocused, changed.aif)
     assert changed.depth_m is sample.depth_m
     assert changed.coc_px is sample.coc_px
@@ -77,7 +77,7 @@ def test_light_changes_keep_blur_depth_and_lens() -> None:
     assert np.abs(noisy.aif.astype(int) - sample.aif).max() <= 1
 
 
-def test_a_crop_larger_than_the_picture_and_impossible_settings_are_refused() -> None:
+def test_a_crop_larger_than_the_image_and_impossible_settings_are_refused() -> None:
     with pytest.raises(DatasetError, match="smaller than the crop of 40 x 8"):
         Augmentation(crop_px=(8, 40))(_sample(), np.random.default_rng(0))
     with pytest.raises(ConfigError, match="flip_x"):

@@ -9,12 +9,12 @@ import yaml
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.datasets.folder import DatasetDescription, open_folder, read_description, write_dataset_yaml
-from dfd_perception.datasets.pictures import write_png
 from dfd_perception.datasets.registry import describe_dataset, open_dataset
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.datasets.synthesis import FolderWriter
 from dfd_perception.errors import DatasetError, RecordingError
-from dfd_perception.lens_file import LensDescription
+from dfd_perception.files.images import write_png
+from dfd_perception.files.lens_file import LensDescription
 
 LENS = LensDescription(focal_length_mm=35, f_number=1.4, focus_distance_m=0.6, pixel_pitch_um=56.25)
 CAMERA = CameraIntrinsics(width=14, height=11, fx=20.0, fy=21.0, cx=6.0, cy=5.5)
@@ -27,12 +27,12 @@ def _written(folder: Path, count: int = 5) -> list[DefocusSample]:
         rng = np.random.default_rng(index)
         depth_m = (rng.integers(600, 5000, (11, 14)) / 1000).astype(np.float32)
         depth_m[0, 0] = np.nan
-        pictures = rng.integers(0, 255, (2, 11, 14, 3), np.uint8)
+        images = rng.integers(0, 255, (2, 11, 14, 3), np.uint8)
         samples.append(
             DefocusSample(
                 name=f"f{index}",
-                defocused=pictures[0],
-                aif=pictures[1],
+                defocused=images[0],
+                aif=images[1],
                 depth_m=depth_m,
                 camera=CAMERA,
                 curve=LENS.curve(CAMERA.fx),
@@ -99,14 +99,14 @@ def _spoil(folder: Path, how: str) -> None:
     }
     if how in contents:
         cv2.imwrite(str(path), contents[how])
-    elif how == "not a readable picture":
+    elif how == "not a readable image":
         path.write_bytes(b"\x89PNG torn")
     else:
         path.write_bytes(b"")
 
 
 @pytest.mark.parametrize(
-    "how", ["8 bits", "register the depth", "no valid depth", "3 channel", "not a readable picture", "0 bytes"]
+    "how", ["8 bits", "register the depth", "no valid depth", "3 channel", "not a readable image", "0 bytes"]
 )
 def test_a_bad_depth_file_is_named_with_what_to_do(tmp_path: Path, how: str) -> None:
     _written(tmp_path)
@@ -124,7 +124,7 @@ def test_a_bad_depth_file_is_named_with_what_to_do(tmp_path: Path, how: str) -> 
 def test_an_aif_of_another_size_is_named(tmp_path: Path) -> None:
     _written(tmp_path)
     write_png(tmp_path / "aif" / "f2.png", np.zeros((10, 14, 3), np.uint8))
-    with pytest.raises(DatasetError, match=r"aif/f2\.png: picture is 14 x 10 px"):
+    with pytest.raises(DatasetError, match=r"aif/f2\.png: image is 14 x 10 px"):
         open_folder(tmp_path)[2]
 
 

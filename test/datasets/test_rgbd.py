@@ -20,13 +20,13 @@ CURVE = DefocusCurve(gain_px_per_dioptre=8.0, focus_distance_m=0.6)
 def _frames(folder: Path, nested: bool) -> None:
     rng = np.random.default_rng(0)
     for index in range(3):
-        picture = rng.integers(0, 255, (24, 30, 3), np.uint8)
+        image = rng.integers(0, 255, (24, 30, 3), np.uint8)
         depth_mm = np.full((24, 30), 600, np.uint16)
         depth_mm[:, 15:] = 1200
         depth_mm[0, 0] = 0
         rgb = folder / f"s{index}" / "rgb.png" if nested else folder / "rgb" / f"s{index}.jpg"
         depth = folder / f"s{index}" / "depth.png" if nested else folder / "depth" / f"s{index}.png"
-        for path, array in ((rgb, picture), (depth, depth_mm)):
+        for path, array in ((rgb, image), (depth, depth_mm)):
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), array)
         if nested:
@@ -65,12 +65,12 @@ def test_a_hole_in_a_near_surface_is_not_blurred_like_the_background(tmp_path: P
     depth_mm[:, 24:] = 1200
     whole = depth_mm.copy()
     depth_mm[8:16, 2:10] = 0
-    picture, truth = {}, {}
+    image, truth = {}, {}
     for name, stored in (("whole", whole), ("holed", depth_mm)):
         cv2.imwrite(str(tmp_path / "s0" / "depth.png"), stored)
         sample = DefocusedRgbd(RgbdFolder(tmp_path), CURVE)[0]
-        picture[name], truth[name] = sample.defocused, sample.coc_px
-    np.testing.assert_array_equal(picture["holed"], picture["whole"])
+        image[name], truth[name] = sample.defocused, sample.coc_px
+    np.testing.assert_array_equal(image["holed"], image["whole"])
     np.testing.assert_array_equal(np.isnan(truth["holed"]), depth_mm == 0)
 
 
@@ -78,14 +78,14 @@ def test_noise_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
     _frames(tmp_path, nested=True)
     noise = SensorNoise(full_well_e=2000, read_noise=0.01)
 
-    def picture(seed: int, index: int) -> np.ndarray:
+    def image(seed: int, index: int) -> np.ndarray:
         return open_dataset(tmp_path, curve=CURVE, noise=noise, seed=seed)[index].defocused
 
-    np.testing.assert_array_equal(picture(3, 1), picture(3, 1))
+    np.testing.assert_array_equal(image(3, 1), image(3, 1))
     dataset = open_dataset(tmp_path, curve=CURVE, noise=noise, seed=3)
     backwards = [dataset[index].defocused for index in (2, 1, 0)]
-    np.testing.assert_array_equal(backwards[1], picture(3, 1))
-    assert (picture(3, 1) != picture(4, 1)).any()
+    np.testing.assert_array_equal(backwards[1], image(3, 1))
+    assert (image(3, 1) != image(4, 1)).any()
 
 
 def test_missing_parts_and_bad_meta_are_named(tmp_path: Path) -> None:

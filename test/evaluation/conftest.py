@@ -98,7 +98,7 @@ def make_bag(tmp_path: Path):
 def plan_for(tmp_path: Path, tiny_coc_model: Path, lens_file: Path):
     """A function that gives the plan of an evaluation of some bags."""
     from dfd_perception.evaluation.plan import EvaluationPlan
-    from dfd_perception.evaluation.protocol import Protocol
+    from dfd_perception.evaluation.scoring.protocol import Protocol
     from dfd_perception.inference.estimator import EstimatorOptions
 
     def plan(*bags: Path, out="out", **changes) -> EvaluationPlan:

@@ -14,9 +14,9 @@ import pytest
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.cli.__main__ import main
 from dfd_perception.evaluation import worker
-from dfd_perception.evaluation.bag_options import BagOptions
-from dfd_perception.evaluation.evaluate import evaluate
-from dfd_perception.evaluation.report_json import VARYING, read_report, schema
+from dfd_perception.evaluation.report.report_json import VARYING, read_report, schema
+from dfd_perception.evaluation.run import evaluate
+from dfd_perception.evaluation.sources.bag_options import BagOptions
 
 
 def repeatable(report):
@@ -109,7 +109,7 @@ def test_several_bags_in_two_processes_are_one_report(make_bag, plan_for):
     assert [source["unit"] for source in alone["data"]["sources"]] == ["one", "two", "three"]
 
 
-def test_without_truth_there_are_ranges_timing_and_pictures(make_bag, plan_for):
+def test_without_truth_there_are_ranges_timing_and_images(make_bag, plan_for):
     plan = plan_for(make_bag(depth=None, aif=False))
     report = evaluate(plan)
     jsonschema.validate(report, schema())
@@ -184,9 +184,9 @@ def test_a_cut_bag_is_read_up_to_the_cut_and_says_so(make_bag, plan_for, capsys)
     [
         ({"arguments": ["--image-topic", "/nowhere"]}, "no topic /nowhere; it has /camera/image (sensor_msgs/"),
         ({"arguments": ["--depth-topic", "/camera/camera_info"]}, "holds sensor_msgs/msg/CameraInfo, not sens"),
-        ({"arguments": ["--image-topic", "/truth/depth"]}, "this is depth, not a picture"),
-        ({"bag": {"depth_frame": "kinect"}}, "in the frame kinect, the picture in camera"),
-        ({"bag": {"depth_size": (48, 48)}}, "48 x 48 px, the picture 64 x 48: not the same field of view"),
+        ({"arguments": ["--image-topic", "/truth/depth"]}, "this is depth, not an image"),
+        ({"bag": {"depth_frame": "kinect"}}, "in the frame kinect, the image in camera"),
+        ({"bag": {"depth_size": (48, 48)}}, "48 x 48 px, the image 64 x 48: not the same field of view"),
         ({"bag": {"stamps": False}}, "stamp of zero"),
         ({"bag": {"frames": 0}}, "no topic fits"),
         ({"arguments": ["--model", "nobody"]}, "expected one model"),
@@ -256,8 +256,8 @@ MEMORY_PROGRAM = """
 import resource, sys
 from pathlib import Path
 from dfd_perception.evaluation.plan import EvaluationPlan
-from dfd_perception.evaluation.protocol import Protocol
-from dfd_perception.evaluation.evaluate import evaluate
+from dfd_perception.evaluation.scoring.protocol import Protocol
+from dfd_perception.evaluation.run import evaluate
 from dfd_perception.inference.estimator import EstimatorOptions
 marks = {}
 def progress(done, total):

@@ -14,8 +14,8 @@ import pytest
 
 from dfd_perception.cli.__main__ import main
 from dfd_perception.core.optics import DefocusCurve
-from dfd_perception.evaluation.evaluate import evaluate
-from dfd_perception.evaluation.report_json import VARYING, read_report, schema
+from dfd_perception.evaluation.report.report_json import VARYING, read_report, schema
+from dfd_perception.evaluation.run import evaluate
 
 DATASET_YAML = """format: 1
 name: bench
@@ -66,7 +66,7 @@ def test_a_split_with_its_baselines(arguments, tmp_path):
 
 
 def test_the_truth_as_prediction_has_no_error(plan_for, dataset, monkeypatch):
-    from dfd_perception.core.frames import Prediction
+    from dfd_perception.core.prediction import Prediction
     from dfd_perception.evaluation.predictors import ModelPredictor
 
     def truth(self, frame):
@@ -114,7 +114,7 @@ def test_more_workers_than_frames(arguments, tmp_path):
     ("spoil", "said"),
     [
         (lambda d: (d / "depth" / "f3.png").unlink(), "f3"),
-        (lambda d: (d / "aif" / "f3.png").write_bytes(b"no picture"), "f3.png"),
+        (lambda d: (d / "aif" / "f3.png").write_bytes(b"no image"), "f3.png"),
         (lambda d: (d / "dataset.yaml").unlink(), "no known data set layout"),
     ],
 )

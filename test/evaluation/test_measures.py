@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfd_perception.core.frames import Prediction
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.prediction import Prediction
 from dfd_perception.errors import ConfigError
-from dfd_perception.evaluation import bins
-from dfd_perception.evaluation.frames import EvaluationFrame
-from dfd_perception.evaluation.pairing import TruthPairing
-from dfd_perception.evaluation.pooling import PooledSet, best_constant_m
-from dfd_perception.evaluation.protocol import EIGEN_CROP_NYU, Protocol, protocol_named
-from dfd_perception.evaluation.rows import FrameRow
-from dfd_perception.evaluation.scoring import aligned_depth, score_frame
+from dfd_perception.evaluation.scoring import bins
+from dfd_perception.evaluation.scoring.frame_scoring import aligned_depth, score_frame
+from dfd_perception.evaluation.scoring.pooling import PooledSet, best_constant_m
+from dfd_perception.evaluation.scoring.protocol import EIGEN_CROP_NYU, Protocol, protocol_named
+from dfd_perception.evaluation.scoring.rows import FrameRow
+from dfd_perception.evaluation.sources.frame import EvaluationFrame
+from dfd_perception.evaluation.sources.image_pairing import TruthPairing
 from dfd_perception.metrics.depth import DepthAccumulator
-from dfd_perception.metrics.image import DeblurAccumulator
+from dfd_perception.metrics.image_quality import DeblurAccumulator
 
 SIZE = (30, 40)
 CURVE = DefocusCurve(gain_px_per_dioptre=16.0, focus_distance_m=0.5)
@@ -142,25 +142,25 @@ def test_protocols_crop_cap_and_resize():
         Protocol(max_depth_m=0.0)
 
 
-def test_every_picture_comes_once_with_what_belongs_to_it():
+def test_every_image_comes_once_with_what_belongs_to_it():
     pairing = TruthPairing(["depth", "aif"], bound_ms=10)
     found = []
     for i in range(8):
-        found += pairing.add_picture(i * 33_000_000, f"p{i}")
+        found += pairing.add_image(i * 33_000_000, f"p{i}")
         if i % 2 == 0:
             found += pairing.add_truth("depth", i * 33_000_000 + 4_000_000, f"d{i}")
         if i != 5:
             found += pairing.add_truth("aif", i * 33_000_000, f"a{i}")
     found += pairing.finish()
-    assert [p.picture for p in found] == [f"p{i}" for i in range(8)]
+    assert [p.image for p in found] == [f"p{i}" for i in range(8)]
     assert [p.truth["depth"] for p in found] == ["d0", None, "d2", None, "d4", None, "d6", None]
     assert [p.truth["aif"] for p in found] == [None if i == 5 else f"a{i}" for i in range(8)]
     assert pairing.counts()["depth"] == {"pairs": 4, "pictures_unmatched": 4, "truth_unmatched": 0}
 
 
-def test_pictures_wait_in_bounded_memory_when_a_topic_falls_silent():
+def test_images_wait_in_bounded_memory_when_a_topic_falls_silent():
     pairing = TruthPairing(["depth"], bound_ms=10, capacity=5)
     waiting = 0
     for i in range(50):
-        waiting += 1 - len(list(pairing.add_picture(i * 33_000_000, i)))
+        waiting += 1 - len(list(pairing.add_image(i * 33_000_000, i)))
         assert waiting <= 6

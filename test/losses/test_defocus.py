@@ -57,7 +57,7 @@ def test_unknown_truth_is_masked_and_in_focus_counts() -> None:
 
 
 def test_smoothness_by_hand() -> None:
-    # Map steps by 3 along x where the picture steps by 0.2 in each channel: 3 exp(-2.5 * 0.2).
+    # Map steps by 3 along x where the image steps by 0.2 in each channel: 3 exp(-2.5 * 0.2).
     coc = torch.tensor([[[[1.0, 4.0], [1.0, 4.0]]]])
     aif = torch.tensor([[[[0.5, 0.3], [0.5, 0.3]]]]).expand(1, 3, 2, 2)
     assert float(defocus_smoothness(coc, aif)) == pytest.approx(3 * math.exp(-0.5), rel=1e-5)
@@ -65,7 +65,7 @@ def test_smoothness_by_hand() -> None:
     assert float(defocus_smoothness(coc, 1 - aif)) == pytest.approx(3 * math.exp(-0.5), rel=1e-5)
 
 
-def test_reblur_loss_on_flat_pictures_by_hand() -> None:
+def test_reblur_loss_on_flat_images_by_hand() -> None:
     flat = torch.full((1, 3, 12, 12), 0.5, dtype=torch.float64)
     expected = 0.85 / 2 * (1 - 0.6001 / 0.6101) + 0.15 * 0.1
     assert float(reblur_loss(flat, flat + 0.1)) == pytest.approx(expected, abs=1e-5)

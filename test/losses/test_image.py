@@ -16,11 +16,11 @@ def test_charbonnier_golden_values() -> None:
     assert float(charbonnier(target + 0.5, target)) == pytest.approx(0.500001, rel=1e-6)
 
 
-def test_ssim_of_two_flat_pictures_by_hand() -> None:
+def test_ssim_of_two_flat_images_by_hand() -> None:
     # (2 * 0.5 * 0.6 + 1e-4) / (0.25 + 0.36 + 1e-4) = 0.6001 / 0.6101
     flat = torch.full((1, 3, 12, 13), 0.5, dtype=torch.float64)
     assert float(ssim_loss(flat, flat + 0.1)) == pytest.approx(1 - 0.6001 / 0.6101, abs=1e-5)
-    # The same pictures on [-1, 1] with range 2 are another comparison: the range must be right.
+    # The same images on [-1, 1] with range 2 are another comparison: the range must be right.
     assert float(ssim_loss(2 * flat - 1, 2 * flat - 0.8, data_range=2.0)) != pytest.approx(
         1 - 0.6001 / 0.6101, abs=1e-3
     )
@@ -70,6 +70,6 @@ def test_masked_pixels_do_not_count_even_when_not_finite() -> None:
     assert torch.isfinite(prediction.grad).all()
 
 
-def test_a_picture_smaller_than_the_window_is_refused() -> None:
+def test_a_image_smaller_than_the_window_is_refused() -> None:
     with pytest.raises(ImageError, match="at least 11"):
         ssim_map(torch.zeros(1, 3, 10, 40), torch.zeros(1, 3, 10, 40))

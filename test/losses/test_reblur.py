@@ -12,7 +12,7 @@ from dfd_perception.losses.reblur import _weights, reblur, reblur_by_bank
 BOTH = pytest.mark.parametrize("blur", [reblur, reblur_by_bank])
 
 
-def _picture(height: int, width: int, channels: int = 3) -> torch.Tensor:
+def _image(height: int, width: int, channels: int = 3) -> torch.Tensor:
     return torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
 
@@ -30,15 +30,15 @@ def test_weights_sum_to_one_with_the_exact_second_moment(variance: float) -> Non
 
 
 @BOTH
-def test_a_constant_picture_stays(blur) -> None:
+def test_a_constant_image_stays(blur) -> None:
     flat = torch.full((1, 3, 14, 17), 0.37, dtype=torch.float64)
     torch.testing.assert_close(blur(flat, _varied_coc(14, 17, 9.0)), flat)
 
 
 @BOTH
 def test_in_focus_is_the_identity(blur) -> None:
-    picture = _picture(9, 11)
-    torch.testing.assert_close(blur(picture, torch.zeros(1, 1, 9, 11, dtype=torch.float64)), picture)
+    image = _image(9, 11)
+    torch.testing.assert_close(blur(image, torch.zeros(1, 1, 9, 11, dtype=torch.float64)), image)
 
 
 @BOTH
@@ -54,37 +54,37 @@ def test_a_point_spreads_with_the_asked_moment_and_keeps_its_energy(blur, coc_px
 
 
 def test_the_sign_of_the_map_does_not_matter() -> None:
-    picture, coc = _picture(12, 12), _varied_coc(12, 12, 6.0)
-    torch.testing.assert_close(reblur(picture, -coc), reblur(picture, coc))
+    image, coc = _image(12, 12), _varied_coc(12, 12, 6.0)
+    torch.testing.assert_close(reblur(image, -coc), reblur(image, coc))
 
 
 def test_a_sharp_pixel_beside_a_blurred_surface_receives_its_light() -> None:
     # Scatter, not gather: the sharp left half is washed over by the blurred right one, not the other way round.
-    picture = torch.zeros(1, 1, 5, 40, dtype=torch.float64)
-    picture[..., 20:] = 1
-    coc = torch.zeros_like(picture)
+    image = torch.zeros(1, 1, 5, 40, dtype=torch.float64)
+    image[..., 20:] = 1
+    coc = torch.zeros_like(image)
     coc[..., 20:] = 12.0
-    row = reblur(picture, coc)[0, 0, 2]
+    row = reblur(image, coc)[0, 0, 2]
     assert 0.1 < float(row[19]) < 0.6
     assert float(row[20]) > 0.999
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5])
 def test_both_forms_agree_on_a_varying_map(ratio: float) -> None:
-    picture, coc = _picture(30, 34), _varied_coc(30, 34, 10.0)
-    difference = reblur(picture, coc, ratio) - reblur_by_bank(picture, coc, ratio)
+    image, coc = _image(30, 34), _varied_coc(30, 34, 10.0)
+    difference = reblur(image, coc, ratio) - reblur_by_bank(image, coc, ratio)
     assert float(difference.square().mean().sqrt()) < 0.003
 
 
 @pytest.mark.parametrize("coc_px", [2.0, 6.0, 12.0])
 def test_agrees_with_the_layered_simulator_on_a_plane(coc_px: float) -> None:
-    picture = torch.nn.functional.avg_pool2d(_picture(62, 66), 3)
-    picture = torch.nn.functional.interpolate(picture, size=(60, 60), mode="bilinear").clone()
-    sharp = np.ascontiguousarray(picture[0].permute(1, 2, 0).numpy().astype(np.float32))
+    image = torch.nn.functional.avg_pool2d(_image(62, 66), 3)
+    image = torch.nn.functional.interpolate(image, size=(60, 60), mode="bilinear").clone()
+    sharp = np.ascontiguousarray(image[0].permute(1, 2, 0).numpy().astype(np.float32))
     layered = blur_layers(sharp, np.full((60, 60), coc_px, np.float32), GAUSSIAN)
     margin = 14
     for blur in (reblur, reblur_by_bank):
-        ours = blur(picture, torch.full((1, 1, 60, 60), coc_px, dtype=torch.float64))[0].permute(1, 2, 0).numpy()
+        ours = blur(image, torch.full((1, 1, 60, 60), coc_px, dtype=torch.float64))[0].permute(1, 2, 0).numpy()
         inside = (ours - layered)[margin:-margin, margin:-margin]
         # 2 % of the contrast at worst: a sampled Gaussian there, the discrete one here, of equal second moment.
         assert np.abs(inside).max() < 0.01
@@ -93,22 +93,22 @@ def test_agrees_with_the_layered_simulator_on_a_plane(coc_px: float) -> None:
 
 @BOTH
 def test_gradients_are_those_of_finite_differences(blur) -> None:
-    picture = _picture(6, 7, 2).requires_grad_()
+    image = _image(6, 7, 2).requires_grad_()
     # Away from the bank's levels, where its hat functions have a kink.
     generator = torch.Generator().manual_seed(2)
     coc = (0.31 + 4.3 * torch.rand(1, 1, 6, 7, generator=generator, dtype=torch.float64)).requires_grad_()
     fixed = {"radius_px": 5} if blur is reblur else {"largest_coc_px": 5.0}
-    assert torch.autograd.gradcheck(lambda i, c: blur(i, c, 0.27, **fixed), (picture, coc), eps=1e-6, atol=1e-6)
+    assert torch.autograd.gradcheck(lambda i, c: blur(i, c, 0.27, **fixed), (image, coc), eps=1e-6, atol=1e-6)
 
 
-def test_the_map_can_be_learned_from_the_reblurred_picture() -> None:
-    picture, true_coc = _picture(24, 24), torch.full((1, 1, 24, 24), 5.0, dtype=torch.float64)
-    target = reblur_by_bank(picture, true_coc)
+def test_the_map_can_be_learned_from_the_reblurred_image() -> None:
+    image, true_coc = _image(24, 24), torch.full((1, 1, 24, 24), 5.0, dtype=torch.float64)
+    target = reblur_by_bank(image, true_coc)
     coc = torch.full((), 2.0, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.Adam([coc], lr=0.2)
     for _ in range(60):
         optimiser.zero_grad()
-        (reblur_by_bank(picture, coc.expand_as(true_coc), largest_coc_px=10.0) - target).abs().mean().backward()
+        (reblur_by_bank(image, coc.expand_as(true_coc), largest_coc_px=10.0) - target).abs().mean().backward()
         optimiser.step()
     assert float(coc.detach()) == pytest.approx(5.0, abs=0.15)
 

@@ -7,7 +7,7 @@ import torch
 
 from dfd_perception.core.optics import Lens
 from dfd_perception.errors import ModelError
-from dfd_perception.model_folder import FileHash, ModelCard, TrainedRange, load_model_folder
+from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange, load_model_folder
 from dfd_perception.network import create_network
 from dfd_perception.network.checkpoint import load_network, load_weights, save_model
 

@@ -83,7 +83,7 @@ def test_a_head_alone_says_what_it_says_beside_the_other(target):
         torch.testing.assert_close(getattr(upper, name), getattr(both, name))
 
 
-def test_the_all_in_focus_picture_is_clamped_only_outside_training():
+def test_the_all_in_focus_image_is_clamped_only_outside_training():
     network = create_network("2hded-small", "coc", **SMALL)
     with torch.no_grad():
         network.lower_head.last_conv.bias.fill_(5.0)
@@ -108,7 +108,7 @@ def test_the_log_variance_offset_shifts_the_log_variance():
         torch.testing.assert_close(network(image).coc_log_var, before + 1.5)
 
 
-def test_a_fresh_network_hands_the_picture_through_and_sees_a_room():
+def test_a_fresh_network_hands_the_image_through_and_sees_a_room():
     torch.manual_seed(0)
     network = create_network("2hded-small", "depth", **SMALL).eval()
     image = torch.rand(1, 3, 64, 64)

@@ -48,25 +48,25 @@ class Peer:
         self.node.create_subscription(kind or Image, topic, messages.append, qos)
         return messages
 
-    def publish(self, picture: np.ndarray | None = None, fx: float | None = None, **changes: Any) -> Any:
+    def publish(self, image: np.ndarray | None = None, fx: float | None = None, **changes: Any) -> Any:
         """Publish an rgb8 image with a stamp of its own, and a camera_info with it when fx is given."""
         from sensor_msgs.msg import CameraInfo, Image
 
-        from dfd_perception.ros.conversions import image_message
+        from dfd_perception.ros.shared.conversions import image_message
 
         if self._image is None:
             self._image = self.node.create_publisher(Image, "image", 5)
             self._info = self.node.create_publisher(CameraInfo, "camera_info", 5)
             wait_for(lambda: self._image.get_subscription_count() > 0, "the node subscribes to image")
-        if picture is None:
-            picture = np.random.default_rng(abs(self.number)).integers(0, 256, (48, 80, 3), np.uint8)
+        if image is None:
+            image = np.random.default_rng(abs(self.number)).integers(0, 256, (48, 80, 3), np.uint8)
         header = self.header()
         if fx is not None:
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             k = [fx, 0.0, width / 2, 0.0, fx, height / 2, 0.0, 0.0, 1.0]
             p = [fx, 0.0, width / 2, 0.0, 0.0, fx, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
             self._info.publish(CameraInfo(header=header, height=height, width=width, k=k, p=p))
-        message = image_message(picture, "rgb8", header)
+        message = image_message(image, "rgb8", header)
         for name, value in changes.items():
             setattr(message, name, value)
         self._image.publish(message)
@@ -120,9 +120,9 @@ class RunningNode:
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
         from rclpy.parameter import Parameter
 
-        from dfd_perception.ros import spinning
-        from dfd_perception.ros.dfd_node import DfdNode
-        from dfd_perception.ros.node_log import node_log
+        from dfd_perception.ros.depth_node.dfd_node import DfdNode
+        from dfd_perception.ros.shared import spinning
+        from dfd_perception.ros.shared.node_log import node_log
 
         values = {"model": str(model), "num_threads": 1, "backend": "onnxruntime", "diagnostics.period_s": 0.1}
         values.update({name.replace("__", "."): value for name, value in parameters.items()})

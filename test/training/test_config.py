@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dfd_perception.configuration import from_mapping, read_yaml, with_overrides
 from dfd_perception.errors import ConfigError
+from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides
 from dfd_perception.network import create_network
 from dfd_perception.training.config import CHANGEABLE, TrainConfig, as_mapping, differences
 from dfd_perception.training.objectives import create_objective

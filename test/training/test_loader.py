@@ -24,7 +24,7 @@ from dfd_perception.training.loader import (
 
 
 class Numbered:
-    """Ten pictures that hold their number."""
+    """Ten images that hold their number."""
 
     name = "numbered"
     splits = {}
@@ -37,10 +37,10 @@ class Numbered:
 
     def __getitem__(self, index):
         if index == self.broken:
-            raise DatasetError(f"frame {index}: not a readable picture")
-        picture = np.full((*self.size, 3), index, np.uint8)
+            raise DatasetError(f"frame {index}: not a readable image")
+        image = np.full((*self.size, 3), index, np.uint8)
         coc = np.full(self.size, index, np.float32)
-        return DefocusSample(name=str(index), defocused=picture, aif=picture, coc_px=coc)
+        return DefocusSample(name=str(index), defocused=image, aif=image, coc_px=coc)
 
 
 def untouched(sample, rng):
@@ -109,18 +109,18 @@ def test_an_unreadable_sample_is_one_line(workers):
     loader = open_loader(SampleStream(Numbered(broken=4), untouched, 0, ()), 0, 10, workers)
     with pytest.raises(DatasetError) as caught:
         next(loader)
-    assert str(caught.value) == "frame 4: not a readable picture"
+    assert str(caught.value) == "frame 4: not a readable image"
 
 
 def test_a_missing_part_is_named():
-    picture = np.zeros((8, 8, 3), np.uint8)
+    image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(DatasetError, match="frame7: has no depth_m"):
-        tensors_of(DefocusSample(name="frame7", defocused=picture), ("depth_m",))
+        tensors_of(DefocusSample(name="frame7", defocused=image), ("depth_m",))
     with pytest.raises(DatasetError, match="coc_px .or depth and a lens."):
-        tensors_of(DefocusSample(name="frame7", defocused=picture), ("coc_px",))
+        tensors_of(DefocusSample(name="frame7", defocused=image), ("coc_px",))
 
 
-def test_pictures_of_several_sizes_ask_for_a_crop():
+def test_images_of_several_sizes_ask_for_a_crop():
     batches = [tensors_of(Numbered(size=(8, width))[1], ()) for width in (8, 12)]
     with pytest.raises(DatasetError, match=r"8 x 8, 8 x 12 px.*crop_px"):
         raise collate(batches)
@@ -130,12 +130,12 @@ def test_tensors_hold_what_the_sample_holds():
     rng = np.random.default_rng(0)
     depth = rng.uniform(0.7, 3, (6, 9)).astype(np.float32)
     depth[0, 0] = np.nan
-    picture = rng.integers(0, 256, (6, 9, 3), np.uint8)
+    image = rng.integers(0, 256, (6, 9, 3), np.uint8)
     curve = DefocusCurve(gain_px_per_dioptre=10.0, focus_distance_m=0.6)
-    sample = DefocusSample(name="a", defocused=picture, aif=picture, depth_m=depth, curve=curve)
+    sample = DefocusSample(name="a", defocused=image, aif=image, depth_m=depth, curve=curve)
     batch = tensors_of(sample, ("depth_m", "coc_px"))
     assert batch.image.shape == (1, 3, 6, 9)
-    assert batch.image[0, 1, 2, 3] == np.float32(picture[2, 3, 1]) / np.float32(255)
+    assert batch.image[0, 1, 2, 3] == np.float32(image[2, 3, 1]) / np.float32(255)
     assert torch.isnan(batch.parts["depth_m"][0, 0, 0, 0])
     expected = 10 * (1 / 0.6 - 1 / depth[3, 4])
     assert float(batch.parts["coc_px"][0, 0, 3, 4]) == pytest.approx(abs(expected), rel=1e-5)

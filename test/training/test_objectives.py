@@ -110,7 +110,7 @@ def test_a_network_learns_blur_without_its_truth(tiny_options):
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
 
     def ramps(count: int) -> tuple[Batch, torch.Tensor]:
-        """Textured pictures whose blur runs from one random width to another."""
+        """Textured images whose blur runs from one random width to another."""
         aif = functional.interpolate(torch.rand(count, 3, 16, 16), scale_factor=2, mode="bilinear")
         aif = (aif + 0.5 * (torch.rand(count, 3, 32, 32) - 0.5)).clamp(0, 1)
         left, right = 8 * torch.rand(2, count, 1, 1, 1)

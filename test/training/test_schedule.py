@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dfd_perception.training.config_sections import OptimiserConfig
-from dfd_perception.training.precision import chosen_precision, cpu_computes_bf16
+from dfd_perception.training.fabric_precision import chosen_precision, cpu_computes_bf16
 from dfd_perception.training.schedule import AveragedWeights, learning_rate
 
 

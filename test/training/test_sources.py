@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from dfd_perception.configuration import from_mapping
 from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.files.configuration import from_mapping
 from dfd_perception.training.config_sections import DataConfig
 from dfd_perception.training.sources import centre_crop, evenly_chosen, open_sources
 
@@ -75,7 +75,7 @@ def test_a_calibrated_camera_gives_the_pixel_pitch(folder):
     assert sources.curve.gain_px_per_dioptre == pytest.approx(500.0 * 0.025)
 
 
-def test_the_all_in_focus_picture_can_be_the_input(folder):
+def test_the_all_in_focus_image_can_be_the_input(folder):
     sources = sources_of(path=str(describe(folder)), input="aif")
     assert int(sources.train[3].defocused[0, 0, 0]) == 93
     (folder / "aif").rename(folder / "raw")
@@ -96,7 +96,7 @@ def test_samples_are_chosen_evenly(folder):
     assert evenly_chosen(dataset, None) is dataset
 
 
-def test_a_large_picture_is_cut_about_its_centre(folder):
+def test_a_large_image_is_cut_about_its_centre(folder):
     sample = sources_of(path=str(describe(folder))).train[0]
     assert centre_crop(sample, 24).size == (20, 24)
     assert centre_crop(sample, 24).depth_m.shape == (20, 24)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from dfd_perception.configuration import from_mapping, read_yaml
 from dfd_perception.errors import ConfigError, ModelError, TrainingError, UsageError
-from dfd_perception.model_folder import load_model_folder
+from dfd_perception.files.configuration import from_mapping, read_yaml
+from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.network.checkpoint import load_network
 from dfd_perception.training.checkpointing import load_checkpoint, locked
 from dfd_perception.training.config import TrainConfig
@@ -278,7 +278,7 @@ def test_the_clock_ends_a_run(recipe):
 SCRIPT = """
 import sys, json
 from pathlib import Path
-from dfd_perception.configuration import from_mapping
+from dfd_perception.files.configuration import from_mapping
 from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.trainer import Trainer, train
 original = Trainer.run

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.errors import BackendError, EngineError
-from dfd_perception.inference.backend import BackendRequest, InferenceBackend, Precision, compile_backend
-from dfd_perception.inference.tensorrt.picture_io import as_picture, as_planes
+from dfd_perception.inference.backends.interface import BackendRequest, InferenceBackend, Precision
+from dfd_perception.inference.ladder import compile_backend
+from dfd_perception.inference.tensorrt.image_io import as_image, as_planes
 from dfd_perception.inference.tensorrt.runner import EngineRunner
 from dfd_perception.inference.tensorrt.self_check import SelfCheckResult, check_engine, stored_frames
 
@@ -31,7 +32,7 @@ class CpuReference:
             self._backend = _compiled(self._request)
 
         def engine(frame: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-            return as_planes(runner.run({"image": as_picture(frame)}))
+            return as_planes(runner.run({"image": as_image(frame)}))
 
         return check_engine(engine, self._backend.run, stored_frames(self._request.size), precision)
 

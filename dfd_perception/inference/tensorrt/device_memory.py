@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,10 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from dfd_perception.errors import EngineError
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,26 +60,3 @@ class DeviceMemory(Protocol):
 
     def close(self) -> None:
         """Release everything; buffers are invalid then."""
-
-
-def open_device(device: str = "auto") -> DeviceMemory:
-    """Use a GPU through torch, or without torch through cuda-python.
-
-    Args:
-        device: auto, cuda or cuda:N.
-
-    Raises:
-        EngineError: no GPU, or neither library reaches it; the message says what each one said.
-    """
-    if device == "cpu":
-        raise EngineError("TensorRT runs on a GPU only, and device is cpu; use device auto or cuda")
-    index = int(device.partition(":")[2] or 0)
-    reasons = []
-    from dfd_perception.inference.tensorrt import cuda_python_memory, torch_memory
-
-    for library in (torch_memory.TorchMemory, cuda_python_memory.CudaPythonMemory):
-        try:
-            return library(index)
-        except EngineError as error:
-            reasons.append(str(error))
-    raise EngineError("no CUDA GPU can be used: " + "; ".join(reasons))

@@ -13,7 +13,7 @@ from dfd_perception.errors import EngineError
 from dfd_perception.inference.tensorrt import weak_typing
 from dfd_perception.inference.tensorrt.build_progress import Progress, attach_progress_monitor
 from dfd_perception.inference.tensorrt.engine_precision import require_network_precision, require_plan_size
-from dfd_perception.inference.tensorrt.precision import PreparedGraph
+from dfd_perception.inference.tensorrt.graph_precision import PreparedGraph
 from dfd_perception.inference.tensorrt.trt_module import is_strongly_typed, logger_for
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""From a plan to a runner that answers pictures, with what is known of it for diagnostics."""
+"""From a plan to a runner that answers images, with what is known of it for diagnostics."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dfd_perception.inference.backend import BackendRequest, Precision
+from dfd_perception.inference.backends.interface import BackendRequest, Precision
 from dfd_perception.inference.tensorrt.device_memory import DeviceMemory
 from dfd_perception.inference.tensorrt.engine_precision import require_engine_precision
-from dfd_perception.inference.tensorrt.picture_io import PICTURE_OUTPUT
+from dfd_perception.inference.tensorrt.image_io import IMAGE_OUTPUT
 from dfd_perception.inference.tensorrt.runner import EngineRunner, Tensor, load_engine
 
 
@@ -35,9 +35,9 @@ def load_plan(
     engine = load_engine(trt, plan)
     layers = require_engine_precision(trt, engine, precision)
     height, width = request.size
-    picture = Tensor((1, height, width, 3), np.dtype(np.uint8))
+    image = Tensor((1, height, width, 3), np.dtype(np.uint8))
     tensors = {name: Tensor((1, 1, height, width)) for name in request.output_names}
-    tensors.update({name: picture for name in ("image", PICTURE_OUTPUT) if name == "image" or name in tensors})
+    tensors.update({name: image for name in ("image", IMAGE_OUTPUT) if name == "image" or name in tensors})
     memory = open_memory()
     try:
         runner = EngineRunner(trt, engine, memory, tensors)

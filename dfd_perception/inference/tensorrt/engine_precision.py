@@ -7,8 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import Precision
-from dfd_perception.inference.tensorrt.precision import PreparedGraph
+from dfd_perception.inference.backends.interface import Precision
+from dfd_perception.inference.tensorrt.graph_precision import PreparedGraph
 
 if TYPE_CHECKING:
     import tensorrt

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import BackendRequest, Precision
+from dfd_perception.files.model_folder import sha256_of
+from dfd_perception.inference.backends.interface import BackendRequest, Precision
 from dfd_perception.inference.tensorrt.build_progress import Progress
 from dfd_perception.inference.tensorrt.cpu_reference import CpuReference
-from dfd_perception.inference.tensorrt.device_memory import Device, DeviceMemory, open_device
+from dfd_perception.inference.tensorrt.device_library import open_device
+from dfd_perception.inference.tensorrt.device_memory import Device, DeviceMemory
 from dfd_perception.inference.tensorrt.engine_builder import BuildSettings, BuiltPlan, build_plan
 from dfd_perception.inference.tensorrt.engine_cache import CacheEntry, EngineCache
 from dfd_perception.inference.tensorrt.engine_key import EngineKey
 from dfd_perception.inference.tensorrt.engine_loading import LoadedEngine, load_plan
-from dfd_perception.inference.tensorrt.precision import GRAPH_RECIPE, prepared_graph
+from dfd_perception.inference.tensorrt.graph_precision import GRAPH_RECIPE, prepared_graph
 from dfd_perception.inference.tensorrt.quantised_graph import calibration_path, not_calibrated
 from dfd_perception.inference.tensorrt.self_check import SelfCheckResult
 from dfd_perception.inference.tensorrt.trt_module import is_strongly_typed, version_of
 from dfd_perception.inference.tensorrt.trusted_files import make_private_folder
-from dfd_perception.model_folder import sha256_of
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class EngineProvider:
             precision,
             calibrated=self.calibrated_graph(precision),
             strongly_typed=is_strongly_typed(self.trt),
-            pictures=True,
+            images=True,
         )
         self.tell(Progress(f"building ({precision})"))
         built = build_plan(self.trt, graph, self.settings, self.cache.timing_cache(key), self.tell)

@@ -1,7 +1,7 @@
 """A float32 ONNX graph in float16 between its convolutions, for strongly typed networks. Needs onnx, not torch.
 
-What lies before the first and behind the last convolution stays float32: the normalisation of the picture, the
-residual sum that carries the picture's own values to the deblurred image, softplus and clamps. It is cheap, and
+What lies before the first and behind the last convolution stays float32: the normalisation of the image, the
+residual sum that carries the image's own values to the deblurred image, softplus and clamps. It is cheap, and
 eleven bits would show there. So do inputs and outputs, which keep the types of the float32 engine.
 """
 
@@ -173,7 +173,7 @@ class _Converter:
         if smallest < SMALLEST_NORMAL_HALF:
             raise EngineError(
                 f"precision int8: the scale of {node.input[0]} is {smallest:g}, too fine for float16; this tensor is "
-                "always near zero: calibrate with more pictures, or use fp16"
+                "always near zero: calibrate with more images, or use fp16"
             )
 
     def _retype_attributes(self, node: Any) -> None:

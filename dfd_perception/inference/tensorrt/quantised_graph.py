@@ -1,8 +1,8 @@
-"""Quantisers for int8: placed and scaled by ONNX Runtime's tool on a CPU, from real pictures, the way TensorRT wants.
+"""Quantisers for int8: placed and scaled by ONNX Runtime's tool on a CPU, from real images, the way TensorRT wants.
 
 TensorRT takes quantisers that are symmetric, for weights and activations alike, and no quantised bias. Transposed
 convolutions are left in float16 unless asked for: TensorRT's int8 kernels for them are slower than its float16 ones
-(NVIDIA/TensorRT issue 1699). The first and the last convolutions stay too: they see and make the picture's values.
+(NVIDIA/TensorRT issue 1699). The first and the last convolutions stay too: they see and make the image's values.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.preprocessing import SIZE_MULTIPLE
+from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.errors import EngineError
+from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.tensorrt.half_graph import CONVOLUTIONS
-from dfd_perception.model_folder import ModelFolder
 
-FEWEST_PICTURES = 8
+FEWEST_IMAGES = 8
 
 
 def write_calibrated_graph(
     source: Path,
     out: Path,
-    pictures: Sequence[NDArray[np.float32]],
+    images: Sequence[NDArray[np.float32]],
     *,
     transposed: bool = False,
 ) -> int:
     """Write the float32 graph `source` with int8 quantisers to `out`; height and width stay free.
 
     Args:
-        pictures: (1, 3, H, W) float32 RGB in [0, 1], of what the robot sees; a few dozen do.
+        images: (1, 3, H, W) float32 RGB in [0, 1], of what the robot sees; a few dozen do.
         transposed: quantise transposed convolutions as well.
 
     Returns:
         How many convolutions are quantised.
 
     Raises:
-        EngineError: too few pictures or of a size that the network does not take, the tool is absent, or the graph
+        EngineError: too few images or of a size that the network does not take, the tool is absent, or the graph
             has no convolution to quantise.
     """
-    _require_pictures(pictures)
+    _require_images(images)
     try:
         import onnx
         import onnxruntime.quantization as quantization
@@ -58,7 +58,7 @@ def write_calibrated_graph(
         raise EngineError(f"{source}: no convolution between the first and the last to quantise")
     with tempfile.TemporaryDirectory() as folder, _quiet():
         quantised = Path(folder) / "quantised.onnx"
-        _quantise(quantization, model, quantised, pictures, kinds, chosen)
+        _quantise(quantization, model, quantised, images, kinds, chosen)
         result = onnx.load(str(quantised))
     # The tool's own notes hold temporary paths.
     del result.graph.value_info[:]
@@ -66,13 +66,13 @@ def write_calibrated_graph(
     return len(chosen)
 
 
-def _require_pictures(pictures: Sequence[NDArray[np.float32]]) -> None:
-    if len(pictures) < FEWEST_PICTURES:
-        raise EngineError(f"int8 calibration got {len(pictures)} pictures; expected at least {FEWEST_PICTURES}")
-    odd = next((p.shape for p in pictures if p.shape[2] % SIZE_MULTIPLE or p.shape[3] % SIZE_MULTIPLE), None)
+def _require_images(images: Sequence[NDArray[np.float32]]) -> None:
+    if len(images) < FEWEST_IMAGES:
+        raise EngineError(f"int8 calibration got {len(images)} images; expected at least {FEWEST_IMAGES}")
+    odd = next((p.shape for p in images if p.shape[2] % SIZE_MULTIPLE or p.shape[3] % SIZE_MULTIPLE), None)
     if odd is not None:
         raise EngineError(
-            f"int8 calibration got a picture of shape {odd}; expected sides of multiples of {SIZE_MULTIPLE}"
+            f"int8 calibration got an image of shape {odd}; expected sides of multiples of {SIZE_MULTIPLE}"
         )
 
 
@@ -80,15 +80,15 @@ def _quantise(
     quantization: Any,
     model: Any,
     out: Path,
-    pictures: Sequence[NDArray[np.float32]],
+    images: Sequence[NDArray[np.float32]],
     kinds: Sequence[str],
     nodes: list[str],
 ) -> None:
-    """Have the tool place symmetric quantisers around the named nodes, scaled by what the pictures make of them."""
+    """Have the tool place symmetric quantisers around the named nodes, scaled by what the images make of them."""
     quantization.quantize_static(
         model,
         str(out),
-        _reader(quantization.CalibrationDataReader, pictures),
+        _reader(quantization.CalibrationDataReader, images),
         quant_format=quantization.QuantFormat.QDQ,
         activation_type=quantization.QuantType.QInt8,
         weight_type=quantization.QuantType.QInt8,
@@ -114,7 +114,7 @@ def not_calibrated(model: ModelFolder) -> str:
     """What to say of an int8 engine without a calibration."""
     return (
         f"precision int8: {model.name} is not calibrated on this machine; "
-        f"dfd build-engine {model.path} --precision int8 --calibration FOLDER_OF_PICTURES"
+        f"dfd build-engine {model.path} --precision int8 --calibration FOLDER_OF_IMAGES"
     )
 
 
@@ -133,18 +133,18 @@ def _edge_convolutions(graph: Any) -> set[str]:
     return {name for name in convolutions if not behind[name] or name not in before}
 
 
-def _reader(base: Any, pictures: Sequence[NDArray[np.float32]]) -> Any:
-    class Pictures(base):
-        """Hands the pictures out once, as the tool asks for them."""
+def _reader(base: Any, images: Sequence[NDArray[np.float32]]) -> Any:
+    class Images(base):
+        """Hands the images out once, as the tool asks for them."""
 
         def __init__(self) -> None:
-            self._pictures: Iterator[NDArray[np.float32]] = iter(pictures)
+            self._images: Iterator[NDArray[np.float32]] = iter(images)
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            picture = next(self._pictures, None)
-            return None if picture is None else {"image": picture}
+            image = next(self._images, None)
+            return None if image is None else {"image": image}
 
-    return Pictures()
+    return Images()
 
 
 class _quiet:  # noqa: N801 - reads as a statement

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import Precision
+from dfd_perception.inference.backends.interface import Precision
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -139,21 +139,21 @@ def stored_frames(size: tuple[int, int]) -> list[NDArray[np.float32]]:
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if not file.name.endswith(".jpg"):
             continue
-        picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        if picture is not None:
-            frames.append(as_network_input(np.asarray(picture, np.uint8), size))
+        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        if image is not None:
+            frames.append(as_network_input(np.asarray(image, np.uint8), size))
     if not frames:
         raise EngineError(f"{folder}: the frames for the self-check are missing; install the package again")
     return frames
 
 
-def as_network_input(picture_bgr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+def as_network_input(image_bgr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
     """(H, W, 3) uint8 BGR of any size to (1, 3, *size): scaled to cover the size, the middle of it."""
     height, width = size
-    scale = max(height / picture_bgr.shape[0], width / picture_bgr.shape[1])
-    covering = (max(width, round(picture_bgr.shape[1] * scale)), max(height, round(picture_bgr.shape[0] * scale)))
+    scale = max(height / image_bgr.shape[0], width / image_bgr.shape[1])
+    covering = (max(width, round(image_bgr.shape[1] * scale)), max(height, round(image_bgr.shape[0] * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(picture_bgr, covering, interpolation=interpolation)
+    resized = cv2.resize(image_bgr, covering, interpolation=interpolation)
     top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
     middle = resized[top : top + height, left : left + width]
     return np.asarray(cv2.dnn.blobFromImage(middle, scalefactor=1 / 255, swapRB=True), np.float32)

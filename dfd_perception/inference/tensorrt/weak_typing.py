@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import Precision
+from dfd_perception.inference.backends.interface import Precision
 
 if TYPE_CHECKING:
     import tensorrt

@@ -1,37 +1,22 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-HERE = Path(__file__).parent
-
-
-def load_neighbour(name: str):
-    """Test folders are no packages: modules beside the tests are loaded by path, once."""
-    full = f"dfd_tensorrt_tests_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, HERE / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
+from support import tensorrt_stand_in, tiny_graphs
 
 
 @pytest.fixture(scope="session")
 def stand_in():
-    return load_neighbour("stand_in")
+    return tensorrt_stand_in
 
 
 @pytest.fixture(scope="session")
 def graphs():
-    return load_neighbour("tiny_graphs")
+    return tiny_graphs
 
 
 @pytest.fixture(params=["8.6.2.3", "10.3.0.30", "11.4.0.106"])
@@ -58,7 +43,8 @@ def tiny_models(graphs, tmp_path_factory):
 @pytest.fixture
 def robot(stand_in, monkeypatch, tmp_path, trt):
     """A robot with a GPU and one of the TensorRTs; returns what a test turns."""
-    from dfd_perception.inference.tensorrt import backend, engine_provider
+    from dfd_perception.inference.backends import tensorrt_backend as backend
+    from dfd_perception.inference.tensorrt import engine_provider
 
     state = stand_in.SimpleNamespace(
         trt=trt, cache=tmp_path / "engines", behaviour=trt.behaviour, memories=[], gpu=("NVIDIA Orin", "8.7")
@@ -74,7 +60,7 @@ def robot(stand_in, monkeypatch, tmp_path, trt):
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """(1, 3, 64, 96): a real frame of the package."""
     from dfd_perception.inference.tensorrt.self_check import stored_frames
 

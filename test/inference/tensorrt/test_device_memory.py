@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.tensorrt import cuda_python_memory, device_memory, torch_memory
+from dfd_perception.inference.tensorrt import cuda_python_memory, device_library, torch_memory
 from dfd_perception.inference.tensorrt.cuda_python_memory import CudaPythonMemory
 
 
@@ -149,7 +149,7 @@ def test_torch_comes_first_and_cuda_python_stands_in(cuda, monkeypatch):
         raise EngineError("torch cannot be imported")
 
     monkeypatch.setattr(torch_memory, "TorchMemory", absent)
-    assert device_memory.open_device("cuda:0").library == "cuda-python"
+    assert device_library.open_device("cuda:0").library == "cuda-python"
 
 
 def test_both_reasons_are_told(monkeypatch):
@@ -159,12 +159,12 @@ def test_both_reasons_are_told(monkeypatch):
     monkeypatch.setattr(torch_memory, "TorchMemory", absent)
     monkeypatch.setattr(cuda_python_memory, "CudaPythonMemory", absent)
     with pytest.raises(EngineError, match="no CUDA GPU can be used: no 2; no 2"):
-        device_memory.open_device("cuda:2")
+        device_library.open_device("cuda:2")
 
 
 def test_a_cpu_is_no_device():
     with pytest.raises(EngineError, match="device is cpu"):
-        device_memory.open_device("cpu")
+        device_library.open_device("cpu")
 
 
 def test_a_torch_without_cuda_is_named():
@@ -176,14 +176,14 @@ def test_a_torch_without_cuda_is_named():
 
 
 @pytest.mark.gpu
-def test_torch_copies_computes_and_records(picture):
+def test_torch_copies_computes_and_records(image):
     """A kernel of torch stands where the engine would be: buffers, stream, capture and replay are the real ones."""
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     memory = torch_memory.TorchMemory()
-    source = memory.allocate(picture.shape, np.dtype(np.float32))
-    target = memory.allocate(picture.shape, np.dtype(np.float32))
+    source = memory.allocate(image.shape, np.dtype(np.float32))
+    target = memory.allocate(image.shape, np.dtype(np.float32))
     assert memory.stream != 0
 
     def queue():
@@ -192,14 +192,14 @@ def test_torch_copies_computes_and_records(picture):
         memory.download(target)
 
     with memory.active():
-        source.host[...] = picture
+        source.host[...] = image
         queue()
         memory.wait()
-        np.testing.assert_array_equal(target.host, picture * 2)
+        np.testing.assert_array_equal(target.host, image * 2)
         launch = memory.capture(queue)
         for factor in (0.5, 0.25):
-            source.host[...] = picture * factor
+            source.host[...] = image * factor
             launch()
             memory.wait()
-            np.testing.assert_allclose(target.host, picture * factor * 2, rtol=1e-6)
+            np.testing.assert_allclose(target.host, image * factor * 2, rtol=1e-6)
         memory.close()

@@ -6,10 +6,10 @@ import onnx
 import pytest
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import BackendRequest
+from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.tensorrt import engine_precision
 from dfd_perception.inference.tensorrt.engine_builder import BuildSettings, build_plan
-from dfd_perception.inference.tensorrt.precision import PreparedGraph, prepared_graph, with_opset
+from dfd_perception.inference.tensorrt.graph_precision import PreparedGraph, prepared_graph, with_opset
 from dfd_perception.inference.tensorrt.quantised_graph import write_calibrated_graph
 from dfd_perception.inference.tensorrt.runner import load_engine
 from dfd_perception.inference.tensorrt.self_check import stored_frames

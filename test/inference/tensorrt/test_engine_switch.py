@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dfd_perception.inference import engine_switch
-from dfd_perception.inference.engine_switch import EngineSwitch, tensorrt_problem, while_building
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
+from dfd_perception.inference.tensorrt import engine_switch
+from dfd_perception.inference.tensorrt.engine_switch import EngineSwitch, tensorrt_problem, while_building
+from support import tensorrt_stand_in
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
 CHILD = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("stand_in", {stand_in!r})
@@ -22,7 +22,8 @@ stand_in = importlib.util.module_from_spec(spec)
 sys.modules["stand_in"] = stand_in
 spec.loader.exec_module(stand_in)
 from dfd_perception.cli.__main__ import main
-from dfd_perception.inference.tensorrt import backend, engine_provider
+from dfd_perception.inference.backends import tensorrt_backend as backend
+from dfd_perception.inference.tensorrt import engine_provider
 trt = stand_in.make_tensorrt({version!r}, stand_in.Behaviour({behaviour}))
 backend.import_tensorrt = lambda: trt
 engine_provider.open_device = lambda device: stand_in.HostMemory()
@@ -47,7 +48,7 @@ class Switched:
 
         def in_stand_in(job):
             program = CHILD.format(
-                stand_in=str(Path(__file__).with_name("stand_in.py")),
+                stand_in=tensorrt_stand_in.__file__,
                 version=robot.trt.__version__,
                 behaviour=behaviour,
                 arguments=job.command()[3:],
@@ -70,9 +71,9 @@ class Switched:
 
 @pytest.fixture
 def switched(robot, tiny_models, monkeypatch):
-    monkeypatch.setattr("dfd_perception.inference.backend.missing_package", lambda name: None)
+    monkeypatch.setattr("dfd_perception.inference.ladder.missing_package", lambda name: None)
     rungs = [("tensorrt", "fastest"), ("onnxruntime", "runs on any CPU")]
-    monkeypatch.setattr("dfd_perception.inference.backend.ladder", lambda device: rungs)
+    monkeypatch.setattr("dfd_perception.inference.ladder.ladder", lambda device: rungs)
     monkeypatch.setattr(engine_switch, "REPORT_PERIOD_S", 0.1)
     made = []
 
@@ -93,18 +94,18 @@ def running(one) -> tuple[str, str]:
 
 def test_another_backend_answers_until_the_engine_does(switched):
     one = switched(behaviour="build_takes_s=1.5")
-    before = one.estimator.predict(PICTURE)
+    before = one.estimator.predict(IMAGE)
     assert running(one) == ("onnxruntime", "fp32")
     one.switch.consider(one.estimator, (60, 90), "both")
     answered = 0
     while not one.swapped.is_set():
-        assert one.estimator.predict(PICTURE).coc_px is not None
+        assert one.estimator.predict(IMAGE).coc_px is not None
         answered += 1
         time.sleep(0.02)
         assert answered < 2000
     assert answered > 10
     assert running(one) == ("tensorrt", "fp16")
-    np.testing.assert_allclose(one.estimator.predict(PICTURE).coc_px, before.coc_px, rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(one.estimator.predict(IMAGE).coc_px, before.coc_px, rtol=0.02, atol=0.02)
     assert one.switch.status.startswith("ready: fp16 engine for 96x64, heads: both, self-check passed:")
     lines = [line for _, line in one.said]
     assert lines[0].startswith("building fp16 engine")
@@ -129,7 +130,7 @@ def test_a_failed_build_is_said_once_and_frames_go_on(switched):
     one.switch.consider(one.estimator, (60, 90), "both")
     time.sleep(0.2)
     assert [severity for severity, _ in one.said].count("warning") == 1
-    assert one.estimator.predict(PICTURE).coc_px is not None
+    assert one.estimator.predict(IMAGE).coc_px is not None
     assert not one.swapped.is_set()
 
 
@@ -147,7 +148,7 @@ def test_a_child_that_dies_takes_nobody_with_it(switched, program, words):
     one.switch.consider(one.estimator, (60, 90), "both")
     one.wait(lambda: one.switch.status.startswith("failed"), "the failure is known")
     assert words in one.switch.status
-    assert one.estimator.predict(PICTURE).coc_px is not None
+    assert one.estimator.predict(IMAGE).coc_px is not None
 
 
 def test_a_program_that_is_not_there_is_a_failure_too(switched):

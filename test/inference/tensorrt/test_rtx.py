@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import BackendRequest
+from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.tensorrt.engine_builder import BuildSettings, build_plan
-from dfd_perception.inference.tensorrt.precision import PreparedGraph, prepared_graph, set_input_size
+from dfd_perception.inference.tensorrt.graph_precision import PreparedGraph, prepared_graph, set_input_size
 from dfd_perception.inference.tensorrt.quantised_graph import write_calibrated_graph
 from dfd_perception.inference.tensorrt.runner import load_engine
 from dfd_perception.inference.tensorrt.self_check import stored_frames
@@ -32,9 +32,9 @@ def rtx():
 def network(request, tmp_path_factory, graphs):
     """A model folder with an exported network of a variant, random weights."""
     torch = pytest.importorskip("torch")
-    from dfd_perception.export.onnx_export import export_onnx
-    from dfd_perception.model_folder import FileHash, ModelFolder, sha256_of
+    from dfd_perception.files.model_folder import FileHash, ModelFolder, sha256_of
     from dfd_perception.network import create_network
+    from dfd_perception.network.onnx_export import export_onnx
 
     variant, target = request.param
     torch.manual_seed(0)
@@ -60,7 +60,7 @@ def graph_of(model, precision, calibrated=None, heads="both", **options) -> Prep
 @pytest.mark.parametrize("heads", ["both", "depth", "deblurred"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_it_builds(rtx, network, calibrated, precision, heads):
-    graph = graph_of(network, precision, calibrated, heads, pictures=True)
+    graph = graph_of(network, precision, calibrated, heads, images=True)
     built = build_plan(rtx, graph)
     assert set(built.convolutions) == {"FLOAT" if precision == "fp32" else "HALF"}
     assert len(built.plan) > 10_000

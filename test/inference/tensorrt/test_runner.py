@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dfd_perception.errors import EngineError
-from dfd_perception.inference.backend import BackendRequest
+from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.tensorrt.engine_builder import build_plan
-from dfd_perception.inference.tensorrt.precision import prepared_graph
+from dfd_perception.inference.tensorrt.graph_precision import prepared_graph
 from dfd_perception.inference.tensorrt.runner import EngineRunner, Tensor, load_engine
 from dfd_perception.inference.tensorrt.trt_module import is_strongly_typed
 
@@ -28,34 +28,34 @@ def memory(stand_in):
     return stand_in.HostMemory()
 
 
-def test_a_graph_is_captured_and_launched(trt, engine, memory, picture):
+def test_a_graph_is_captured_and_launched(trt, engine, memory, image):
     runner = EngineRunner(trt, engine, memory, TENSORS)
-    first = runner.run({"image": picture})["depth"].copy()
-    second = runner.run({"image": picture[..., ::-1].copy()})["depth"].copy()
+    first = runner.run({"image": image})["depth"].copy()
+    second = runner.run({"image": image[..., ::-1].copy()})["depth"].copy()
     assert memory.launches == 2
     assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(runner.run({"image": picture})["depth"], first)
+    np.testing.assert_array_equal(runner.run({"image": image})["depth"], first)
 
 
-def test_without_a_graph_it_runs_too(trt, engine, stand_in, picture, caplog):
+def test_without_a_graph_it_runs_too(trt, engine, stand_in, image, caplog):
     memory = stand_in.HostMemory(capture_fails=True)
     runner = EngineRunner(trt, engine, memory, TENSORS)
     assert runner.cuda_graph == "off: operation not permitted when stream is capturing"
     assert "no CUDA graph" in caplog.text
-    assert np.isfinite(runner.run({"image": picture})["depth"]).all()
+    assert np.isfinite(runner.run({"image": image})["depth"]).all()
 
 
-def test_buffers_persist(trt, engine, memory, picture):
+def test_buffers_persist(trt, engine, memory, image):
     runner = EngineRunner(trt, engine, memory, TENSORS)
-    assert runner.run({"image": picture})["depth"] is runner.run({"image": picture})["depth"]
+    assert runner.run({"image": image})["depth"] is runner.run({"image": image})["depth"]
 
 
-def test_a_refused_launch_never_returns_the_frame_before(trt, engine, memory, picture):
+def test_a_refused_launch_never_returns_the_frame_before(trt, engine, memory, image):
     runner = EngineRunner(trt, engine, memory, TENSORS)
-    runner.run({"image": picture})
+    runner.run({"image": image})
     trt.behaviour.refuses_launch = True
     with pytest.raises(EngineError, match="refused to run"):
-        runner.run({"image": picture})
+        runner.run({"image": image})
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_an_engine_of_another_model_is_refused(trt, engine, memory, shapes, word
         EngineRunner(trt, engine, memory, shapes)
 
 
-def test_closing_waits_for_the_run_and_ends_it(trt, engine, memory, picture):
+def test_closing_waits_for_the_run_and_ends_it(trt, engine, memory, image):
     runner = EngineRunner(trt, engine, memory, TENSORS)
     runner.close()
     runner.close()
     assert memory.closed == 1
     with pytest.raises(EngineError, match="closed"):
-        runner.run({"image": picture})
+        runner.run({"image": image})
 
 
-def test_threads_take_turns(trt, engine, memory, picture):
+def test_threads_take_turns(trt, engine, memory, image):
     runner = EngineRunner(trt, engine, memory, TENSORS)
     inside, most = 0, 0
     wait = memory.wait
@@ -107,7 +107,7 @@ def test_threads_take_turns(trt, engine, memory, picture):
         inside -= 1
 
     memory.wait = counted_wait
-    threads = [threading.Thread(target=lambda: [runner.run({"image": picture}) for _ in range(5)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [runner.run({"image": image}) for _ in range(5)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,1 @@
+"""How fast the network and the node are on this machine."""

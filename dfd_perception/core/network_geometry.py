@@ -1,0 +1,113 @@
+"""From an image to the network's input and back: the one place where size, padding and scaling happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.errors import ImageError
+
+SIZE_MULTIPLE = 32
+"""The encoder halves its input five times."""
+
+LARGEST_SIDE_PX = 8192
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How an image of `image_size` sits in the network's input: resized to `network_size`, then padded.
+
+    Sizes are (height, width) in pixels.
+    """
+
+    image_size: tuple[int, int]
+    network_size: tuple[int, int]
+
+    @classmethod
+    def fitting(cls, image_size: tuple[int, int], input_size: tuple[int, int] | None = None) -> Geometry:
+        """Keep the image's size, or shrink or grow it, its aspect kept, to fit into `input_size`.
+
+        Raises:
+            ImageError: an empty or huge image.
+        """
+        if not all(1 <= side <= LARGEST_SIDE_PX for side in image_size):
+            raise ImageError(
+                f"image is {image_size[1]}x{image_size[0]}; expected 1 to {LARGEST_SIDE_PX} pixels a side"
+            )
+        if input_size is None:
+            return cls(image_size, image_size)
+        scale = min(input_size[0] / image_size[0], input_size[1] / image_size[1])
+        height, width = (max(1, round(side * scale)) for side in image_size)
+        return cls(image_size, (height, width))
+
+    @property
+    def scale(self) -> float:
+        """Network pixels per image pixel: blur and fx shrink by it."""
+        return self.network_size[1] / self.image_size[1]
+
+    @property
+    def padded_size(self) -> tuple[int, int]:
+        """`network_size` extended to multiples of 32."""
+        height, width = self.network_size
+        return height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE
+
+    def to_network(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W, 3) uint8 RGB to (1, 3, H', W') float32 in [0, 1], border repeated to the padded size."""
+        # One pass from bytes to planar floats; numpy's transpose and divide take three times as long.
+        return cv2.dnn.blobFromImage(self.to_network_uint8(image_rgb), scalefactor=1 / 255)
+
+    def to_network_uint8(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB to (H', W', 3), resized and its border repeated to the padded size."""
+        if image_rgb.shape != (*self.image_size, 3):
+            raise ImageError(f"image has shape {image_rgb.shape}; expected {(*self.image_size, 3)}")
+        if image_rgb.dtype != np.uint8:
+            raise ImageError(f"image is {image_rgb.dtype}; expected uint8 RGB, 0 to 255")
+        if self.network_size != self.image_size:
+            shrinking = self.scale < 1
+            image_rgb = cv2.resize(
+                image_rgb,
+                self.network_size[::-1],  # OpenCV takes (width, height)
+                interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC,
+            )
+        bottom, right = (p - n for p, n in zip(self.padded_size, self.network_size, strict=True))
+        if bottom or right:
+            image_rgb = cv2.copyMakeBorder(image_rgb, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        return image_rgb
+
+    def map_from_network(
+        self, plane: NDArray[np.float32], output_size: tuple[int, int] | None = None
+    ) -> NDArray[np.float32]:
+        """(H', W') map of the network to (H, W) of the image or `output_size`; values are not rescaled."""
+        height, width = self.network_size
+        size = output_size or self.image_size
+        cropped = plane[:height, :width]
+        if size == (height, width):
+            return np.ascontiguousarray(cropped)
+        return cv2.resize(cropped, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def image_from_network(
+        self, planes: NDArray[np.float32], output_size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:
+        """(3, H', W') float32 in [0, 1] to (H, W, 3) uint8 RGB."""
+        height, width = self.network_size
+        packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in planes])
+        return self._at_output_size(cv2.convertScaleAbs(packed, alpha=255), output_size)
+
+    def uint8_image_from_network(
+        self, image: NDArray[np.uint8], output_size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:
+        """(H', W', 3) uint8 to (H, W, 3) of the image or `output_size`; always an array of its own."""
+        height, width = self.network_size
+        cropped = image[:height, :width]
+        resized = self._at_output_size(cropped, output_size)
+        return cropped.copy() if resized is cropped else resized
+
+    def _at_output_size(self, image: NDArray[np.uint8], output_size: tuple[int, int] | None) -> NDArray[np.uint8]:
+        """The image itself where it has that size already."""
+        size = output_size or self.image_size
+        if image.shape[:2] == size:
+            return image
+        return cv2.resize(image, size[::-1], interpolation=cv2.INTER_CUBIC)

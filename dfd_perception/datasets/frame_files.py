@@ -1,0 +1,161 @@
+"""Data sets that are folders of files: finding and pairing the parts of a frame, and reading one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.sample import DefocusSample
+from dfd_perception.errors import DatasetError
+from dfd_perception.files.images import IMAGE_SUFFIXES, read_depth_m, read_rgb
+
+NAMED_AT_MOST = 3
+
+MapReader = Callable[[Path, tuple[int, int]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameFiles:
+    """Files of one frame; None for a part that the data set lacks."""
+
+    name: str
+    defocused: Path
+    aif: Path | None = None
+    depth: Path | None = None
+    coc: Path | None = None
+
+
+class FilesDataset:
+    """A DefocusDataset over files.
+
+    Args:
+        name: kind of data set.
+        frames: in their order.
+        splits: split name to indices into `frames`.
+        camera: intrinsics of the stored images, if known.
+        curve: lens of the stored images, if known.
+        read_depth: file and (height, width) to depth [m].
+        read_coc: file and (height, width) to circle of confusion [px].
+        problems: what was left out and why, for `dfd doctor`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        frames: Sequence[FrameFiles],
+        splits: Mapping[str, Sequence[int]],
+        camera: CameraIntrinsics | None = None,
+        curve: DefocusCurve | None = None,
+        read_depth: MapReader = read_depth_m,
+        read_coc: MapReader | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        if not frames:
+            raise DatasetError(f"{name}: no complete frame found" + "".join(f"; {problem}" for problem in problems))
+        self.name, self.frames, self.splits = name, list(frames), dict(splits)
+        self.camera, self.curve = camera, curve
+        self.problems = list(problems)
+        self._read_depth, self._read_coc = read_depth, read_coc
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> DefocusSample:
+        files = self.frames[index]
+        defocused = read_rgb(files.defocused)
+        size = defocused.shape[:2]
+        aif = None if files.aif is None else read_rgb(files.aif)
+        if aif is not None and aif.shape != defocused.shape:
+            raise DatasetError(
+                f"{files.aif}: image is {aif.shape[1]} x {aif.shape[0]} px, {files.defocused.name} is "
+                f"{size[1]} x {size[0]}; parts of a frame must have one size"
+            )
+        if self.camera is not None and (self.camera.height, self.camera.width) != size:
+            raise DatasetError(
+                f"{files.defocused}: image is {size[1]} x {size[0]} px, the camera of the data set "
+                f"{self.camera.width} x {self.camera.height}"
+            )
+        return DefocusSample(
+            name=files.name,
+            defocused=defocused,
+            aif=aif,
+            depth_m=None if files.depth is None else self._read_depth(files.depth, size),
+            coc_px=None if files.coc is None or self._read_coc is None else self._read_coc(files.coc, size),
+            camera=self.camera,
+            curve=self.curve,
+        )
+
+
+def files_by_stem(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
+    """Stem to file of a folder, sorted by stem; suffixes in any case, hidden and unfinished files left out.
+
+    Raises:
+        DatasetError: no such folder, or two files with one stem.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in suffixes or not path.is_file():
+            continue
+        if path.stem in found:
+            raise DatasetError(f"{folder}: {found[path.stem].name} and {path.name} have one stem; keep one of them")
+        found[path.stem] = path
+    return found
+
+
+def named(stems: Sequence[str]) -> str:
+    """The first stems, and how many more there are."""
+    shown = ", ".join(sorted(stems)[:NAMED_AT_MOST])
+    return shown if len(stems) <= NAMED_AT_MOST else f"{shown} and {len(stems) - NAMED_AT_MOST} more"
+
+
+def unpaired(parts: Mapping[str, Mapping[str, Path]]) -> list[str]:
+    """For each part of a data set, a line that names the stems that other parts have and it lacks."""
+    every = set().union(*parts.values())
+    lines = []
+    for part, files in parts.items():
+        lacking = sorted(every - set(files))
+        if lacking:
+            lines.append(f"{part} lacks {named(lacking)}")
+    return lines
+
+
+def pair_by_stamp(
+    first: Mapping[str, Path], second: Mapping[str, Path], bound_s: float
+) -> tuple[dict[str, Path], list[str]]:
+    """For each stem of `first` (an ISO time stamp) the file of `second` nearest in time, one to one.
+
+    Closest pairs are made first, so that a missing file cannot shift the others.
+
+    Returns:
+        Stem of `first` to file of `second`, and the stems of `first` without a partner within the bound.
+    """
+    seconds = [{stem: _seconds(path) for stem, path in files.items()} for files in (first, second)]
+    distances = sorted(
+        (abs(time - other_time), stem, other)
+        for stem, time in seconds[0].items()
+        for other, other_time in seconds[1].items()
+        if abs(time - other_time) <= bound_s
+    )
+    pairs: dict[str, Path] = {}
+    taken: set[str] = set()
+    for _, stem, other in distances:
+        if stem not in pairs and other not in taken:
+            pairs[stem] = second[other]
+            taken.add(other)
+    return pairs, sorted(set(first) - set(pairs))
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return datetime.fromisoformat(path.stem).timestamp()
+    except ValueError as error:
+        raise DatasetError(f"{path}: the name is not a time stamp like 2018-04-26T16:38:31.655986") from error

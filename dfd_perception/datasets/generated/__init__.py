@@ -1,0 +1,1 @@
+"""Training scenes that are drawn, not downloaded."""

@@ -1,0 +1,149 @@
+"""Textures for generated scenes: patches of photographs, and procedural ones that need no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.errors import DatasetError
+
+FloatImage = NDArray[np.float32]
+
+PHOTOGRAPH_SHARE = 0.6
+"""The rest is painted, mostly nearly plain, as walls and tables are."""
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+class TextureBank:
+    """Draws random textures; photographs where there are any, procedural ones beside them.
+
+    Args:
+        photographs: (H, W, 3) uint8 RGB images, sharp, of any size.
+        photograph_share: how often a photograph is drawn rather than a procedural texture.
+    """
+
+    def __init__(
+        self, photographs: Sequence[NDArray[np.uint8]] = (), photograph_share: float = PHOTOGRAPH_SHARE
+    ) -> None:
+        self.pyramids = [_pyramid(photograph) for photograph in photographs]
+        self.photograph_share = photograph_share if photographs else 0.0
+
+    @classmethod
+    def from_folder(cls, folder: Path, longest_side_px: int = 1400) -> TextureBank:
+        """Every image below `folder`.
+
+        Raises:
+            DatasetError: the folder holds no readable image.
+        """
+        photographs = []
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None or min(image.shape[:2]) < 64:
+                continue
+            scale = longest_side_px / max(image.shape[:2])
+            if scale < 1:
+                image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            photographs.append(np.ascontiguousarray(image[..., ::-1]))
+        if not photographs:
+            raise DatasetError(f"{folder}: no image of 64 px or more found; expected {', '.join(IMAGE_SUFFIXES)}")
+        return cls(photographs)
+
+    def random(self, rng: np.random.Generator, size_px: int) -> FloatImage:
+        """A (size, size, 3) texture in [0, 1]."""
+        draw = rng.random()
+        if draw < self.photograph_share:
+            texture = self._photograph(rng, size_px)
+        elif rng.random() < 0.6:
+            texture = _plain(rng, size_px)
+        else:
+            texture = _pattern(rng, size_px)
+        gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
+        # Down to a tenth: tables, walls and floors show a faint grain at most.
+        contrast = np.exp(rng.uniform(np.log(0.1), np.log(1.3)))
+        mean = texture.mean((0, 1))
+        return np.clip(gain * (mean + contrast * (texture - mean)), 0, 1).astype(np.float32)
+
+    def _photograph(self, rng: np.random.Generator, size_px: int) -> FloatImage:
+        pyramid = self.pyramids[rng.integers(len(self.pyramids))]
+        level = pyramid[rng.integers(len(pyramid))].astype(np.float32) / 255
+        height, width = level.shape[:2]
+        # Half are magnified, as surfaces near the camera are: without fine detail, and not blurred by a lens. Their
+        # outlines stay sharp, and so must tell.
+        zoom = rng.uniform(0.5, 1.0) if rng.random() < 0.5 else float(np.exp(rng.uniform(0, np.log(8))))
+        angle, shear = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.15, (2, 2))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        to_source = (turn + shear) / zoom
+        centre = np.array([rng.uniform(0, width), rng.uniform(0, height)])
+        offset = centre - to_source @ np.full(2, size_px / 2)
+        matrix = np.column_stack([to_source, offset])
+        return cv2.warpAffine(
+            level,
+            matrix,
+            (size_px, size_px),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+
+
+def _pyramid(photograph: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    levels = [photograph]
+    while min(levels[-1].shape[:2]) >= 160 and len(levels) < 4:
+        levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    return levels
+
+
+def _plain(rng: np.random.Generator, size_px: int) -> FloatImage:
+    """Nearly uniform paint: what walls and tables mostly are."""
+    colour = rng.uniform(0.05, 0.95) + rng.normal(0, 0.1, 3)
+    mottle = _noise(rng, size_px, int(rng.integers(2, 9))) * rng.uniform(0, 0.06)
+    grain = rng.standard_normal((size_px, size_px)) * rng.choice([0, 0.01, 0.03])
+    return (colour + (mottle + grain)[..., None]).astype(np.float32)
+
+
+def _pattern(rng: np.random.Generator, size_px: int) -> FloatImage:
+    kind = rng.choice(["octaves", "stripes", "checks", "dots", "text", "lines"])
+    dark, light = (rng.uniform(0, 1) + rng.normal(0, 0.15, 3) for _ in range(2))
+    if kind == "octaves":
+        scales = (4, 8, 16, 32, 64, 128)
+        cover = sum(_noise(rng, size_px, s) * (s / 4) ** -rng.uniform(0.2, 1.2) for s in scales) + 0.5
+    elif kind in ("stripes", "checks"):
+        cover = _grating(rng, size_px, crossed=kind == "checks")
+    else:
+        cover = _drawing(rng, size_px, kind)
+    cover = np.clip(cover, 0, 1)[..., None]
+    return (dark + cover * (light - dark)).astype(np.float32)
+
+
+def _grating(rng: np.random.Generator, size_px: int, crossed: bool) -> FloatImage:
+    y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
+    angle, period = rng.uniform(0, np.pi), np.exp(rng.uniform(np.log(6), np.log(60)))
+    u = (np.cos(angle) * x + np.sin(angle) * y) * 2 * np.pi / period
+    v = (np.cos(angle) * y - np.sin(angle) * x) * 2 * np.pi / period
+    wave = np.sin(u) * np.sin(v) if crossed else np.sin(u)
+    # The slope of one pixel at the crossing keeps edges sharp without aliasing.
+    return (wave * period / 6 + 0.5).clip(0, 1)
+
+
+def _drawing(rng: np.random.Generator, size_px: int, kind: str) -> FloatImage:
+    canvas = np.zeros((size_px, size_px), np.uint8)
+    for _ in range(rng.integers(10, 90)):
+        px, py, qx, qy = (int(v) for v in rng.integers(0, size_px, 4))
+        shade = int(rng.integers(60, 256))
+        if kind == "dots":
+            cv2.circle(canvas, (px, py), int(rng.integers(1, 9)), shade, -1, cv2.LINE_AA)
+        elif kind == "lines":
+            cv2.line(canvas, (px, py), (qx, qy), shade, int(rng.integers(1, 4)), cv2.LINE_AA)
+        else:
+            word = "".join(chr(c) for c in rng.integers(48, 123, rng.integers(2, 9)))
+            cv2.putText(canvas, word, (px, py), int(rng.integers(0, 8)), rng.uniform(0.3, 1.2), shade, 1, cv2.LINE_AA)
+    return canvas.astype(np.float32) / np.float32(255)
+
+
+def _noise(rng: np.random.Generator, size_px: int, cells: int) -> FloatImage:
+    coarse = rng.uniform(-0.5, 0.5, (cells + 2, cells + 2)).astype(np.float32)
+    return cv2.resize(coarse, (size_px, size_px), interpolation=cv2.INTER_CUBIC)

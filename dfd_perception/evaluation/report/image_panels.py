@@ -1,0 +1,102 @@
+"""Panels of the report: input, prediction, truth and error, with colours that mean the same in every frame."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.colormap import TICKS_M, colour_defocus, colour_depth
+from dfd_perception.evaluation.report.showcase import ShownFrame
+
+WIDEST_PX = 480
+ERROR_SCALES_M = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+NO_DATA_RGB = (118, 118, 118)
+
+
+def error_scale_m(frames: list[ShownFrame]) -> float:
+    """End of the error colours: the round number that covers three quarters of the errors of a middling frame."""
+    errors = [np.abs(f.error_m[np.isfinite(f.error_m)]) for f in frames if f.error_m is not None]
+    errors = [values for values in errors if values.size]
+    if not errors:
+        return 1.0
+    reach = float(np.median([np.percentile(values, 75) for values in errors]))
+    return next((scale for scale in ERROR_SCALES_M if scale >= reach), ERROR_SCALES_M[-1])
+
+
+def colour_error(error_m: NDArray[np.float32], scale_m: float) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB: blue is too near, white is right, red is too far, grey is unknown."""
+    place = np.clip(np.nan_to_num(error_m) / scale_m, -1, 1)[..., None].astype(np.float32)
+    white, near, far = (np.array(rgb, np.float32) for rgb in ((245, 245, 245), (33, 102, 172), (178, 24, 43)))
+    end = np.where(place < 0, near, far)
+    image = white + np.abs(place) * (end - white)
+    image[~np.isfinite(error_m)] = NO_DATA_RGB
+    return image.astype(np.uint8)
+
+
+def data_uri(image_rgb: NDArray[np.uint8], quality: int = 88) -> str:
+    """An image inside the page, at most WIDEST_PX wide; enlarged pixels stay sharp by CSS."""
+    height, width = image_rgb.shape[:2]
+    if width > WIDEST_PX:
+        size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
+        image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
+    bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+    # 4:4:4, or the colours of neighbouring distances run into each other.
+    settings = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        quality,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    _, packed = cv2.imencode(".jpg", bgr, settings)
+    return f"data:image/jpeg;base64,{base64.b64encode(packed.tobytes()).decode('ascii')}"
+
+
+def panels(frame: ShownFrame, range_m: tuple[float, float], scale_m: float) -> list[tuple[str, str]]:
+    """Captions and data URIs of one frame, in the order of reading."""
+    found = [("Input", data_uri(frame.image_rgb))]
+    prediction = frame.prediction
+    if prediction.depth_m is not None:
+        found.append(("Depth, predicted", data_uri(colour_depth(_shrunk(prediction.depth_m), range_m))))
+    elif prediction.coc_px is not None:
+        found.append(("Defocus, 0 to 25 px", data_uri(colour_defocus(_shrunk(prediction.coc_px), 25.0))))
+    if frame.truth_m is not None:
+        found.append(("Depth, true", data_uri(colour_depth(_shrunk(frame.truth_m), range_m))))
+    if frame.error_m is not None:
+        found.append(("Error", data_uri(colour_error(_shrunk(frame.error_m), scale_m))))
+    return found
+
+
+def depth_gradient(range_m: tuple[float, float]) -> tuple[str, list[tuple[float, str]]]:
+    """CSS gradient of the depth colours, and ticks as (percent along it, text)."""
+    near, far = range_m
+    depths = near * (far / near) ** np.linspace(0, 1, 33)
+    colours = colour_depth(depths.astype(np.float32)[None], range_m)[0]
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
+    ticks: list[tuple[float, str]] = []
+    for tick in (t for t in TICKS_M if near <= t <= far):
+        place = float(np.log(tick / near) / np.log(far / near)) * 100
+        if not ticks or place - ticks[-1][0] > 8:
+            ticks.append((place, f"{tick:g}"))
+    return f"linear-gradient(to right, {stops})", ticks
+
+
+def error_gradient(scale_m: float) -> tuple[str, list[tuple[float, str]]]:
+    """CSS gradient of the error colours, and its ticks."""
+    values = np.linspace(-scale_m, scale_m, 17, dtype=np.float32)[None]
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colour_error(values, scale_m)[0])
+    return (
+        f"linear-gradient(to right, {stops})",
+        [(0.0, f"\N{MINUS SIGN}{scale_m:g}"), (50.0, "0"), (100.0, f"+{scale_m:g}")],
+    )
+
+
+def _shrunk(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Nearest: colours of two distances must not mix into that of a third."""
+    height, width = values.shape
+    if width <= WIDEST_PX:
+        return values
+    size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
+    return cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT)

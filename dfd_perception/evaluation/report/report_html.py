@@ -1,0 +1,175 @@
+"""report.html: the page to look at. One file, nothing loaded from elsewhere, light and dark."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from dfd_perception.core.colormap import DEFAULT_RANGE_M
+from dfd_perception.evaluation.report import report_facts
+from dfd_perception.evaluation.report import report_sections as sections
+from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
+from dfd_perception.evaluation.report.image_panels import (
+    data_uri,
+    depth_gradient,
+    error_gradient,
+    error_scale_m,
+    panels,
+)
+from dfd_perception.evaluation.report.showcase import ShownFrame, frame_score
+from dfd_perception.evaluation.scoring.frame_scoring import image_at
+
+HTML_NAME = "report.html"
+
+
+def write_html(
+    path: Path, report: dict[str, Any], frames: list[ShownFrame], depth_range_m: tuple[float, float] | None = None
+) -> None:
+    """Write the page, whole or not at all."""
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(render_html(report, frames, depth_range_m or DEFAULT_RANGE_M), "utf-8")
+    draft.replace(path)
+
+
+def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_range_m: tuple[float, float]) -> str:
+    """The page as text.
+
+    Args:
+        report: as `build_report` makes it.
+        frames: to show, in order.
+        depth_range_m: of the colours, the same for every image.
+    """
+    sources = report["data"]["sources"]
+    data = ", ".join(source["unit"] for source in sources[:3]) + (" and more" if len(sources) > 3 else "")
+    heading = f"{report['model']['name']} on {data}"
+    subtitle = f"{report['frames']} frames \N{MIDDLE DOT} protocol {report['protocol']['name']}"
+    if report["run"].get("created"):
+        subtitle += f" \N{MIDDLE DOT} {report['run']['created'].partition('T')[0]}"
+    body = [
+        sections.tiles(report),
+        report_facts.baselines(report),
+        _frames(frames, depth_range_m),
+        sections.by_distance(report),
+        sections.calibration(report),
+        _deblurring(report, frames),
+        _over_time(report),
+        sections.timing(report),
+        report_facts.provenance(report),
+    ]
+    files = resources.files("dfd_perception.evaluation.report")
+    template = Template(files.joinpath("report_template.html").read_text("utf-8"))
+    return template.substitute(
+        title=escape(heading),
+        heading=escape(heading),
+        subtitle=escape(subtitle),
+        style=files.joinpath("report.css").read_text("utf-8"),
+        body="\n".join(part for part in body if part),
+    )
+
+
+def _frames(frames: list[ShownFrame], range_m: tuple[float, float]) -> str:
+    if not frames:
+        return ""
+    scale_m = error_scale_m(frames)
+    scales = _scale("Depth [m]; black: no depth", *depth_gradient(range_m))
+    if any(frame.error_m is not None for frame in frames):
+        scales += _scale("Error [m]; blue: too near, red: too far, grey: not known", *error_gradient(scale_m))
+    cards = "".join(_frame(frame, range_m, scale_m) for frame in frames)
+    note = "Ranked by AbsRel of the frame." if any(f.truth_m is not None for f in frames) else ""
+    return f'<section><h2>Frames</h2><p class="note">{note}</p><div class="scales">{scales}</div>{cards}</section>'
+
+
+def _frame(frame: ShownFrame, range_m: tuple[float, float], scale_m: float) -> str:
+    entry = frame.entry
+    figures = []
+    if "depth" in entry:
+        depth = entry["depth"]
+        figures += [f"AbsRel {sections.number(depth['abs_rel'])}", f"RMSE {sections.number(depth['rmse_m'])} m"]
+    if "scale" in entry:
+        figures.append(f"scale {sections.number(entry['scale'], 2)}")
+    if "deblurred" in entry and entry["deblurred"]["psnr_db"] is not None:
+        figures.append(f"PSNR {sections.number(entry['deblurred']['psnr_db'], 2)} dB")
+    if "range_m" in entry and "depth" not in entry:
+        low, middle, high = entry["range_m"]
+        figures.append(f"depth {low:.2f} to {high:.2f} m, median {middle:.2f} m")
+    images = "".join(
+        f"<figure{'' if caption == 'Input' else ' class=map'}>"
+        f'<img src="{uri}" alt="{caption} of {escape(entry["name"])}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+        for caption, uri in panels(frame, range_m, scale_m)
+    )
+    line = " \N{MIDDLE DOT} ".join(figures)
+    return (
+        f'<div class="card frame"><div class="head"><span class="tag">{frame.group}</span>'
+        f'<strong>{escape(entry["name"])}</strong><span class="figures">{line}</span></div>'
+        f'<div class="panels">{images}</div></div>'
+    )
+
+
+def _scale(text: str, gradient: str, ticks: list[tuple[float, str]]) -> str:
+    marks = ""
+    for place, mark in ticks:
+        edge = ' class="first"' if place < 1 else ' class="last"' if place > 99 else ""
+        marks += f'<span style="left:{place:.1f}%"{edge}>{mark}</span>'
+    ramp = f'<div class="ramp" style="background:{gradient}"></div>'
+    return f'<div class="scale"><p>{text}</p>{ramp}<div class="marks">{marks}</div></div>'
+
+
+def _deblurring(report: dict[str, Any], frames: list[ShownFrame]) -> str:
+    shown = [frame for frame in frames if frame.prediction.deblurred is not None]
+    if not shown:
+        return ""
+    # The most blurred of the frames shown is where deblurring has something to do.
+    frame = max(shown, key=_blur_of)
+    deblurred = frame.prediction.deblurred
+    assert deblurred is not None
+    size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+    sliders = _slider(
+        "defocused input", data_uri(frame.image_rgb, 92), "deblurred", data_uri(image_at(deblurred, size), 92)
+    )
+    if frame.aif is not None:
+        sliders += _slider(
+            "deblurred",
+            data_uri(image_at(deblurred, size), 92),
+            "all-in-focus truth",
+            data_uri(image_at(frame.aif, size), 92),
+        )
+    note = f"Frame {escape(frame.entry['name'])}. Move the handle, with the mouse, a finger or the arrow keys."
+    figures = report.get("deblurred")
+    if figures:
+        note = (
+            f"PSNR {sections.number(figures['input_psnr_db'], 2)} dB defocused, "
+            f"{sections.number(figures['psnr_db'], 2)} dB deblurred; "
+            f"SSIM {sections.number(figures['input_ssim'])} and {sections.number(figures['ssim'])}. {note}"
+        )
+    return f'<section><h2>Deblurring</h2><p class="note">{note}</p><div class="grid2">{sliders}</div></section>'
+
+
+def _blur_of(frame: ShownFrame) -> float:
+    coc = frame.prediction.coc_px
+    return 0.0 if coc is None else float(coc.mean())
+
+
+def _slider(left: str, left_uri: str, right: str, right_uri: str) -> str:
+    return (
+        f'<div class="compare"><img src="{right_uri}" alt="{right}">'
+        f'<div class="top"><img src="{left_uri}" alt="{left}"></div><span class="caption left">{left}</span>'
+        f'<span class="caption right">{right}</span><span class="handle"></span>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="{left} against {right}"></div>'
+    )
+
+
+def _over_time(report: dict[str, Any]) -> str:
+    scores = [frame_score(entry, by_depth=True) for entry in report["per_frame"]]
+    values = [score for score in scores if score is not None]
+    if len(values) < 3 or "depth" not in report:
+        return ""
+    points = sections.thinned(values)
+    x = nice_axis("frame with truth, in order", [float(len(values))])
+    y = nice_axis("AbsRel", [v for _, v in points], percent=True)
+    plot = chart(x, y, [Series("AbsRel", points, "--series-1")], dots=False, title="Error over the frames", width=1200)
+    return f'<section><h2>Over the frames</h2><div class="card">{plot}</div></section>'

@@ -1,0 +1,167 @@
+"""A whole evaluation: shares in one or several processes or machines, then one report by whoever ends last."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.evaluation.plan import EvaluationPlan
+from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, ModelPredictor
+from dfd_perception.evaluation.report.report_html import HTML_NAME, write_html
+from dfd_perception.evaluation.report.report_json import REPORT_NAME, build_report, figures_of, write_report
+from dfd_perception.evaluation.report.showcase import chosen_frames, images_of
+from dfd_perception.evaluation.scoring.folding import RowIndex, pooled, variants_of
+from dfd_perception.evaluation.scoring.frame_scoring import score_frame
+from dfd_perception.evaluation.scoring.pooling import best_constant_m
+from dfd_perception.evaluation.scoring.rows import RowFile
+from dfd_perception.evaluation.shares import run_in_processes
+from dfd_perception.evaluation.worker import Progress, rows_folder, run_share
+from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.inference.estimator import DepthEstimator
+
+CONSTANT_ROWS = "constant/rows.jsonl"
+
+
+def evaluate(
+    plan: EvaluationPlan,
+    workers: int = 1,
+    progress: Progress | None = None,
+    live: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Evaluate here, in `workers` processes, and write the report.
+
+    Args:
+        plan: what.
+        workers: processes.
+        progress: told of the frames.
+        live: counts of a running node, for the report.
+
+    Raises:
+        UsageError: of plan, model or data.
+    """
+    started = time.time()
+    if workers == 1:
+        run_share(plan, (0, 1), progress)
+    else:
+        run_in_processes(plan, workers, progress)
+    return finish(plan, workers, time.time() - started, live)
+
+
+def evaluate_share(
+    plan: EvaluationPlan, share: tuple[int, int], progress: Progress | None = None
+) -> dict[str, Any] | None:
+    """Evaluate share (i, n), several of which run at once on machines that see the same OUT.
+
+    Returns:
+        The report, in the one process that ends last and writes it; None in the others.
+    """
+    started = time.time()
+    run_share(plan, share, progress)
+    folder = rows_folder(plan.out)
+    if not all((folder / f"{i}-of-{share[1]}.done.json").is_file() for i in range(share[1])):
+        return None
+    try:
+        # Two that end at the same moment both see all shares; only one can create the file.
+        os.close(os.open(folder / f"report-of-{share[1]}.lock", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return None
+    return finish(plan, share[1], time.time() - started)
+
+
+def begin_anew(out: Path) -> None:
+    """Remove what earlier evaluations left in OUT, and nothing else."""
+    shutil.rmtree(rows_folder(out), ignore_errors=True)
+    for name in (REPORT_NAME, HTML_NAME):
+        (out / name).unlink(missing_ok=True)
+    for results in out.glob("results_*"):
+        shutil.rmtree(results)
+
+
+def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Fold all rows into report.json and report.html."""
+    model = plan.opened_model()
+    folder = rows_folder(plan.out)
+    summaries = [json.loads((folder / f"{i}-of-{shares}.done.json").read_text("utf-8")) for i in range(shares)]
+    units = _units(plan, summaries)
+    files = sorted(folder.rglob("*.jsonl"))
+    rows = RowIndex(files, "model", units)
+    total = pooled(rows)
+    constant = None
+    if "constant" in plan.baselines and total.truth.any():
+        constant = best_constant_m(total.truth)
+        _run_constant(plan, model, constant)
+        files = sorted(folder.rglob("*.jsonl"))
+    baselines = _baselines(plan, files, units, constant)
+    described = ModelPredictor(DepthEstimator(model, plan.estimator)).description()
+    described |= next((s["runtime"] for s in summaries if s["runtime"]), {})
+    report = build_report(
+        total,
+        rows,
+        described,
+        {"sources": _sources(plan, summaries)},
+        plan.protocol.described(),
+        baselines,
+        {
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+            "workers": shares,
+            "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
+        },
+    )
+    if live is not None:
+        report["timing"]["live"] = live
+    write_report(plan.out / REPORT_NAME, report)
+    images = images_of(plan, model, chosen_frames(report))
+    write_html(plan.out / HTML_NAME, report, images, plan.depth_range_m)
+    return report
+
+
+def _units(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[str]:
+    return plan.units() or [source["unit"] for summary in summaries for source in summary["sources"]]
+
+
+def _sources(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of the evaluation; a data set that several workers shared is one source."""
+    by_unit = {source["unit"]: source for summary in summaries for source in summary["sources"]}
+    order = plan.units() or list(by_unit)
+    return [by_unit[unit] for unit in order if unit in by_unit]
+
+
+def _baselines(
+    plan: EvaluationPlan, files: list[Path], units: list[str], constant: float | None
+) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for variant in variants_of(files):
+        if variant == "model" or variant not in plan.baselines:
+            continue
+        figures: dict[str, Any] = {"meaning": BASELINES[variant]}
+        if variant == "constant" and constant is not None:
+            figures["depth_m"] = constant
+        found[variant] = figures | figures_of(pooled(RowIndex(files, variant, units)))
+    return found
+
+
+def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float) -> None:
+    """Score the constant: the only baseline that needs the truth of all frames before its first."""
+    path = rows_folder(plan.out) / CONSTANT_ROWS
+    path.unlink(missing_ok=True)
+    rows = RowFile(path, plan.identity(model) | {"constant_m": depth_m})
+    predictor = ConstantPredictor(depth_m)
+    try:
+        for source in plan.sources(model):
+            try:
+                for frame in source.frames():
+                    prepared = plan.prepared(frame)
+                    prediction = predictor.predict(prepared)
+                    assert prediction is not None
+                    rows.add([score_frame(prepared, prediction, plan.protocol, predictor.variant)])
+            finally:
+                source.close()
+    finally:
+        rows.close()

@@ -1,0 +1,1 @@
+"""From a prediction and its truth to rows and pooled figures."""

@@ -1,0 +1,163 @@
+"""From a frame and what a model said about it to a row of the report."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.prediction import Prediction
+from dfd_perception.evaluation.scoring import bins
+from dfd_perception.evaluation.scoring.protocol import Protocol
+from dfd_perception.evaluation.scoring.rows import FrameRow
+from dfd_perception.evaluation.sources.frame import EvaluationFrame
+from dfd_perception.metrics.defocus import DefocusAccumulator
+from dfd_perception.metrics.depth import DepthAccumulator
+from dfd_perception.metrics.image_quality import SSIM_WINDOW_PX, DeblurAccumulator
+
+FloatMap = NDArray[np.float32]
+
+
+class AlignedDepth(NamedTuple):
+    """Prediction and truth pixel by pixel, at the truth's size, as the protocol counts them."""
+
+    prediction_m: FloatMap
+    target_m: FloatMap
+    """NaN where the protocol does not count."""
+    std_m: FloatMap | None
+
+
+def score_frame(
+    frame: EvaluationFrame,
+    prediction: Prediction,
+    protocol: Protocol,
+    variant: str = "model",
+    with_truth_histogram: bool = False,
+) -> FrameRow:
+    """Measure one prediction by whatever truth its frame has (already at the protocol's resolution)."""
+    row = FrameRow(
+        variant=variant,
+        unit=frame.unit,
+        index=frame.index,
+        name=frame.name,
+        stamp_ns=frame.stamp_ns,
+        latency_s=dict(prediction.latency_s),
+    )
+    if prediction.depth_m is not None:
+        _describe_depth(row, prediction.depth_m)
+        if frame.depth_m is not None:
+            _score_depth(row, frame, prediction, protocol, with_truth_histogram)
+    if prediction.deblurred is not None and frame.aif is not None:
+        _score_deblurred(row, frame, prediction.deblurred, protocol)
+    if prediction.coc_px is not None:
+        target = true_coc_px(frame)
+        if target is not None:
+            mask = protocol.crop_mask(target.shape[:2])
+            measured = sampled_at(prediction.coc_px, (target.shape[0], target.shape[1]))
+            target = np.where(mask, target, np.float32(np.nan))
+            row.defocus = DefocusAccumulator().update(measured, target)._asdict()
+            row.defocus_pixels = int(np.count_nonzero(np.isfinite(measured) & np.isfinite(target)))
+    return row
+
+
+def aligned_depth(frame: EvaluationFrame, prediction: Prediction, protocol: Protocol) -> AlignedDepth | None:
+    """Prediction beside truth, or None when either is absent."""
+    if frame.depth_m is None or prediction.depth_m is None:
+        return None
+    target = frame.depth_m
+    size = (target.shape[0], target.shape[1])
+    farthest = np.inf if protocol.max_depth_m is None else protocol.max_depth_m
+    with np.errstate(invalid="ignore"):
+        counts = np.isfinite(target) & (target > 0) & (target >= protocol.min_depth_m) & (target <= farthest)
+    counts &= protocol.crop_mask(size)
+    std = None if prediction.depth_std_m is None else sampled_at(prediction.depth_std_m, size)
+    answer = sampled_at(prediction.depth_m, size)
+    if protocol.clamp:
+        answer = np.clip(answer, protocol.min_depth_m, farthest)
+    return AlignedDepth(answer, np.where(counts, target, np.float32(np.nan)), std)
+
+
+def true_coc_px(frame: EvaluationFrame) -> FloatMap | None:
+    """Circle of confusion of the truth [px of the image]: as given, or of depth and lens."""
+    if frame.coc_px is not None:
+        return frame.coc_px
+    if frame.depth_m is None or frame.curve is None:
+        return None
+    return np.asarray(frame.curve.coc_px(frame.depth_m)).astype(np.float32)
+
+
+def sampled_at(values: FloatMap, size: tuple[int, int]) -> FloatMap:
+    """A map at the pixels of an image of another size; nearest, so that holes stay holes."""
+    if values.shape == size:
+        return values
+    # OpenCV takes (width, height)
+    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def image_at(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An RGB image at (height, width)."""
+    if image.shape[:2] == size:
+        return image
+    shrinking = size[0] < image.shape[0]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+
+
+def _describe_depth(row: FrameRow, depth_m: FloatMap) -> None:
+    known = depth_m[np.isfinite(depth_m)]
+    row.answered_fraction = known.size / depth_m.size
+    if known.size:
+        row.range_m = [float(v) for v in np.percentile(known, (5, 50, 95))]
+
+
+def _score_depth(
+    row: FrameRow, frame: EvaluationFrame, prediction: Prediction, protocol: Protocol, with_truth_histogram: bool
+) -> None:
+    aligned = aligned_depth(frame, prediction, protocol)
+    assert aligned is not None
+    accumulator = DepthAccumulator(with_edges=protocol.edges)
+    row.depth = accumulator.update(aligned.prediction_m, aligned.target_m, aligned.std_m)._asdict()
+    counted = np.isfinite(aligned.target_m)
+    target = aligned.target_m[counted].astype(np.float64)
+    predicted = aligned.prediction_m[counted].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        predicted[~(np.isfinite(predicted) & (predicted > 0))] = np.nan
+    std = None if aligned.std_m is None else aligned.std_m[counted].astype(np.float64)
+    pixels = bins.DepthPixels(predicted, target, std)
+    answered = np.isfinite(predicted)
+    row.truth_pixels, row.depth_pixels = int(target.size), int(answered.sum())
+    if answered.any():
+        ratio = predicted[answered] / target[answered]
+        log_ratio = np.log(ratio)
+        row.log_scale = [float(log_ratio.sum()), float((log_ratio**2).sum()), float(np.median(ratio))]
+    row.distance = bins.sparse(bins.distance_table(pixels))
+    row.z, row.sample = bins.z_counts(pixels), bins.uncertainty_sample(pixels)
+    if with_truth_histogram:
+        row.truth = bins.truth_histogram(target)
+    coc = true_coc_px(frame)
+    if coc is not None:
+        size = (aligned.target_m.shape[0], aligned.target_m.shape[1])
+        measured = prediction.coc_px
+        row.coc = bins.sparse(
+            bins.coc_table(
+                pixels,
+                sampled_at(coc, size)[counted].astype(np.float64),
+                None if measured is None else sampled_at(measured, size)[counted].astype(np.float64),
+            )
+        )
+
+
+def _score_deblurred(row: FrameRow, frame: EvaluationFrame, deblurred: NDArray[np.uint8], protocol: Protocol) -> None:
+    assert frame.aif is not None
+    size = (frame.aif.shape[0], frame.aif.shape[1])
+    mask = None if protocol.crop is None else protocol.crop_mask(size)
+    metrics = DeblurAccumulator().update(
+        image_at(deblurred, size), frame.aif, image_at(frame.image_rgb, size), mask
+    )
+    row.deblurred = metrics._asdict()
+    rows, columns = size
+    if mask is not None:
+        rows, columns = int(mask.any(1).sum()), int(mask.any(0).sum())
+    row.image_pixels = rows * columns
+    row.image_windows = max(0, rows - SSIM_WINDOW_PX + 1) * max(0, columns - SSIM_WINDOW_PX + 1)

@@ -1,0 +1,216 @@
+"""From rows to the figures of a set: pooled over all pixels, and as the mean of per-image values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from dfd_perception.evaluation.scoring import bins
+from dfd_perception.evaluation.scoring.rows import FrameRow
+from dfd_perception.metrics.depth import DepthMetrics
+from dfd_perception.metrics.image_quality import DeblurMetrics
+from dfd_perception.metrics.means import RunningMeans
+from dfd_perception.metrics.uncertainty import UncertaintyAccumulator
+
+NAN = float("nan")
+SQUARED = ("rmse_m", "rmse_log")
+"""Per-image values that pool by their squares."""
+
+
+class PooledSet:
+    """Streaming fold over rows of one variant; memory does not grow with the set.
+
+    Give rows in one fixed order and the result is the same bit for bit, however many workers made them.
+    """
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._depth: dict[str, float] = {}
+        self._depth_pixels = self._truth_pixels = 0
+        self._deblurred: dict[str, float] = {}
+        self._image_pixels = self._image_windows = 0
+        self._defocus: dict[str, float] = {}
+        self._defocus_pixels = 0
+        self._means = {"depth": RunningMeans(), "deblurred": RunningMeans(), "defocus": RunningMeans()}
+        self._uncertainty = UncertaintyAccumulator()
+        self._has_std = False
+        self._z = np.zeros(len(bins.Z_LEVELS) + 1, np.int64)
+        self._log_scale = np.zeros(2)
+        self.distance = np.zeros((len(bins.DISTANCE_EDGES_M) - 1, len(bins.DISTANCE_COLUMNS)))
+        self.coc = np.zeros((len(bins.COC_EDGES_PX) - 1, len(bins.COC_COLUMNS)))
+        self.truth = np.zeros(len(bins.TRUTH_EDGES_M) - 1, np.int64)
+
+    def add(self, row: FrameRow) -> None:
+        """Take in one frame."""
+        self.frames += 1
+        if row.depth is not None:
+            self._add_depth(row, row.depth)
+        if row.deblurred is not None:
+            self._add_deblurred(row, row.deblurred)
+        if row.defocus is not None:
+            self._means["defocus"].add(row.defocus)
+            self._defocus_pixels += row.defocus_pixels
+            if row.defocus_pixels:
+                _add_weighted(self._defocus, row.defocus, row.defocus_pixels)
+        if row.truth is not None:
+            for key, count in row.truth.items():
+                self.truth[int(key)] += count
+
+    def _add_depth(self, row: FrameRow, depth: dict[str, float]) -> None:
+        self._means["depth"].add(depth)
+        self._truth_pixels += row.truth_pixels
+        self._depth_pixels += row.depth_pixels
+        if row.depth_pixels:
+            values = {name: value**2 if name in SQUARED else value for name, value in depth.items()}
+            _add_weighted(self._depth, values, row.depth_pixels)
+        if row.log_scale is not None:
+            self._log_scale += row.log_scale[:2]
+        bins.add_sparse(self.distance, row.distance)
+        bins.add_sparse(self.coc, row.coc)
+        if row.z is not None:
+            self._z += row.z
+        if row.sample is not None:
+            self._has_std = True
+            predicted, target, std = bins.decoded_sample(row.sample).T
+            self._uncertainty.update(predicted, target, std)
+
+    def _add_deblurred(self, row: FrameRow, deblurred: dict[str, float]) -> None:
+        self._means["deblurred"].add(deblurred)
+        self._image_pixels += row.image_pixels
+        self._image_windows += row.image_windows
+        for name, value in deblurred.items():
+            # 255 cancels out: the mean squared error is pooled in units of the squared range.
+            weight = row.image_pixels if name.endswith("psnr_db") else row.image_windows
+            pooled = 10 ** (-value / 10) if name.endswith("psnr_db") else value
+            if weight and not math.isnan(pooled):
+                self._deblurred[name] = self._deblurred.get(name, 0.0) + weight * pooled
+
+    def depth(self) -> dict[str, Any] | None:
+        """The section `depth` of the report."""
+        if not self._truth_pixels:
+            return None
+        count = self._depth_pixels
+        pooled = {name: self._depth.get(name, NAN) / count if count else NAN for name in DepthMetrics._fields}
+        for name in SQUARED:
+            pooled[name] = math.sqrt(pooled[name])
+        pooled["kld"] = self._means["depth"]["kld"]
+        pooled["coverage"] = count / self._truth_pixels
+        pooled["ause"] = self._uncertainty.result().ause if self._has_std else NAN
+        return {**pooled, "mean_of_images": self._mean_of("depth", DepthMetrics._fields), "pixels": count}
+
+    def deblurred(self) -> dict[str, Any] | None:
+        """The section `deblurred`."""
+        if not self._image_pixels:
+            return None
+        pooled: dict[str, Any] = {}
+        for name in DeblurMetrics._fields:
+            total = self._deblurred.get(name, NAN)
+            if name.endswith("psnr_db"):
+                mean = total / self._image_pixels
+                pooled[name] = math.inf if mean == 0 else -10 * math.log10(mean) if mean == mean else NAN
+            else:
+                pooled[name] = total / self._image_windows if self._image_windows else NAN
+        return {**pooled, "mean_of_images": self._mean_of("deblurred", DeblurMetrics._fields)}
+
+    def defocus(self) -> dict[str, Any] | None:
+        """The section `defocus`."""
+        if not self._defocus_pixels:
+            return None
+        pooled: dict[str, Any] = {name: value / self._defocus_pixels for name, value in self._defocus.items()}
+        return {**pooled, "mean_of_images": self._mean_of("defocus", ("mse", "mae"))}
+
+    def calibration(self) -> dict[str, Any] | None:
+        """Is the scale right, and does the claimed standard deviation hold?"""
+        count = self._depth_pixels
+        if not count:
+            return None
+        mean = self._log_scale[0] / count
+        spread = math.sqrt(max(self._log_scale[1] / count - mean**2, 0.0))
+        section: dict[str, Any] = {"scale": math.exp(mean), "log_scale_std": spread}
+        if self._has_std and self._z[-1]:
+            result = self._uncertainty.result()
+            section["uncertainty"] = {
+                "within_one_std": float(self._z[3] / self._z[-1]),
+                "abs_rel_certain": result.abs_rel_certain,
+                "abs_rel_certain_gain": result.abs_rel_certain_gain,
+                "levels": [float(v) for v in bins.Z_LEVELS],
+                "share_within": [float(v / self._z[-1]) for v in self._z[:-1]],
+                "share_expected": [math.erf(v / math.sqrt(2)) for v in bins.Z_LEVELS],
+            }
+        return section
+
+    def by_distance(self) -> list[dict[str, float]]:
+        """Errors by true distance, bins without truth left out."""
+        table = []
+        for i in np.flatnonzero(self.distance[:, 0]):
+            truth, count, abs_m, rel, signed, predicted, true, std = (float(v) for v in self.distance[i])
+            entry = {
+                "from_m": float(bins.DISTANCE_EDGES_M[i]),
+                "to_m": float(bins.DISTANCE_EDGES_M[i + 1]),
+                "pixels": truth,
+                "coverage": count / truth,
+            }
+            if count:
+                entry |= {
+                    "mae_m": abs_m / count,
+                    "abs_rel": rel / count,
+                    "bias_rel": signed / count,
+                    "predicted_m": predicted / count,
+                    "true_m": true / count,
+                }
+                if self._has_std:
+                    entry["std_m"] = std / count
+            table.append(entry)
+        return table
+
+    def by_coc(self) -> list[dict[str, float]]:
+        """Errors by true circle of confusion: small blur is near focus, where depth from defocus is weakest."""
+        table = []
+        for i in np.flatnonzero(self.coc[:, 0]):
+            count, rel, coc_count, abs_px, signed_px = (float(v) for v in self.coc[i])
+            entry = {
+                "from_px": float(bins.COC_EDGES_PX[i]),
+                "to_px": float(bins.COC_EDGES_PX[i + 1]),
+                "pixels": count,
+                "abs_rel": rel / count,
+            }
+            if coc_count:
+                entry |= {"mae_px": abs_px / coc_count, "bias_px": signed_px / coc_count}
+            table.append(entry)
+        return table
+
+    def _mean_of(self, section: str, names: tuple[str, ...]) -> dict[str, float]:
+        return {name: self._means[section][name] for name in names}
+
+
+def best_constant_m(truth_counts: np.ndarray) -> float:
+    """The one distance with the least pooled AbsRel: the median of the truth weighted by 1 / distance."""
+    centres = np.sqrt(bins.TRUTH_EDGES_M[:-1] * bins.TRUTH_EDGES_M[1:])
+    weight = np.cumsum(truth_counts / centres)
+    return float(centres[np.searchsorted(weight, weight[-1] / 2)])
+
+
+def latency_summary(rows: Iterable[dict[str, float]]) -> dict[str, Any]:
+    """Median, 95th percentile, mean and largest of each stage [ms]."""
+    stages: dict[str, list[float]] = {}
+    for row in rows:
+        for stage, seconds in row.items():
+            stages.setdefault(stage, []).append(seconds * 1e3)
+    return {
+        stage: {
+            "p50_ms": float(np.percentile(values, 50)),
+            "p95_ms": float(np.percentile(values, 95)),
+            "mean_ms": float(np.mean(values)),
+            "max_ms": float(np.max(values)),
+        }
+        for stage, values in stages.items()
+    }
+
+
+def _add_weighted(sums: dict[str, float], values: dict[str, float], weight: int) -> None:
+    for name, value in values.items():
+        if not math.isnan(value):
+            sums[name] = sums.get(name, 0.0) + weight * value

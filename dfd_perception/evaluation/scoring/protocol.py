@@ -1,0 +1,116 @@
+"""How a figure was measured. Published numbers differ by these choices more than by networks, so each has a name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.optics import DefocusCurve, resizing_softness_px
+from dfd_perception.errors import ConfigError
+from dfd_perception.evaluation.sources.frame import EvaluationFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Which pixels count, and at which resolution."""
+
+    name: str = "native"
+    crop: tuple[float, float, float, float] | None = None
+    """First row, end row, first column, end column of the part that counts, as fractions of height and width."""
+    min_depth_m: float = 1e-3
+    """Truth nearer than this does not count."""
+    max_depth_m: float | None = None
+    """Truth farther than this does not count; None: no cap."""
+    clamp: bool = False
+    """Move answers outside these bounds to them. Answers that are invalid stay so."""
+    resolution: tuple[int, int] | None = None
+    """Height and width that image and truth are resized to, the aspect ratio given up; None: their own."""
+    edges: bool = True
+    """Also measure the edge divergence (the slowest of the measures: most of a second at 640 x 480)."""
+    headline: str = "pooled"
+    """The mean that published figures of this protocol are: pooled, or mean_of_images."""
+
+    def __post_init__(self) -> None:
+        if self.crop is not None:
+            top, bottom, left, right = self.crop
+            if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+                raise ConfigError(f"crop is {self.crop}; expected top < bottom, left < right, fractions from 0 to 1")
+        if self.clamp and self.max_depth_m is None:
+            raise ConfigError("answers cannot be clamped to truth of any distance; give --max-depth too")
+        if not self.min_depth_m >= 0 or (self.max_depth_m is not None and not self.max_depth_m > self.min_depth_m):
+            raise ConfigError(
+                f"depth from {self.min_depth_m} to {self.max_depth_m} m; expected 0 <= nearest < farthest"
+            )
+
+    def described(self) -> dict[str, Any]:
+        """Plain values for the report."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def crop_mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """(H, W): the pixels that the crop leaves."""
+        mask = np.ones(size, bool)
+        if self.crop is not None:
+            top, bottom, left, right = self.crop
+            rows, columns = size
+            mask[:] = False
+            mask[round(top * rows) : round(bottom * rows), round(left * columns) : round(right * columns)] = True
+        return mask
+
+    def applied(self, frame: EvaluationFrame) -> EvaluationFrame:
+        """The frame at the protocol's resolution; blur in pixels and the lens scale with the width."""
+        if self.resolution is None or frame.image_rgb.shape[:2] == self.resolution:
+            return frame
+        factor = self.resolution[1] / frame.image_rgb.shape[1]
+        coc = _resized_map(frame.coc_px, self.resolution)
+        if coc is not None:
+            coc = np.hypot(coc * np.float32(factor), np.float32(resizing_softness_px(factor)))
+        curve: DefocusCurve | None = frame.curve.scaled(factor) if frame.curve else None
+        return replace(
+            frame,
+            image_rgb=_resized_image(frame.image_rgb, self.resolution),
+            aif=None if frame.aif is None else _resized_image(frame.aif, self.resolution),
+            depth_m=_resized_map(frame.depth_m, self.resolution),
+            coc_px=coc,
+            curve=curve,
+        )
+
+
+EIGEN_CROP_NYU = (45 / 480, 471 / 480, 41 / 640, 601 / 640)
+"""Rows 45 to 470 and columns 41 to 600 of 480 x 640: the part of NYU-Depth-V2 with valid projected depth."""
+
+PROTOCOLS = {
+    p.name: p
+    for p in (
+        Protocol(),
+        Protocol(name="eigen-nyu", crop=EIGEN_CROP_NYU, max_depth_m=10.0, clamp=True, headline="mean_of_images"),
+        Protocol(name="thesis-256", resolution=(256, 256), min_depth_m=0.0, headline="mean_of_images"),
+    )
+}
+"""native: every pixel with truth, at the image's size, pooled. eigen-nyu: the field's for NYU-Depth-V2, answers
+clamped. thesis-256: as the authors' code tests: resized to 256 x 256, no crop, no cap, the mean of per-image values."""
+
+
+def protocol_named(name: str) -> Protocol:
+    """One of PROTOCOLS.
+
+    Raises:
+        ConfigError: no such protocol.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError(f"protocol is {name!r}; expected one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def _resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    shrinking = size[0] < image.shape[0]
+    # OpenCV takes (width, height)
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+
+
+def _resized_map(values: NDArray[np.float32] | None, size: tuple[int, int]) -> NDArray[np.float32] | None:
+    # Nearest: interpolation would invent distances between an object and what is behind it, and spread NaN.
+    return None if values is None else cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

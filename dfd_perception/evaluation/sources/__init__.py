@@ -1,0 +1,1 @@
+"""Where the frames of an evaluation come from: bags and data sets."""

@@ -1,0 +1,30 @@
+"""How to read a bag as ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagOptions:
+    """Topics, pairing and truth, as asked for."""
+
+    image_topic: str | None = None
+    """Defocused image; None: found."""
+    depth_topic: str | None = None
+    aif_topic: str | None = None
+    bound_ms: float = 20.0
+    """Largest distance in time of an image and its truth."""
+    stamps: Literal["header", "log"] = "header"
+    """What frames are paired by: the header's stamp, or the time of recording."""
+    depth_unit: Literal["mm", "m"] | None = None
+    """Unit of a depth whose encoding has none (mono16); of 16UC1 and 32FC1 it is part of the encoding."""
+    any_frame: bool = False
+    """Take depth of another frame_id as registered to the image."""
+    board_distance_m: float | None = None
+    """A flat board square to the camera at this distance is the truth, instead of a depth topic."""
+    board_region: tuple[float, float, float, float] = (0.25, 0.75, 0.25, 0.75)
+    """Where in the image the board is: first row, end row, first column, end column, as fractions."""
+    max_frames: int | None = None
+    """Stop after so many images."""

@@ -1,0 +1,89 @@
+"""Which topics of a bag are the image, its depth and its all-in-focus partner: as asked, or found by content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.image_encoding import DEPTH_ENCODINGS
+from dfd_perception.errors import DatasetError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+AIF_WORDS = ("aif", "all_in_focus", "sharp")
+IMAGE_ENDINGS = ("/image", "/image_raw", "/image_color", "/image_rect", "/image_rect_color", "/defocused")
+
+
+@dataclass(frozen=True)
+class BagTopics:
+    """Names of the topics that an evaluation reads; None for one that the bag lacks."""
+
+    image: str
+    depth: str | None = None
+    aif: str | None = None
+    camera_info: str | None = None
+
+
+def choose_topics(bag: BagReader, image: str | None, depth: str | None, aif: str | None) -> BagTopics:
+    """Check the asked topics and look for those that were not named.
+
+    Raises:
+        DatasetError: absent, of another type, or several fit; the message lists what there is.
+    """
+    for asked, types in ((image, (IMAGE, COMPRESSED)), (depth, (IMAGE,)), (aif, (IMAGE, COMPRESSED))):
+        if asked is not None:
+            _require(bag, asked, types)
+    depth_like = [name for name in bag.topics_of_type(IMAGE) if _first_encoding(bag, name) in DEPTH_ENCODINGS]
+    images = [n for n in bag.topics_of_type(IMAGE, COMPRESSED) if n not in depth_like and n not in (depth, aif)]
+    if aif is None:
+        named = [n for n in images if n != image and any(word in n.lower() for word in AIF_WORDS)]
+        aif = _only(bag, named, "--aif-topic") if named else None
+    if image is None:
+        candidates = [n for n in images if n != aif]
+        preferred = [n for n in candidates if n.removesuffix("/compressed").endswith(IMAGE_ENDINGS)]
+        image = _only(bag, preferred or candidates, "--image-topic")
+    if depth is None and depth_like:
+        depth = _only(bag, depth_like, "--depth-topic")
+    return BagTopics(image, depth, aif, _camera_info_of(bag, image))
+
+
+def listed(bag: BagReader) -> str:
+    """The bag's topics in words."""
+    return ", ".join(f"{t.name} ({t.msgtype}, {t.message_count})" for t in bag.topics.values()) or "no topics"
+
+
+def _require(bag: BagReader, name: str, types: tuple[str, ...]) -> None:
+    topic = bag.topics.get(name)
+    if topic is None:
+        raise DatasetError(f"{bag.path}: no topic {name}; it has {listed(bag)}")
+    if topic.msgtype not in types:
+        raise DatasetError(
+            f"{bag.path}: topic {name} holds {topic.msgtype}, not {' or '.join(types)}; it has {listed(bag)}"
+        )
+    if not topic.message_count:
+        raise DatasetError(f"{bag.path}: topic {name} holds no message; it has {listed(bag)}")
+
+
+def _only(bag: BagReader, candidates: list[str], option: str) -> str:
+    if len(candidates) == 1:
+        return candidates[0]
+    found = f"{', '.join(candidates)} all fit" if candidates else "no topic fits"
+    raise DatasetError(f"{bag.path}: {found}; name one with {option}; the bag has {listed(bag)}")
+
+
+def _first_encoding(bag: BagReader, name: str) -> Any:
+    for found in bag.messages([name]):
+        return found.message.encoding
+    return None
+
+
+def _camera_info_of(bag: BagReader, image: str) -> str | None:
+    """The camera_info beside the image's topic, or the only one."""
+    infos = bag.topics_of_type(CAMERA_INFO)
+    parent = image.removesuffix("/compressed").rpartition("/")[0]
+    beside = f"{parent}/camera_info"
+    if beside in infos:
+        return beside
+    return infos[0] if len(infos) == 1 else None

@@ -1,0 +1,104 @@
+"""Images and truth out of messages, and what truth has to be before it is believed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.bags.reader import BagMessage
+from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
+from dfd_perception.core.lens import LensDescription, ResolvedLens
+from dfd_perception.errors import DatasetError, ImageError
+from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
+
+ASPECT_TOLERANCE = 0.02
+MM_PER_M = np.float32(1e3)
+
+
+class _ReadAs:
+    """An image record read under another encoding."""
+
+    def __init__(self, message: Any, encoding: str) -> None:
+        self.height, self.width, self.step, self.data = message.height, message.width, message.step, message.data
+        self.is_bigendian, self.encoding = message.is_bigendian, encoding
+
+
+def image_of(found: BagMessage) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of an Image or a CompressedImage.
+
+    Raises:
+        ImageError: it cannot be decoded; names the topic.
+    """
+    try:
+        if found.msgtype == COMPRESSED:
+            return rgb_from_compressed(found.message.data, found.message.format)
+        return rgb_from_image(found.message)
+    except ImageError as error:
+        raise ImageError(f"topic {found.topic}: {error}") from error
+
+
+def depth_m_of(found: BagMessage, unit: Literal["mm", "m"] | None) -> NDArray[np.float32]:
+    """(H, W) depth [m], NaN where there is none; `unit` is for mono16 alone.
+
+    Raises:
+        ImageError: another encoding, or mono16 without its unit.
+    """
+    message = found.message
+    if message.encoding == "mono16":
+        if unit is None:
+            raise ImageError(f"topic {found.topic} holds mono16, which has no unit; say which: --depth-unit mm or m")
+        values = depth_m_from_image(_ReadAs(message, "16UC1"))
+        return values if unit == "mm" else values * MM_PER_M
+    try:
+        return depth_m_from_image(message)
+    except ImageError as error:
+        raise ImageError(f"topic {found.topic}: {error}") from error
+
+
+def require_registered(image: BagMessage, depth: BagMessage, any_frame: bool) -> None:
+    """Compare the frames of an image and its depth.
+
+    Raises:
+        DatasetError: the depth is that of another camera.
+    """
+    of_image, of_depth = image.message.header.frame_id, depth.message.header.frame_id
+    if of_image != of_depth and of_image and of_depth and not any_frame:
+        raise DatasetError(
+            f"depth {depth.topic} is in the frame {of_depth}, the image in {of_image}; register it first "
+            "(dfd register), or --any-frame if it is registered and only named otherwise"
+        )
+
+
+def require_same_view(truth: NDArray[Any], image: NDArray[np.uint8], topic: str) -> None:
+    """Truth may have another resolution, not another shape.
+
+    Raises:
+        DatasetError: it does not show what the image shows.
+    """
+    (h, w), (height, width) = truth.shape[:2], image.shape[:2]
+    if abs(w / h / (width / height) - 1) > ASPECT_TOLERANCE:
+        raise DatasetError(
+            f"{topic} is {w} x {h} px, the image {width} x {height}: not the same field of view; truth must be "
+            "registered to the image (dfd register)"
+        )
+
+
+def board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    """Truth of a flat board square to the camera: its distance [m] in a region (fractions), NaN around it."""
+    depth = np.full(size, np.nan, np.float32)
+    top, bottom, left, right = region
+    depth[round(top * size[0]) : round(bottom * size[0]), round(left * size[1]) : round(right * size[1])] = distance_m
+    return depth
+
+
+def lens_on_camera(
+    lens: LensDescription, camera: Any, width: int, fx_px: float | None = None
+) -> ResolvedLens | None:
+    """A lens on the camera of images of this width, by fx_px or its camera_info; None where neither nor a pitch is."""
+    fx = fx_px
+    if fx is None and camera is not None and camera.k[0] > 0:
+        # Binning, a region of interest and a resized image change the width that K was measured at.
+        fx = float(camera.k[0]) * width / (camera.roi.width or camera.width or width)
+    return None if fx is None and lens.data_sheet_fx_px is None else lens.resolved(fx)

@@ -1,0 +1,97 @@
+"""Frames of a data set, with the protocol's resolution left to the scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.core.lens import LensDescription
+from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
+from dfd_perception.evaluation.sources.frame import EvaluationFrame
+
+
+class DatasetSource:
+    """A data set, or every n-th frame of it, as a FrameSource."""
+
+    def __init__(
+        self,
+        dataset: DefocusDataset,
+        path: Path,
+        split: str | None = None,
+        lens: LensDescription | None = None,
+        model_curve: DefocusCurve | None = None,
+        share: tuple[int, int] = (0, 1),
+        fx_px: float | None = None,
+    ) -> None:
+        """Wrap an opened data set.
+
+        Args:
+            dataset: its frames.
+            path: where it came from, for the report.
+            split: which split of it `dataset` is.
+            lens: overrides the lens that the data set knows.
+            model_curve: for a set that knows none.
+            share: (i, n): every n-th frame from the i-th on, one worker's part.
+            fx_px: focal length of the images, instead of that of their camera.
+        """
+        self.unit = dataset.name
+        self._dataset, self._path, self._split = dataset, path, split
+        self._lens, self._model_curve, self._fx_px = lens, model_curve, fx_px
+        self._notes: list[str] = []
+        self._share = share
+
+    def __len__(self) -> int:
+        return len(range(self._share[0], len(self._dataset), self._share[1]))
+
+    def frames(self, skip: Collection[int] = ()) -> Iterator[EvaluationFrame]:
+        """The share's frames in order.
+
+        Raises:
+            DatasetError: a file that is wrong, by name.
+        """
+        for index in range(self._share[0], len(self._dataset), self._share[1]):
+            if index not in skip:
+                yield self._frame(index)
+
+    def reread(self, indices: Collection[int]) -> Iterator[EvaluationFrame]:
+        """A few frames, of any share."""
+        for index in sorted(indices):
+            yield self._frame(index)
+
+    def description(self) -> dict[str, Any]:
+        """Name, size, split."""
+        return {
+            "kind": "dataset",
+            "unit": self.unit,
+            "path": str(self._path),
+            "split": self._split,
+            "pictures": len(self._dataset),
+            "lost": [*getattr(self._dataset, "problems", []), *self._notes],
+        }
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _curve(self, lens: LensDescription, sample: DefocusSample) -> DefocusCurve:
+        fx_px = sample.camera.fx if self._fx_px is None and sample.camera is not None else self._fx_px
+        resolved = lens.resolved(fx_px)
+        self._notes += [note for note in resolved.notes if note not in self._notes]
+        return resolved.curve
+
+    def _frame(self, index: int) -> EvaluationFrame:
+        sample = self._dataset[index]
+        curve = sample.curve or self._model_curve
+        if self._lens is not None:
+            curve = self._curve(self._lens, sample)
+        return EvaluationFrame(
+            unit=self.unit,
+            index=index,
+            name=sample.name,
+            image_rgb=sample.defocused,
+            depth_m=sample.depth_m,
+            aif=sample.aif,
+            coc_px=sample.coc_px,
+            curve=curve,
+        )

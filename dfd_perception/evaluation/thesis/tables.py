@@ -1,0 +1,190 @@
+"""Tables of the thesis filled with our own figures: a row is measured when its model and its data set are there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dfd_perception.core.point_spread import PointSpread
+from dfd_perception.datasets.registry import LAYOUTS
+from dfd_perception.errors import ConfigError
+from dfd_perception.evaluation.plan import EvaluationPlan
+from dfd_perception.evaluation.run import begin_anew, evaluate
+from dfd_perception.evaluation.scoring.protocol import Protocol, protocol_named
+from dfd_perception.evaluation.thesis.thesis_tables import SOURCES, TABLES, TEST_SPLITS, ThesisRow, ThesisTable
+from dfd_perception.inference.estimator import EstimatorOptions
+
+CARVALHO_LENS = "focal_length_mm: 15\nf_number: 2.8\npixel_pitch_um: 5.6\nfocus_distance_m: 2\n"
+CARVALHO_BLUR = PointSpread(exponent=2.0, sigma_per_coc=0.3)
+
+
+@dataclass(frozen=True)
+class FilledRow:
+    """A row of the thesis with ours beside it, or the reason why there is none."""
+
+    label: str
+    thesis: dict[str, float]
+    key: str | None
+    test: str | None
+    ours: dict[str, float | None] | None = None
+    model: str | None = None
+    frames: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FilledTable:
+    """A table ready to print."""
+
+    number: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[FilledRow, ...]
+    protocol: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRequest:
+    """What to fill a table with."""
+
+    number: str
+    root: Path
+    """Folder of the data sets, each in a folder of its own or being the root itself."""
+    models: tuple[str, ...] = ()
+    """KEY=MODEL, or one MODEL for every row."""
+    lens: Path | None = None
+    out: Path | None = None
+    """Keep each row's report below this folder."""
+    estimator: EstimatorOptions = EstimatorOptions()
+    protocol: str | None = None
+    """Instead of thesis-256."""
+    edges: bool = True
+
+
+def fill_table(request: TableRequest) -> FilledTable:
+    """Measure what can be measured.
+
+    Raises:
+        ConfigError: a KEY that the table does not have, or no such folder.
+        UsageError: of a model or a data set that is there but wrong.
+    """
+    table = TABLES[request.number]
+    if not request.root.is_dir():
+        raise ConfigError(f"{request.root}: no such folder; expected the one that holds the data sets")
+    models = _models_by_key(request.models, table)
+    protocol = replace(protocol_named(request.protocol or "thesis-256"), edges=request.edges)
+    rows = tuple(_filled(row, table, models, request, protocol) for row in table.rows)
+    return FilledTable(table.number, table.title, table.columns, rows, protocol.described(), table.notes)
+
+
+def table_text(table: FilledTable) -> str:
+    """The table for the terminal: the thesis' row, and ours below it."""
+    names = [column.rpartition(".")[2] for column in table.columns]
+    widths = [max(10, len(name)) for name in names]
+    label_width = max(len(row.label) for row in table.rows) + 2
+    lines = [f"Table {table.number}: {table.title}", ""]
+    lines.append(" " * (label_width + 9) + " ".join(f"{n:>{w}}" for n, w in zip(names, widths, strict=True)))
+    for row in table.rows:
+        lines.append(f"{row.label:<{label_width}}thesis   " + _cells(row.thesis, table.columns, widths))
+        if row.ours is not None:
+            who = f"ours     {_cells(row.ours, table.columns, widths)}  {row.model}, {row.frames} frames of {row.test}"
+            lines.append(" " * label_width + who)
+        elif row.reason:
+            lines.append(" " * label_width + f"ours     {row.reason}")
+    lines += ["", f"Protocol of ours: {table.protocol['name']}, {table.protocol['headline']}."]
+    return "\n".join([*lines, *(f"* {note}" for note in table.notes)])
+
+
+def _filled(
+    row: ThesisRow, table: ThesisTable, models: dict[str, str], request: TableRequest, protocol: Protocol
+) -> FilledRow:
+    empty = FilledRow(row.label, row.figures, row.key, row.test)
+    if row.key is None or row.test is None:
+        return empty
+    path = find_dataset(request.root, row.test)
+    if path is None:
+        where, tree = SOURCES[row.test]
+        return replace(empty, reason=f"no {row.test} below {request.root}: get {where}; expected {tree}")
+    model = models.get(row.key)
+    if model is None:
+        return replace(empty, reason=f"no model given; --model {row.key}=MODEL")
+    with TemporaryDirectory(prefix="dfd_table_") as scratch:
+        plan = _plan(row, table, model, path, request, protocol, Path(scratch))
+        begin_anew(plan.out)
+        report = evaluate(plan)
+    ours = {column: _headline(report, column, protocol) for column in table.columns}
+    return replace(empty, ours=ours, model=report["model"]["name"], frames=report["frames"])
+
+
+def _plan(
+    row: ThesisRow,
+    table: ThesisTable,
+    model: str,
+    path: Path,
+    request: TableRequest,
+    protocol: Protocol,
+    scratch: Path,
+) -> EvaluationPlan:
+    assert row.test is not None
+    lens, spread = request.lens, PointSpread()
+    if LAYOUTS[row.test].sharp and lens is None:
+        lens = scratch / "carvalho.yaml"
+        lens.write_text(CARVALHO_LENS, "utf-8")
+        spread = CARVALHO_BLUR
+    out = scratch / "out" if request.out is None else request.out / f"table_{table.number}_{row.key}_{row.test}"
+    return EvaluationPlan(
+        model=model,
+        out=out,
+        data=path,
+        data_kind=row.test,
+        split=TEST_SPLITS[row.test],
+        lens=lens,
+        point_spread=spread,
+        sharp_input=table.sharp_input,
+        estimator=request.estimator,
+        protocol=protocol,
+    )
+
+
+def find_dataset(root: Path, kind: str) -> Path | None:
+    """The data set of a kind: ROOT/KIND, ROOT itself, or a folder in it that looks like one."""
+    candidates = [root / kind, root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    return next((path for path in candidates if path.exists() and LAYOUTS[kind].recognised(path)), None)
+
+
+def _models_by_key(given: tuple[str, ...], table: ThesisTable) -> dict[str, str]:
+    keys = list(dict.fromkeys(row.key for row in table.rows if row.key is not None))
+    models: dict[str, str] = {}
+    for text in given:
+        key, separator, model = text.partition("=")
+        if not separator:
+            models |= {key: text for key in keys if key not in models}
+        elif key in keys:
+            models[key] = model
+        else:
+            known = ", ".join(keys)
+            raise ConfigError(f"model {text!r}: table {table.number} has no row {key!r}; its keys are {known}")
+    return models
+
+
+def _headline(report: dict[str, Any], column: str, protocol: Protocol) -> float | None:
+    section, _, name = column.partition(".")
+    figures = report.get(section)
+    if figures is None:
+        return None
+    return figures[name] if protocol.headline == "pooled" else figures[protocol.headline][name]
+
+
+def _cells(figures: dict[str, Any], columns: tuple[str, ...], widths: list[int]) -> str:
+    texts = []
+    for column, width in zip(columns, widths, strict=True):
+        value = figures.get(column)
+        texts.append(f"{'-' if value is None else format(value, '.4g'):>{width}}")
+    return " ".join(texts)

@@ -1,1 +1,0 @@
-"""torch to ONNX; the only folder that writes graphs."""

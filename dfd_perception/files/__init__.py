@@ -1,0 +1,1 @@
+"""Reading and writing on disk: images, YAML, lens files, model folders."""

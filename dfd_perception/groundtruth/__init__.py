@@ -1,0 +1,1 @@
+"""Recording of ground truth: sessions, their clean-up and registration. No ROS."""

@@ -1,0 +1,126 @@
+"""Recording without holding anyone up: a bounded queue before threads that pack and write."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+
+from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.groundtruth.session import RecordedMoment, SessionWriter
+
+WRITERS = 2
+"""OpenCV packs images outside the interpreter's lock: two threads use two cores."""
+
+
+@dataclass(frozen=True)
+class RecordingProgress:
+    """Counts so far. offered = written + dropped + failed + waiting: nothing is lost in silence."""
+
+    offered: int
+    written: int
+    dropped: int
+    """The queue was full: disk or processor are too slow."""
+    failed: int
+    """Offered when, or after, recording had stopped on an error."""
+    waiting: int
+    written_bytes: int
+    free_bytes: int
+    error: str | None
+    """Why recording has stopped by itself."""
+
+
+class SessionRecorder:
+    """Feeds a SessionWriter from a bounded queue.
+
+    Args:
+        writer: the open session; closed by `stop`.
+        queue_size: moments that may wait; a 1280 x 720 pair takes 3.5 MB of memory.
+    """
+
+    def __init__(self, writer: SessionWriter, queue_size: int = 30) -> None:
+        self.writer = writer
+        self._queue: queue.Queue[RecordedMoment | None] = queue.Queue(queue_size)
+        self._lock = threading.Lock()
+        self._offered = self._dropped = self._failed = 0
+        self._error: str | None = None
+        self._threads = [threading.Thread(target=self._work, name=f"session_writer_{k}") for k in range(WRITERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def offer(self, moment: RecordedMoment) -> bool:
+        """Hand a moment over, without waiting. False: it was dropped and counted (queue full, or stopped)."""
+        with self._lock:
+            self._offered += 1
+            if self._error is not None:
+                self._failed += 1
+                return False
+        try:
+            self._queue.put_nowait(moment)
+        except queue.Full:
+            with self._lock:
+                self._dropped += 1
+            return False
+        return True
+
+    def offer_patiently(self, moment: RecordedMoment) -> bool:
+        """Like `offer`, but wait for room: for a source that can wait (a recording)."""
+        while True:
+            with self._lock:
+                if self._error is not None:
+                    self._offered += 1
+                    self._failed += 1
+                    return False
+            try:
+                self._queue.put(moment, timeout=0.2)
+            except queue.Full:
+                continue
+            with self._lock:
+                self._offered += 1
+            return True
+
+    def _work(self) -> None:
+        while (moment := self._queue.get()) is not None:
+            with self._lock:
+                stopped = self._error is not None
+                self._failed += stopped
+            if stopped:
+                continue
+            try:
+                self.writer.write(moment)
+            except DfdPerceptionError as error:
+                with self._lock:
+                    self._error = self._error or str(error)
+                    self._failed += 1
+
+    def progress(self) -> RecordingProgress:
+        """Counts of this moment."""
+        with self._lock:
+            done = self.writer.written + self._dropped + self._failed
+            return RecordingProgress(
+                offered=self._offered,
+                written=self.writer.written,
+                dropped=self._dropped,
+                failed=self._failed,
+                waiting=max(0, self._offered - done),
+                written_bytes=self.writer.written_bytes,
+                free_bytes=self.writer.free_bytes(),
+                error=self._error,
+            )
+
+    def stop(self, counts: dict[str, object] | None = None) -> RecordingProgress:
+        """Write what waits, close the session, return the final counts."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        progress = self.progress()
+        try:
+            self.writer.close(
+                {"offered": progress.offered, "dropped": progress.dropped, "failed": progress.failed, **(counts or {})}
+            )
+        except DfdPerceptionError as error:
+            with self._lock:
+                self._error = self._error or str(error)
+            progress = self.progress()
+        return progress

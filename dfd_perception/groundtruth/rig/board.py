@@ -1,0 +1,161 @@
+"""Calibration boards and their corners in images, also in defocused ones.
+
+Detectors look for sharp edges, but the corners of a chess pattern stay where they are under any symmetric blur. So each
+image is tried at several sizes (blur that is many pixels wide becomes a pixel wide), and for the markers of a ChArUco
+board also with blur of several widths taken off again; the try that shows most of the board wins. With 4.7 px for a
+module of a marker, plain detection ends at a blur of sigma 1 px, this one at 3 px (a circle of confusion of 12 px).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.errors import CalibrationError
+
+SCALES = (1.0, 0.5, 0.25)
+DEBLUR_SIGMAS_PX = (0.0, 1.2, 2.0, 3.0)
+DEBLUR_NOISE = 0.004
+"""Noise over signal, in power, of the Wiener filter: less rings, more leaves the modules merged."""
+
+FEWEST_CORNERS = 8
+
+FORMS = (
+    "chessboard:COLUMNSxROWS:SQUARE_M (inner corners) or charuco:COLUMNSxROWS:SQUARE_M:MARKER_M[:DICTIONARY] (squares)"
+)
+
+
+class BoardView(NamedTuple):
+    """Corners of the board in one image."""
+
+    ids: NDArray[np.int64]
+    """(N,) which corner, growing."""
+    points_px: NDArray[np.float32]
+    """(N, 2) x right, y down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A flat board: `kind` chessboard (columns, rows of inner corners) or charuco (columns, rows of squares)."""
+
+    kind: str
+    columns: int
+    rows: int
+    square_m: float
+    marker_m: float = 0.0
+    dictionary: str = "DICT_4X4_50"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("chessboard", "charuco"):
+            raise CalibrationError(f"board is a {self.kind!r}; expected {FORMS}")
+        if min(self.columns, self.rows) < 3 or not 0 < self.square_m < 2:
+            raise CalibrationError(
+                f"board is {self.columns} x {self.rows} with squares of {self.square_m} m; expected at least 3 x 3 and "
+                "a side in metres, 0.03 for 30 mm"
+            )
+        if self.kind == "charuco" and not 0 < self.marker_m < self.square_m:
+            raise CalibrationError(f"markers are {self.marker_m} m in squares of {self.square_m} m; expected less")
+        if self.kind == "charuco" and not hasattr(cv2.aruco, self.dictionary):
+            raise CalibrationError(f"dictionary is {self.dictionary!r}; expected one of OpenCV, such as DICT_4X4_50")
+        if self.kind == "chessboard" and (self.columns + self.rows) % 2 == 0:
+            raise CalibrationError(
+                f"a chessboard of {self.columns} x {self.rows} inner corners looks the same upside down; expected one "
+                "even and one odd count, such as 9x6"
+            )
+
+    @classmethod
+    def from_text(cls, text: str) -> Board:
+        """From the form that the command line takes, for example charuco:7x5:0.04:0.03.
+
+        Raises:
+            CalibrationError: not of that form.
+        """
+        kind, *rest = text.split(":")
+        try:
+            columns, rows = (int(number) for number in rest[0].lower().split("x"))
+            return cls(
+                kind=kind,
+                columns=columns,
+                rows=rows,
+                square_m=float(rest[1]),
+                marker_m=float(rest[2]) if kind == "charuco" else 0.0,
+                dictionary=rest[3] if len(rest) > 3 else "DICT_4X4_50",
+            )
+        except (ValueError, IndexError) as error:
+            raise CalibrationError(f"board is {text!r}; expected {FORMS}") from error
+
+    @property
+    def corner_grid(self) -> tuple[int, int]:
+        """Inner corners across and down."""
+        if self.kind == "chessboard":
+            return self.columns, self.rows
+        return self.columns - 1, self.rows - 1
+
+    def corners_m(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N, 3) [m] of corners by number, in the board's frame, z = 0, counted from its first inner corner."""
+        across = self.corner_grid[0]
+        places = np.stack([ids % across, ids // across, np.zeros_like(ids)], axis=1)
+        return (places * self.square_m).astype(np.float32)
+
+    def charuco(self) -> cv2.aruco.CharucoBoard:
+        """OpenCV's board."""
+        dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
+        return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square_m, self.marker_m, dictionary)
+
+
+def find_board(image: NDArray[np.uint8], board: Board) -> BoardView | None:
+    """Corners of the board in an image, (H, W, 3) RGB or (H, W); None when too few are seen."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    best: BoardView | None = None
+    for scale in SCALES:
+        small = grey if scale == 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        for view in _tries(small, board):
+            if best is None or len(view.ids) > len(best.ids):
+                best = BoardView(view.ids, ((view.points_px + 0.5) / scale - 0.5).astype(np.float32))
+            if len(best.ids) == np.prod(board.corner_grid):
+                return best  # the whole board: a smaller image only loses precision
+    return best
+
+
+def _tries(grey: NDArray[np.uint8], board: Board) -> Iterator[BoardView]:
+    """What the detector finds in one size of the image, from the image as it is to the most deblurred."""
+    if board.kind == "chessboard":
+        view = _find_chessboard(grey, board)
+        if view is not None:
+            yield view
+        return
+    for sigma_px in DEBLUR_SIGMAS_PX:
+        view = _find_charuco(_deblurred(grey, sigma_px) if sigma_px else grey, board)
+        if view is not None:
+            yield view
+
+
+def _deblurred(grey: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
+    """The image with Gaussian blur taken off (Wiener filter), (H, W) uint8."""
+    margin = int(4 * sigma_px) + 1  # the transform takes the image for periodic: mirrored, its borders do not ring
+    padded = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_REFLECT).astype(np.float32)
+    y = np.fft.fftfreq(padded.shape[0])[:, None]
+    x = np.fft.rfftfreq(padded.shape[1])
+    blur = np.exp(-2 * (np.pi * sigma_px) ** 2 * (x * x + y * y))
+    sharp = np.fft.irfft2(np.fft.rfft2(padded) * blur / (blur * blur + DEBLUR_NOISE), padded.shape)
+    return np.clip(sharp[margin:-margin, margin:-margin], 0, 255).astype(np.uint8)
+
+
+def _find_chessboard(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
+    found, corners = cv2.findChessboardCornersSB(grey, board.corner_grid, flags=cv2.CALIB_CB_ACCURACY)
+    if not found:
+        return None
+    return BoardView(np.arange(len(corners)), corners.reshape(-1, 2))
+
+
+def _find_charuco(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
+    corners, ids, _, _ = cv2.aruco.CharucoDetector(board.charuco()).detectBoard(grey)
+    if ids is None or len(ids) < FEWEST_CORNERS:
+        return None
+    order = np.argsort(ids.ravel())
+    return BoardView(ids.ravel()[order].astype(np.int64), corners.reshape(-1, 2)[order])

@@ -1,0 +1,1 @@
+"""RGB-D sensors behind one interface."""

@@ -1,0 +1,142 @@
+"""frames.csv of a session: one row a moment, appended while recording, rebuilt from the files after a crash."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from dfd_perception.core.clock import FrameStamps
+from dfd_perception.errors import DatasetError
+
+COLUMNS = ("stem", "device_ns", "arrival_ns", "ros_ns", "offset_ms", "valid_fraction")
+INDEX_NAME = "frames.csv"
+PARTIAL_SUFFIX = ".part"
+
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexRow:
+    """One recorded moment.
+
+    stamps: of the depth frame [ns]. offset_ms: depth stamp minus image stamp, None without an image of its own.
+    valid_fraction: part of the depth pixels that hold a depth, None where the index had to be rebuilt without it.
+    """
+
+    stem: str
+    stamps: FrameStamps
+    offset_ms: float | None
+    valid_fraction: float | None
+
+    def cells(self) -> list[str]:
+        """The row as text, in the order of COLUMNS; what is not known stays empty."""
+        stamps = (self.stamps.device_ns, self.stamps.arrival_ns, self.stamps.ros_ns)
+        numbers = ["" if stamp is None else str(stamp) for stamp in stamps]
+        offset = "" if self.offset_ms is None else f"{self.offset_ms:.3f}"
+        fraction = "" if self.valid_fraction is None else f"{self.valid_fraction:.4f}"
+        return [self.stem, *numbers, offset, fraction]
+
+    @classmethod
+    def from_cells(cls, cells: dict[str, str]) -> IndexRow:
+        """The inverse of `cells`.
+
+        Raises:
+            ValueError: a cell is missing or is no number (a line torn by a crash).
+        """
+        stamps = [int(cells[name]) if cells[name] else None for name in COLUMNS[1:4]]
+        offset, fraction = cells["offset_ms"], cells["valid_fraction"]
+        return cls(
+            stem=cells["stem"],
+            stamps=FrameStamps(device_ns=stamps[0], arrival_ns=stamps[1], ros_ns=stamps[2]),
+            offset_ms=float(offset) if offset else None,
+            valid_fraction=float(fraction) if fraction else None,
+        )
+
+
+def index_text(rows: list[IndexRow], with_header: bool = True) -> str:
+    """Rows as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if with_header:
+        writer.writerow(COLUMNS)
+    writer.writerows(row.cells() for row in rows)
+    return text.getvalue()
+
+
+def read_index(path: Path) -> list[IndexRow]:
+    """The whole rows of an index; a torn or damaged line is left out. An absent file has none.
+
+    Raises:
+        DatasetError: it is not an index at all.
+    """
+    if not path.exists():
+        return []
+    text = path.read_bytes().decode("utf-8", "replace")
+    lines = text.split("\n")[:-1]  # what follows the last line feed was not written to its end
+    if lines and lines[0].split(",") != list(COLUMNS):
+        raise DatasetError(f"{path} begins with {lines[0]!r}; expected {','.join(COLUMNS)}")
+    rows = []
+    for cells in csv.DictReader(lines):
+        if None in cells or None in cells.values():
+            continue
+        try:
+            rows.append(IndexRow.from_cells(cells))
+        except ValueError:
+            continue
+    return rows
+
+
+class RebuiltIndex(NamedTuple):
+    """Rows in order of time, and what was done to get there."""
+
+    rows: list[IndexRow]
+    recovered: int
+    """Moments whose files were whole but which the index did not have."""
+    lost: int
+    """Moments that lack a file, or have a damaged one."""
+    partial_files: int
+    """Half-written files that were removed."""
+
+
+def rebuild_index(folder: Path, parts: tuple[str, ...]) -> RebuiltIndex:
+    """Bring frames.csv into agreement with the files, after a crash or at any time.
+
+    Args:
+        folder: holds frames.csv and one folder for each part.
+        parts: every moment has a file in each of these.
+
+    Files of lost moments stay where they are, for a person to look at; the index no longer names them.
+    """
+    partial = sorted([*folder.glob(f"*{PARTIAL_SUFFIX}"), *folder.glob(f"*/*{PARTIAL_SUFFIX}")])
+    for path in partial:
+        path.unlink()
+    known = {row.stem: row for row in read_index(folder / INDEX_NAME)}
+    stems = [{path.stem for path in (folder / part).glob("*") if is_whole(path)} for part in parts]
+    whole = set.intersection(*stems) if stems else set()
+    found = set(known).union(*stems)
+    rows = [known.get(stem) or _row_of_stem(stem) for stem in sorted(whole)]
+    temporary = folder / (INDEX_NAME + PARTIAL_SUFFIX)
+    temporary.write_text(index_text(rows), encoding="utf-8")
+    temporary.replace(folder / INDEX_NAME)
+    return RebuiltIndex(rows, len(whole - set(known)), len(found - whole), len(partial))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a PNG or JPEG was written to its end."""
+    with path.open("rb") as file:
+        start = file.read(len(PNG_START))
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - len(PNG_END)))
+        end = file.read()
+    return (start == PNG_START and end == PNG_END) or (start[:2] == JPEG_START and end[-2:] == JPEG_END)
+
+
+def _row_of_stem(stem: str) -> IndexRow:
+    """What the name alone tells: stems are stamps [ns]."""
+    digits = stem.split("_")[-1]
+    stamps = FrameStamps(ros_ns=int(digits)) if digits.isdigit() else FrameStamps()
+    return IndexRow(stem=stem, stamps=stamps, offset_ms=None, valid_fraction=None)

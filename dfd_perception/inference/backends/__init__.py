@@ -1,0 +1,1 @@
+"""The runtimes that can run a network, each in one file, behind one protocol."""

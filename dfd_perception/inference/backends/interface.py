@@ -1,0 +1,63 @@
+"""What every backend is asked and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
+from dfd_perception.files.model_folder import ModelFolder
+
+BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+
+class InferenceBackend(Protocol):
+    """A network compiled for one set of heads and one input size."""
+
+    name: str
+    """tensorrt, openvino, onnxruntime or torch."""
+    precision: Precision
+    device: str
+    """Device in words, for diagnostics: "CPU", "NVIDIA Orin"."""
+    details: dict[str, str]
+    """More for diagnostics: engine key, runtime version."""
+
+    def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, each (1, C, H, W); the arrays are the caller's until the next run."""
+
+    def close(self) -> None:
+        """Release what it holds; using it afterwards is an error."""
+
+
+@runtime_checkable
+class ImageBackend(Protocol):
+    """A backend that converts between images and planes itself (on the GPU)."""
+
+    def run_image(self, image_HxWx3: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """As `run` of an InferenceBackend, from and to uint8: `deblurred` is (1, H, W, 3) uint8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendRequest:
+    """What to compile."""
+
+    model: ModelFolder
+    heads: Heads = "both"
+    size: tuple[int, int] = (480, 640)
+    """Height and width, multiples of 32."""
+    precision: Precision = "fp32"
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N."""
+    num_threads: int = 0
+    """CPU threads; 0 = all."""
+    engine_cache_dir: Path | None = None
+    build_engines: bool = True
+    """TensorRT: build an engine that the cache lacks (minutes on a Jetson); else refuse, so that the ladder goes on."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return OUTPUT_NAMES[self.model.card.target, self.heads]

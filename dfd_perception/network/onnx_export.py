@@ -1,0 +1,136 @@
+"""torch to one ONNX file (opset 18) that every backend reads.
+
+What the graph leaves out: padding to multiples of 32, resizing, the lens. What it holds: normalisation, both
+heads, clamping of the all-in-focus image to [0, 1], and in its metadata what model.yaml says.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dfd_perception.core.network_geometry import SIZE_MULTIPLE
+from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
+from dfd_perception.errors import ModelError
+from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
+from dfd_perception.network.two_headed import TwoHeadedNet
+
+OPSET = 18
+OUTPUT_FIELDS = {"depth": "depth_m", "coc": "coc_px", "coc_log_var": "coc_log_var", "deblurred": "aif"}
+
+
+class _NamedOutputs(nn.Module):
+    """The network with its record flattened to a tuple, as a graph wants it; optionally in half precision inside."""
+
+    def __init__(self, network: TwoHeadedNet, heads: Heads, half: bool) -> None:
+        super().__init__()
+        self.network = network.half() if half else network
+        self.heads = heads
+        self.half_inside = half
+        self.names = OUTPUT_NAMES[network.target, heads]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        said = self.network(image.half() if self.half_inside else image, heads=self.heads)
+        return tuple(getattr(said, OUTPUT_FIELDS[name]).float() for name in self.names)
+
+
+def export_onnx(
+    network: TwoHeadedNet,
+    out: Path,
+    *,
+    heads: Heads = "both",
+    size: tuple[int, int] | None = None,
+    half: bool = False,
+    metadata: dict[str, str] | None = None,
+) -> list[str]:
+    """Write one self-contained ONNX file and return the names of its outputs.
+
+    Args:
+        size: height and width, multiples of 32, for a static graph (TensorRT); None leaves them free.
+        half: compute in float16 inside, float32 outside (for strongly typed TensorRT networks). The network
+            given is not changed.
+        metadata: stored in the file's metadata_props.
+
+    Raises:
+        ModelError: a size that the encoder cannot halve five times.
+    """
+    import copy
+
+    import onnx
+
+    if size is not None and any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in size):
+        raise ModelError(f"size is {size[0]}x{size[1]}; expected multiples of {SIZE_MULTIPLE} (height x width)")
+    module = _NamedOutputs(copy.deepcopy(network).cpu().eval(), heads, half).eval()
+    # Not a size of any use: odd ratios, so that the exporter cannot take one dimension for another.
+    example = torch.zeros(1, 3, *(size or (64, 96)))
+    dynamic = None
+    if size is None:
+        blocks = (torch.export.Dim("blocks_high", min=1, max=256), torch.export.Dim("blocks_wide", min=1, max=256))
+        dynamic = {"image": {2: SIZE_MULTIPLE * blocks[0], 3: SIZE_MULTIPLE * blocks[1]}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for talkative in ("torch.onnx", "onnxscript", "onnx_ir"):
+            logging.getLogger(talkative).setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(module.names),
+            dynamic_shapes=dynamic,
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError("the ONNX exporter of this torch returned nothing; use the pinned torch version")
+    graph = program.model_proto
+    _forget_the_source(graph)
+    for key, value in (metadata or {}).items():
+        graph.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(graph)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(graph.SerializeToString())
+    return list(module.names)
+
+
+def _forget_the_source(graph: Any) -> None:
+    """Drop the exporter's notes on nodes and tensors: stack traces with the paths of the machine that exported."""
+    for part in (
+        graph.graph.node,
+        graph.graph.value_info,
+        graph.graph.initializer,
+        graph.graph.input,
+        graph.graph.output,
+    ):
+        for item in part:
+            del item.metadata_props[:]
+    for node in graph.graph.node:
+        node.doc_string = ""
+
+
+def card_metadata(card: ModelCard) -> dict[str, str]:
+    """What a graph says of itself, so that an engine can be traced to its weights."""
+    trained = card.trained
+    ranges = {"trained_coc_px": trained.coc_px, "trained_gain_px_per_dioptre": trained.gain_px_per_dioptre}
+    return {
+        "variant": card.variant,
+        "target": card.target,
+        "weights_sha256": card.weights.sha256,
+        "normalisation": card.normalisation,
+        "unit": "m" if card.target == "depth" else "px",
+        **{k: f"{v[0]:g} {v[1]:g}" for k, v in ranges.items() if v is not None},
+    }
+
+
+def add_onnx(network: TwoHeadedNet, folder: Path, card: ModelCard) -> ModelCard:
+    """Write `model.onnx` with free height and width into a model folder; returns the card that names it."""
+    heads: Heads = "both" if len(card.heads) == 2 else card.heads[0]
+    export_onnx(network, folder / ONNX_FILE, heads=heads, metadata=card_metadata(card))
+    return replace(card, onnx=FileHash(file=ONNX_FILE, sha256=sha256_of(folder / ONNX_FILE)))

@@ -1,1 +1,0 @@
-"""Ground-truth sessions: the clock, pairing by time stamp, the folder on disk, and the pipeline over it."""

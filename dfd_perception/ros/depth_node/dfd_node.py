@@ -1,0 +1,195 @@
+"""The node `dfd`: images of one camera in, metric depth and deblurred images out.
+
+A lifecycle node that configures and activates itself (parameter autostart). The executor's thread only receives; one
+worker prepares networks, infers and publishes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.inference.estimator import DepthEstimator
+from dfd_perception.inference.tensorrt.engine_switch import EngineSwitch, wants_engine, while_building
+from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
+from dfd_perception.ros.depth_node.engine_handover import take_engine
+from dfd_perception.ros.depth_node.frame_pipeline import Frame, FramePipeline
+from dfd_perception.ros.depth_node.image_input import ImageInput
+from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
+from dfd_perception.ros.depth_node.model_check import checked_model
+from dfd_perception.ros.depth_node.publishers import OutputPublishers
+from dfd_perception.ros.depth_node.services import ModelServices
+from dfd_perception.ros.shared.diagnostics import (
+    DiagnosticsPublisher,
+    Filled,
+    Statistics,
+    StatusFiller,
+    same_name_warning,
+)
+from dfd_perception.ros.shared.guarded_services import guard_services
+from dfd_perception.ros.shared.node_log import node_log, one_line
+from dfd_perception.ros.shared.parameters import DeclaredParameters
+from dfd_perception.ros.shared.spinning import spin_node
+
+FAILURE = TransitionCallbackReturn.FAILURE
+
+
+class DfdNode(LifecycleNode):
+    """Wiring only: messages to the worker, parameters to the pipeline, states to the publishers."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("dfd", **options)
+        self._declared = DeclaredParameters(self, DfdParameters)
+        self._declared.on_change = partial(setattr, self, "_changed", True)
+        self._changed = False
+        self._log = node_log(self)
+        self._pipeline: FramePipeline | None = None
+        self._worker: LatestItemWorker[Frame] | None = None
+        self._outputs: OutputPublishers | None = None
+        self._diagnostics: DiagnosticsPublisher | None = None
+        self._engines: EngineSwitch | None = None
+        self.statistics = Statistics()
+        self._status = StatusFiller(self.statistics, self.resolve_topic_name("image"))
+        self._input = ImageInput(self, self.statistics, self._status, self._log)
+        self._status.publisher_count = self._input.publisher_count
+        self._model_services = ModelServices(self, self._log, self._running)
+        guard_services(self, self._log)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read parameters, load the model, create publishers; FAILURE with the reason if any of it is wrong."""
+        try:
+            parameters = self._declared.read()
+            model = checked_model(parameters)
+            with_engine = wants_engine(parameters.estimator_options())
+            self._outputs = OutputPublishers(self, parameters.qos_output, parameters.qos_output_depth)
+            self._input.subscribe(parameters)
+            self._start(parameters, model, self._outputs, with_engine)
+        except Exception as error:  # rclpy would swallow it without a word
+            self._log("error", f"not configured: {one_line(error)}")
+            self._release()
+            return FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let images through."""
+        self._input.on_frame = self._take
+        self._status.state = "active"
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let no image through; the model stays loaded."""
+        self._pause()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release the model and the publishers."""
+        result = super().on_cleanup(state)
+        self._release()
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything."""
+        result = super().on_shutdown(state)
+        self._release()
+        return result
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything; the node can be configured again."""
+        self._release()
+        return super().on_error(state)
+
+    def stop(self) -> None:
+        """End the threads; before the node is destroyed."""
+        self._model_services.shutdown()
+        self._release()
+
+    def _start(
+        self, parameters: DfdParameters, model: ModelFolder, outputs: OutputPublishers, with_engine: bool
+    ) -> None:
+        options = parameters.estimator_options()
+        estimator = DepthEstimator(model, while_building(options) if with_engine else options)
+        pipeline = FramePipeline(estimator, parameters, outputs, self._input.infos, self.statistics, self._log)
+        worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
+        self._pipeline, self._worker = pipeline, worker
+        if with_engine:
+            self._engines = EngineSwitch(lambda ready: take_engine(self._running(), ready), self._log)
+            pipeline.on_answered = self._engines.consider
+        self._input.on_jump = worker.clear
+        self._input.max_age_s = parameters.max_age_s
+        self._status.dropped = lambda: worker.dropped
+        self._diagnostics = DiagnosticsPublisher(self, parameters.diagnostics_period_s, self._filled_status)
+        self._declared.locked = True
+        self._log("info", f"model {model.name} ({model.card.variant}, target {model.card.target}, {model.short_hash})")
+
+    def _take(self, frame: Frame) -> None:
+        if self._worker is None or self._pipeline is None:
+            return
+        if self._changed:
+            self._apply_changes(self._pipeline, self._worker)
+        self._worker.submit(frame)
+
+    def _pause(self) -> None:
+        self._input.on_frame = None
+        self._status.state = "inactive"
+        if self._worker is not None:
+            self._worker.clear()
+
+    def _release(self) -> None:
+        self._pause()
+        self._declared.locked = False
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
+        if self._worker is not None and self._pipeline is not None:
+            ended = self._worker.stop()
+            # A compilation in work cannot be interrupted: then its memory goes with the process.
+            if ended:
+                self._pipeline.close()
+        if self._outputs is not None:
+            self._outputs.destroy()
+        if self._diagnostics is not None:
+            self._diagnostics.destroy()
+        self._pipeline = self._worker = self._outputs = self._diagnostics = None
+
+    def _running(self) -> tuple[FramePipeline, LatestItemWorker[Frame]] | None:
+        return None if self._pipeline is None or self._worker is None else (self._pipeline, self._worker)
+
+    def _apply_changes(self, pipeline: FramePipeline, worker: LatestItemWorker[Frame]) -> None:
+        self._changed = False
+        try:
+            parameters = self._declared.read()
+        except DfdPerceptionError as error:
+            self._log("error", f"parameters are not applied: {one_line(error)}")
+            return
+        self._input.max_age_s = parameters.max_age_s
+        worker.call(lambda: pipeline.apply(parameters))
+
+    def _on_error(self, error: Exception) -> None:
+        if self.context.ok():
+            self.statistics.refused += 1
+            self.statistics.note_error(one_line(error))
+            self._log("error", f"frame refused: {one_line(error)}")
+
+    def _filled_status(self) -> Filled:
+        if self._pipeline is not None:
+            model = self._pipeline.estimator.model
+            self._status.facts = {"model": model.name, "model hash": model.short_hash}
+            if self._engines is not None and self._engines.status:
+                self._status.facts["engine build"] = self._engines.status
+        self._status.set_warning("name", same_name_warning(self))
+        return self._status()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until a signal ends it."""
+    return spin_node(DfdNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

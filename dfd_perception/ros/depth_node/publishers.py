@@ -1,0 +1,147 @@
+"""The node's outputs: which are wanted, which heads they need, and publishing them with the input's header."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.colormap import colour_depth
+from dfd_perception.core.point_cloud import PointCloudBuilder
+from dfd_perception.core.prediction import Heads, Prediction
+from dfd_perception.ros.shared.conversions import depth_message, image_message, point_cloud_message, scaled_camera_info
+from dfd_perception.ros.shared.qos import overridable, publisher_events, qos_profile
+
+TOPICS: dict[str, type] = {
+    "depth/image": Image,
+    "depth/std": Image,
+    "depth/camera_info": CameraInfo,
+    "depth/points": PointCloud2,
+    "depth/image_color": Image,
+    "defocus/image": Image,
+    "deblurred/image": Image,
+    "deblurred/camera_info": CameraInfo,
+}
+METRIC = frozenset({"depth/image", "depth/std", "depth/points", "depth/image_color"})
+"""Topics that need depth, hence a lens where the model has none."""
+NEEDS_DEPTH_HEAD = METRIC | {"defocus/image"}
+NEEDS_DEBLURRED_HEAD = frozenset({"deblurred/image", "depth/points"})
+
+
+def heads_for(wanted: frozenset[str], trained: tuple[str, ...], allowed: str, metric: bool) -> Heads | None:
+    """The heads that the wanted topics need; None for no inference at all.
+
+    Args:
+        trained: heads of the model.
+        allowed: parameter `heads`.
+        metric: whether depth can be known (else nothing runs for depth alone).
+    """
+    if not metric:
+        wanted = wanted - METRIC
+    depth = bool(wanted & NEEDS_DEPTH_HEAD) and "depth" in trained and allowed != "deblurred"
+    deblurred = bool(wanted & NEEDS_DEBLURRED_HEAD) and "deblurred" in trained and allowed != "depth"
+    if allowed == "both" and (depth or deblurred) and len(trained) == 2:
+        return "both"
+    if depth and deblurred:
+        return "both"
+    return "depth" if depth else "deblurred" if deblurred else None
+
+
+class OutputPublishers:
+    """All outputs of one configuration of the node."""
+
+    def __init__(self, node: LifecycleNode, profile: str, depth: int) -> None:
+        self._node = node
+        self._publishers: dict[str, Any] = {}
+        self._cloud: PointCloudBuilder | None = None
+        try:
+            for topic, kind in TOPICS.items():
+                self._publishers[topic] = node.create_lifecycle_publisher(
+                    kind,
+                    topic,
+                    qos_profile(profile, depth),
+                    event_callbacks=publisher_events(node, topic),
+                    qos_overriding_options=overridable(),
+                )
+        except Exception:
+            self.destroy()
+            raise
+
+    def wanted(self) -> frozenset[str]:
+        """Topics that somebody subscribes to now."""
+        return frozenset(t for t, publisher in self._publishers.items() if publisher.get_subscription_count() > 0)
+
+    def publish(
+        self,
+        wanted: frozenset[str],
+        header: Header,
+        prediction: Prediction,
+        image_rgb: NDArray[np.uint8],
+        camera: CameraIntrinsics | None,
+        *,
+        depth_encoding: str,
+        colour_encoding: str,
+        colour_range_m: tuple[float, float],
+    ) -> None:
+        """Publish what is wanted and known; headers are the input's, untouched.
+
+        Args:
+            camera: of the input image; points need it.
+            colour_encoding: rgb8 or bgr8, of deblurred/image.
+        """
+        depth_m, deblurred = prediction.depth_m, prediction.deblurred
+        if depth_m is not None and "depth/image" in wanted:
+            self._send("depth/image", depth_message(depth_m, depth_encoding, header))
+        if deblurred is not None and "deblurred/image" in wanted:
+            pixels = deblurred if colour_encoding == "rgb8" else deblurred[..., ::-1]
+            self._send("deblurred/image", image_message(pixels, colour_encoding, header))
+        if prediction.depth_std_m is not None and "depth/std" in wanted:
+            self._send("depth/std", image_message(prediction.depth_std_m, "32FC1", header))
+        if prediction.coc_px is not None and "defocus/image" in wanted:
+            self._send("defocus/image", image_message(prediction.coc_px, "32FC1", header))
+        if depth_m is not None and "depth/image_color" in wanted:
+            self._send("depth/image_color", image_message(colour_depth(depth_m, colour_range_m), "rgb8", header))
+        if depth_m is not None and camera is not None and "depth/points" in wanted:
+            colours = deblurred
+            if colours is None and image_rgb.shape[:2] == depth_m.shape:
+                colours = image_rgb
+            points = self._builder(camera, depth_m.shape).points(depth_m, colours)
+            self._send("depth/points", point_cloud_message(points, header))
+
+    def publish_camera_info(
+        self,
+        wanted: frozenset[str],
+        header: Header,
+        info: CameraInfo,
+        image_size: tuple[int, int],
+        output_size: tuple[int, int],
+    ) -> None:
+        """Publish the wanted camera_info twins, scaled like the images beside them."""
+        twins = wanted & {"depth/camera_info", "deblurred/camera_info"}
+        if twins:
+            scaled = scaled_camera_info(info, header, image_size, output_size)
+            for topic in twins:
+                self._send(topic, scaled)
+
+    def destroy(self) -> None:
+        """Release; from the executor's thread."""
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def _builder(self, camera: CameraIntrinsics, size: tuple[int, ...]) -> PointCloudBuilder:
+        if (camera.height, camera.width) != size:
+            camera = camera.scaled(size=(size[0], size[1]))
+        if self._cloud is None or self._cloud.camera != camera:
+            self._cloud = PointCloudBuilder(camera)
+        return self._cloud
+
+    def _send(self, topic: str, message: Any) -> None:
+        publisher = self._publishers.get(topic)
+        if publisher is not None:
+            publisher.publish(message)

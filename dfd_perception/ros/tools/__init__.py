@@ -1,0 +1,1 @@
+"""Programs that play, record, evaluate and demonstrate over ROS."""

@@ -1,0 +1,143 @@
+"""Records topics into a bag, as the bytes that arrive: nothing is decoded, so large images cost little."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import rclpy
+import rclpy.executors
+from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy
+
+from dfd_perception.bags.writer import BagWriter, Compression
+from dfd_perception.errors import DatasetError, RecordingError
+from dfd_perception.ros.shared.message_types import message_class
+from dfd_perception.ros.shared.qos import qos_profile
+
+QUEUE_LIMIT = 100
+QUEUE = 10
+DISCOVERY_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordOptions:
+    """What to record."""
+
+    topics: Sequence[str] = ()
+    """Topics, relative or absolute; none = all that appear."""
+    storage: Literal["mcap", "sqlite3"] = "mcap"
+    compression: Compression = "none"
+    duration_s: float | None = None
+
+
+@dataclass
+class RecordReport:
+    """What was recorded."""
+
+    messages: dict[str, int] = field(default_factory=dict)
+    dropped: int = 0
+    """Messages that came faster than the disk takes them."""
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+class BagRecorder:
+    """Subscribes to topics as they appear; one thread writes."""
+
+    def __init__(self, node: Node, writer: BagWriter, topics: Sequence[str]) -> None:
+        """Start looking for topics."""
+        self.report = RecordReport()
+        self.problem: Exception | None = None
+        self._node = node
+        self._writer = writer
+        self._wanted = {node.resolve_topic_name(topic) for topic in topics}
+        self._known: set[str] = set()
+        self._queue: queue.Queue[tuple[str, str, int, bytes] | None] = queue.Queue(QUEUE_LIMIT)
+        self._thread = threading.Thread(target=self._write, name="dfd_bag_writer", daemon=True)
+        self._thread.start()
+        self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover)
+        self.discover()
+
+    def discover(self) -> None:
+        """Subscribe to what is wanted and has appeared."""
+        for topic, types in self._node.get_topic_names_and_types():
+            if topic not in self._known and (topic in self._wanted or not self._wanted):
+                self._known.add(topic)
+                self._subscribe(topic, types[0])
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._node.destroy_timer(self._timer)
+        self._queue.put(None)
+        self._thread.join()
+
+    def _subscribe(self, topic: str, msgtype: str) -> None:
+        try:
+            kind = message_class(msgtype)
+        except DatasetError as error:
+            self.report.skipped[topic] = str(error)
+            return
+        offers = [i.qos_profile.durability for i in self._node.get_publishers_info_by_topic(topic)]
+        latched = bool(offers) and all(offer == QoSDurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+        # Best effort takes any publisher; a latched topic would withhold what it holds.
+        profile = qos_profile("latched" if latched else "best_effort", QUEUE)
+
+        def take(content: bytes) -> None:
+            try:
+                self._queue.put_nowait((topic, msgtype, self._node.get_clock().now().nanoseconds, content))
+            except queue.Full:
+                self.report.dropped += 1
+
+        self._node.create_subscription(kind, topic, take, profile, raw=True)
+
+    def _write(self) -> None:
+        while (item := self._queue.get()) is not None:
+            topic, msgtype, stamp_ns, content = item
+            if topic in self.report.skipped or self.problem is not None:
+                continue
+            try:
+                self._writer.write(topic, msgtype, stamp_ns, content)
+                self.report.messages[topic] = self.report.messages.get(topic, 0) + 1
+            except DatasetError as error:
+                self.report.skipped[topic] = str(error)
+            except RecordingError as error:
+                self.problem = error
+
+
+def record_bag(path: Path, options: RecordOptions, ros_arguments: Sequence[str] = ()) -> RecordReport:
+    """Record until a signal, the end of the duration, or a disk that refuses; rclpy is started and ended here.
+
+    Raises:
+        DatasetError: the bag exists already.
+        RecordingError: the disk refuses; what was written stays.
+    """
+    writer = BagWriter(path, options.storage, options.compression)
+    rclpy.init(args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
+    node = rclpy.create_node("dfd_record_bag")
+    recorder = BagRecorder(node, writer, options.topics)
+    executor = rclpy.executors.SingleThreadedExecutor()
+    executor.add_node(node)
+    end_s = None if options.duration_s is None else time.monotonic() + options.duration_s
+    try:
+        while rclpy.ok() and recorder.problem is None and (end_s is None or time.monotonic() < end_s):
+            executor.spin_once(timeout_sec=0.1)
+    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+        pass
+    finally:
+        _finish(recorder, writer, node)
+    if recorder.problem is not None:
+        raise recorder.problem
+    return recorder.report
+
+
+def _finish(recorder: BagRecorder, writer: BagWriter, node: Any) -> None:
+    recorder.close()
+    writer.close()
+    node.destroy_node()
+    if rclpy.ok():
+        rclpy.shutdown()

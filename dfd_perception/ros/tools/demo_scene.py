@@ -1,0 +1,61 @@
+"""The scenes of the demo: what the bag holds, as truth to measure the node's answers against."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.bags.messages import stamp_ns_of
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed
+from dfd_perception.errors import DatasetError
+
+IMAGE_TOPIC = "/camera/image/compressed"
+INFO_TOPIC = "/camera/camera_info"
+DEPTH_TOPIC = "/truth/depth"
+AIF_TOPIC = "/truth/aif/compressed"
+
+
+@dataclass
+class SceneFrame:
+    """One frame of the bag: the input and its truth."""
+
+    defocused: NDArray[np.uint8]
+    aif: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+
+
+def demo_folder() -> Path:
+    """Where demo/ lies: in the source tree, or in an installation's share.
+
+    Raises:
+        DatasetError: it is not there.
+    """
+    shares = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p] + [Path(sys.prefix)]
+    candidates = [Path(__file__).resolve().parents[3] / "demo"]
+    candidates += [share / "share/dfd_perception/demo" for share in shares]
+    for folder in candidates:
+        if (folder / "scene_bag").is_dir():
+            return folder
+    raise DatasetError(f"the demo's scenes are not there; looked in {', '.join(map(str, candidates))}")
+
+
+def read_scene(bag_path: Path) -> dict[int, SceneFrame]:
+    """All frames of the bag by their header's stamp [ns]."""
+    parts: dict[int, dict[str, NDArray[Any]]] = {}
+    with BagReader(bag_path) as bag:
+        for topic, _, _, message in bag.messages([IMAGE_TOPIC, DEPTH_TOPIC, AIF_TOPIC]):
+            found = parts.setdefault(stamp_ns_of(message), {})
+            if topic == DEPTH_TOPIC:
+                found[topic] = depth_m_from_image(message)
+            else:
+                found[topic] = rgb_from_compressed(message.data, message.format)
+    return {
+        stamp: SceneFrame(part[IMAGE_TOPIC], part[AIF_TOPIC], part[DEPTH_TOPIC]) for stamp, part in parts.items()
+    }

@@ -1,0 +1,241 @@
+"""Plays a bag to a running node, with /clock, and keeps what the node answers as a bag of results.
+
+Answers are kept as the bytes that arrived, each under its image's stamp; nothing else stays in memory.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
+from dfd_perception.evaluation.sources.bag_options import BagOptions
+from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
+from dfd_perception.ros.shared.message_types import message_class
+from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
+from dfd_perception.ros.tools.player import BagPlayer, PlayOptions
+
+ANSWERS = (DEPTH, DEPTH_STD, DEBLURRED, DEFOCUS)
+QUEUE = 50
+WAITING_AT_MOST = 200
+"""Images whose answers may still come."""
+
+QUIET_S = 2.0
+"""The end: nothing has arrived for so long."""
+
+LONGEST_END_S = 60.0
+MATCHING_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveRequest:
+    """What to play, to whom, and where its answers go."""
+
+    bag: Path
+    options: BagOptions
+    answers: Path
+    node: str = "dfd"
+    """Name of the node, with its namespace if it has one."""
+    rate: float = 1.0
+    wait_s: float = 30.0
+
+
+@dataclass
+class LivePlayed:
+    """What became of the images."""
+
+    sent: int = 0
+    answered: int = 0
+    """Images with at least one answer."""
+    messages: dict[str, int] = field(default_factory=dict)
+    """Answers by topic."""
+
+
+class AnswerCollector:
+    """Subscribes to the images and to everything that a node says about them.
+
+    Args:
+        node: to subscribe with.
+        image_topic: what the node listens to, and its message type.
+        answers: name within the result bag to topic of the node.
+        bag: the results.
+    """
+
+    def __init__(self, node: Node, image_topic: tuple[str, type], answers: dict[str, str], bag: ResultBag) -> None:
+        self._bag = bag
+        self._lock = threading.Lock()
+        self._arrived: OrderedDict[int, float] = OrderedDict()
+        self._last: dict[int, float] = {}
+        self.played = LivePlayed()
+        self.error: DfdPerceptionError | None = None
+        self.last_activity_s = time.monotonic()
+        profile = QoSProfile(depth=QUEUE, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        topic, kind = image_topic
+        node.create_subscription(kind, topic, self._on_image, profile, raw=True)
+        for name, answer in answers.items():
+            node.create_subscription(Image, answer, partial(self._on_answer, name), profile, raw=True)
+
+    def _on_image(self, content: bytes) -> None:
+        with self._lock:
+            self._arrived[stamp_ns_of_bytes(content)] = time.monotonic()
+            while len(self._arrived) > WAITING_AT_MOST:
+                self._settle(next(iter(self._arrived)))
+
+    def _on_answer(self, name: str, content: bytes) -> None:
+        now_s = time.monotonic()
+        stamp_ns = stamp_ns_of_bytes(content)
+        with self._lock:
+            self.last_activity_s = now_s
+            self.played.messages[name] = self.played.messages.get(name, 0) + 1
+            if stamp_ns not in self._last:
+                self.played.answered += 1
+            self._last[stamp_ns] = now_s
+            self._write(name, stamp_ns, content)
+            while len(self._last) > 2 * WAITING_AT_MOST:
+                self._settle(next(iter(self._last)))
+
+    def _write(self, name: str, stamp_ns: int, content: bytes) -> None:
+        try:
+            self._bag.add_message(name, IMAGE, stamp_ns, bytes(content))
+        except DfdPerceptionError as error:  # a full disk: told by the thread that waits
+            self.error = error
+
+    def _settle(self, stamp_ns: int) -> None:
+        arrived, last = self._arrived.pop(stamp_ns, None), self._last.pop(stamp_ns, None)
+        if arrived is not None and last is not None:
+            self._bag.add_latency(stamp_ns, max(0.0, last - arrived))
+
+    def finish(self) -> LivePlayed:
+        """No more comes: settle what waits."""
+        with self._lock:
+            for stamp_ns in list(self._last):
+                self._settle(stamp_ns)
+            return self.played
+
+
+def play_and_collect(request: LiveRequest, progress: Callable[[int, int], None] | None = None) -> LivePlayed:
+    """Play the bag's images to the node and keep its answers.
+
+    Raises:
+        DatasetError: no such bag or topics.
+        DfdPerceptionError: no such node, or it gives no depth, blur or deblurred image.
+    """
+    with BagReader(request.bag) as bag:
+        options = request.options
+        topics = choose_topics(bag, options.image_topic, options.depth_topic, options.aif_topic)
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        try:
+            return _played(request, bag, topics, context, progress)
+        except ExternalShutdownException as error:
+            raise DfdPerceptionError("ended by a signal while playing; what was answered is kept") from error
+        finally:
+            rclpy.try_shutdown(context=context)
+
+
+def _played(
+    request: LiveRequest,
+    bag: BagReader,
+    topics: BagTopics,
+    context: rclpy.Context,
+    progress: Callable[[int, int], None] | None,
+) -> LivePlayed:
+    results = ResultBag(request.answers)
+    collecting = rclpy.create_node("dfd_evaluation", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(collecting)
+    thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
+    try:
+        found = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
+        kind = message_class(bag.topics[topics.image].msgtype)
+        collector = AnswerCollector(collecting, (found.image, kind), found.answers, results)
+        thread.start()
+        _play(request, bag, topics, found, context, collector, progress)
+        _wait_for_the_end(collector)
+        return collector.finish()
+    finally:
+        executor.shutdown(timeout_sec=2)
+        if thread.ident is not None:
+            thread.join(timeout=2)
+        collecting.destroy_node()
+        results.close()
+
+
+def _play(
+    request: LiveRequest,
+    bag: BagReader,
+    topics: BagTopics,
+    found: NodeTopics,
+    context: rclpy.Context,
+    collector: AnswerCollector,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    remapped = [(topics.image, found.image), (topics.camera_info, found.camera_info)]
+    rules = [rule for a, b in remapped if a and b and a != b for rule in ("-r", f"{a}:={b}")]
+    node = rclpy.create_node(
+        "dfd_player", context=context, cli_args=["--ros-args", *rules] if rules else None, use_global_arguments=False
+    )
+    total = bag.topics[topics.image].message_count
+
+    def count(topic: str, _: int) -> None:
+        if topic == topics.image:
+            collector.played.sent += 1
+            if progress is not None:
+                progress(collector.played.sent, total)
+        if collector.error is not None:
+            raise collector.error
+
+    played = [topics.image, *([topics.camera_info] if topics.camera_info else [])]
+    try:
+        player = BagPlayer(node, bag, PlayOptions(topics=played, rate=request.rate, clock=True))
+        _wait_for_subscribers(node, found.image)
+        player.play(count)
+    finally:
+        node.destroy_node()
+
+
+def stamp_ns_of_bytes(content: bytes) -> int:
+    """Stamp of a serialised message that begins with a header: it follows the four bytes that name the byte order."""
+    order = "<" if content[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", content, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+def _wait_for_subscribers(node: Node, topic: str) -> None:
+    """The player starts at the first subscriber, which may be the collector: wait for the node as well."""
+    deadline = time.monotonic() + MATCHING_S
+    publisher = next(p for p in node.publishers if p.topic_name == topic)
+    while time.monotonic() < deadline and publisher.get_subscription_count() < max(2, node.count_subscribers(topic)):
+        time.sleep(0.02)
+
+
+def _wait_for_the_end(collector: AnswerCollector) -> None:
+    started_s = time.monotonic()
+    collector.last_activity_s = max(collector.last_activity_s, started_s)
+    while True:
+        now_s = time.monotonic()
+        if now_s - collector.last_activity_s > QUIET_S or now_s - started_s > LONGEST_END_S:
+            break
+        time.sleep(0.05)
+    if collector.error is not None:
+        raise collector.error
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with suppress(ExternalShutdownException):
+        executor.spin()

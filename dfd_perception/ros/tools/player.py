@@ -1,0 +1,189 @@
+"""Plays a bag onto topics: at its own pace or another, once or in a loop, with /clock if asked for.
+
+Messages go out as the bytes that the bag holds; stamps are never changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import rclpy
+import rclpy.executors
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rosgraph_msgs.msg import Clock
+
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.ros.shared.message_types import message_class
+from dfd_perception.ros.shared.qos import qos_profile
+
+CLOCK_PERIOD_S = 0.01
+QUEUE = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayOptions:
+    """How to play."""
+
+    topics: Sequence[str] = ()
+    """Topics to play; none = all."""
+    rate: float = 1.0
+    loop: bool = False
+    clock: bool = False
+    start_s: float = 0.0
+    """Seconds into the bag."""
+    duration_s: float | None = None
+    wait_s: float = 5.0
+    """Longest wait for a first subscriber."""
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ConfigError(f"rate is {self.rate}; expected above 0 (1 = as recorded)")
+        if self.start_s < 0 or (self.duration_s is not None and self.duration_s <= 0):
+            raise ConfigError("start must be 0 or more seconds, duration above 0")
+
+
+@dataclass
+class PlayReport:
+    """What was played."""
+
+    messages: dict[str, int] = field(default_factory=dict)
+    """Published messages by topic."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Topics that could not be played, with the reason."""
+    passes: int = 0
+
+
+class BagPlayer:
+    """Publishes the messages of an open bag."""
+
+    def __init__(self, node: Node, bag: BagReader, options: PlayOptions) -> None:
+        """Create a publisher for each topic.
+
+        Raises:
+            DatasetError: a topic that the bag does not have, or no topic that can be played.
+        """
+        self._node = node
+        self._bag = bag
+        self._options = options
+        self.report = PlayReport()
+        wanted = options.topics or [t.name for t in bag.topics.values() if t.message_count]
+        unknown = [topic for topic in wanted if topic not in bag.topics]
+        if unknown:
+            raise DatasetError(f"{bag.path}: no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
+        self._publishers: dict[str, Publisher] = {}
+        for topic in wanted:
+            self._add(topic)
+        if not self._publishers:
+            why = "; ".join(self.report.skipped.values()) or "it is empty"
+            raise DatasetError(f"{bag.path}: nothing to play ({why})")
+        self._clock = node.create_publisher(Clock, "/clock", QUEUE) if options.clock else None
+
+    def play(self, on_message: Callable[[str, int], None] | None = None) -> PlayReport:
+        """Play until the end, or with loop until the context ends.
+
+        Args:
+            on_message: called with topic and recorded stamp [ns] after each message.
+        """
+        self._wait_for_subscriber()
+        start_ns = self._bag.start_ns + round(self._options.start_s * 1e9)
+        seconds = self._options.duration_s
+        stop_ns = None if seconds is None else start_ns + round(seconds * 1e9)
+        while self._alive():
+            before = sum(self.report.messages.values())
+            self._play_once(start_ns, stop_ns, on_message)
+            self.report.passes += 1
+            if not self._options.loop:
+                break
+            if sum(self.report.messages.values()) == before:
+                raise DatasetError(f"{self._bag.path}: no message after {self._options.start_s:g} s, nothing to loop")
+        self._drain()
+        return self.report
+
+    def _add(self, topic: str) -> None:
+        described = self._bag.topics[topic]
+        try:
+            kind = message_class(described.msgtype)
+        except DatasetError as error:
+            self.report.skipped[topic] = f"{topic}: {error}"
+            return
+        latched = described.latched or topic.endswith("/tf_static")
+        profile = qos_profile("latched" if latched else "reliable", QUEUE)
+        self._publishers[topic] = self._node.create_publisher(kind, topic, profile)
+
+    def _play_once(self, start_ns: int, stop_ns: int | None, on_message: Callable[[str, int], None] | None) -> None:
+        began_s = time.monotonic()
+        for message in self._bag.raw_messages(list(self._publishers), start_ns, stop_ns):
+            due_s = began_s + (message.stamp_ns - start_ns) * 1e-9 / self._options.rate
+            self._sleep_until(due_s, message.stamp_ns)
+            if not self._alive():
+                return
+            self._publishers[message.topic].publish(message.content)
+            self.report.messages[message.topic] = self.report.messages.get(message.topic, 0) + 1
+            if on_message is not None:
+                on_message(message.topic, message.stamp_ns)
+
+    def _sleep_until(self, due_s: float, stamp_ns: int) -> None:
+        while self._alive():
+            left_s = due_s - time.monotonic()
+            if self._clock is not None:
+                now_ns = stamp_ns - round(max(left_s, 0.0) * self._options.rate * 1e9)
+                self._clock.publish(_clock_message(now_ns))
+            if left_s <= 0:
+                return
+            time.sleep(min(left_s, CLOCK_PERIOD_S if self._clock is not None else 0.1))
+
+    def _wait_for_subscriber(self) -> None:
+        deadline = time.monotonic() + self._options.wait_s
+        while time.monotonic() < deadline and self._alive():
+            if any(p.get_subscription_count() for p in self._publishers.values()):
+                # Both sides have to find each other, and only one of them is seen from here.
+                time.sleep(0.3)
+                return
+            time.sleep(0.02)
+
+    def _drain(self) -> None:
+        # Reliable messages still on their way are lost when the process ends at once.
+        if self._alive():
+            time.sleep(0.3)
+
+    def _alive(self) -> bool:
+        return bool(self._node.context.ok())
+
+
+def _clock_message(now_ns: int) -> Clock:
+    message = Clock()
+    message.clock.sec, message.clock.nanosec = divmod(now_ns, 1_000_000_000)
+    return message
+
+
+def play_bag(path: str, options: PlayOptions, ros_arguments: Sequence[str] = (), **callbacks: Any) -> PlayReport:
+    """Play a bag as a process of its own: rclpy is started and ended here; signals end it early.
+
+    Raises:
+        DatasetError: no such bag or topic.
+    """
+    with BagReader(path) as bag:
+        for problem in bag.problems:
+            print(f"note: {problem}", flush=True)
+        rclpy.init(args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
+        node = rclpy.create_node("dfd_play")
+        player = None
+        try:
+            player = BagPlayer(node, bag, options)
+            return player.play(**callbacks)
+        except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+            return player.report if player else PlayReport()
+        except Exception:
+            # A signal ends the context under a publisher.
+            if rclpy.ok() or player is None:
+                raise
+            return player.report
+        finally:
+            node.destroy_node()
+            if rclpy.ok():
+                rclpy.shutdown()

@@ -1,0 +1,102 @@
+"""Generated scenes: deterministic, in range, and blurred where they say."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from dfd_perception.datasets.generated.layout import random_layout
+from dfd_perception.datasets.generated.scenes import GeneratedScenes, signed_blur
+from dfd_perception.datasets.generated.texture import TextureBank
+from dfd_perception.errors import DatasetError
+
+
+@pytest.fixture(scope="module")
+def scenes() -> GeneratedScenes:
+    return GeneratedScenes(textures=TextureBank(), size_px=96, seed=5)
+
+
+def test_an_item_depends_on_seed_and_index_alone(scenes: GeneratedScenes) -> None:
+    first, again = scenes[7], GeneratedScenes(textures=TextureBank(), size_px=96, seed=5)[7]
+    np.testing.assert_array_equal(first.defocused, again.defocused)
+    np.testing.assert_array_equal(first.coc_px, again.coc_px)
+    other = GeneratedScenes(textures=TextureBank(), size_px=96, seed=6)[7]
+    assert np.any(first.defocused != other.defocused)
+
+
+def test_items_have_the_size_and_the_range(scenes: GeneratedScenes) -> None:
+    for index in range(8):
+        item = scenes[index]
+        assert item.defocused.shape == (96, 96, 3)
+        assert item.defocused.dtype == np.uint8
+        assert item.aif is not None
+        assert item.coc_px is not None
+        assert item.coc_px.shape == (96, 96)
+        assert item.coc_px.min() >= 0
+        assert item.coc_px.max() <= 27 + 1e-3
+
+
+def _detail(image: np.ndarray) -> float:
+    # Smoothed first, or sensor noise would pass for detail.
+    grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 1.2)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).std())
+
+
+def test_detail_shrinks_where_blur_grows(scenes: GeneratedScenes) -> None:
+    kept, blur = [], []
+    for index in range(40):
+        item = scenes[index]
+        kept.append(_detail(item.defocused) / max(_detail(item.aif), 1e-3))
+        blur.append(float(item.coc_px.mean()))
+    ranks = [np.argsort(np.argsort(values)) for values in (blur, kept)]
+    assert np.corrcoef(*ranks)[0, 1] < -0.6
+
+
+def test_the_blur_drawn_covers_sharp_far_near_and_both_sides() -> None:
+    rng = np.random.default_rng(0)
+    ends = np.array([signed_blur(rng, np.array([[0.0, 1.0]], np.float32), 27.0)[0] for _ in range(600)])
+    far, near = ends[:, 0], ends[:, 1]
+    assert np.abs(ends).max() <= 27
+    assert 0.02 < np.mean(np.abs(ends).max(1) < 0.71) < 0.15
+    assert np.mean((far > 5) & (near > -4.1)) > 0.4
+    assert np.mean((near < -5) & (far <= 0)) > 0.03
+
+
+def test_nearness_spans_nought_to_one() -> None:
+    layout = random_layout(np.random.default_rng(2), 80, TextureBank())
+    assert layout.nearness.min() == pytest.approx(0)
+    assert layout.nearness.max() == pytest.approx(1)
+    assert layout.image.shape == (80, 80, 3)
+    assert layout.image.min() >= 0
+    assert layout.image.max() <= 1
+
+
+def test_most_outlines_are_those_of_things_on_a_surface_not_afloat() -> None:
+    jumps = []
+    for seed in range(30):
+        layout = random_layout(np.random.default_rng(seed), 96, TextureBank())
+        outline = np.abs(np.diff(layout.image.mean(2), axis=1)) > 0.2
+        jumps.append(np.abs(np.diff(layout.nearness, axis=1))[outline])
+    # 0.58 before things lay on what is behind them; many outlines are drawn inside a texture.
+    assert 0.61 < np.mean(np.concatenate(jumps) < 0.1) < 0.9
+
+
+def test_photographs_come_from_a_folder_and_an_empty_one_is_refused(tmp_path) -> None:
+    with pytest.raises(DatasetError, match="no image"):
+        TextureBank.from_folder(tmp_path)
+    image = np.zeros((200, 100, 3), np.uint8)
+    image[..., 2] = 180  # OpenCV writes BGR: a red image
+    cv2.imwrite(str(tmp_path / "red.png"), image)
+    bank = TextureBank.from_folder(tmp_path)
+    bank.photograph_share = 1.0
+    texture = bank.random(np.random.default_rng(0), 40)
+    assert texture[..., 0].mean() > 5 * texture[..., 2].mean()
+
+
+@pytest.mark.parametrize("largest_coc_px", [3.0, 10.0, 27.0])
+def test_blur_stays_within_its_bound_for_weak_lenses_too(largest_coc_px):
+    nearness = np.linspace(0, 1, 8, dtype=np.float32)[None]
+    for seed in range(400):
+        beta = signed_blur(np.random.default_rng(seed), nearness, largest_coc_px)
+        assert np.abs(beta).max() <= max(largest_coc_px, 4.0)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from dfd_perception.errors import ConfigError
+from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides, write_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    rate: float = 1.0
+    names: tuple[str, ...] = ()
+    pair: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate < 0:
+            raise ValueError(f"rate is {self.rate}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    kind: Literal["a", "b"]
+    count: int = 1
+    on: bool = False
+    where: Path | None = None
+    part: Part = field(default_factory=Part)
+    parts: list[Part] = field(default_factory=list)
+    free: dict[str, Any] = field(default_factory=dict)
+
+
+def read(**mapping) -> Whole:
+    return from_mapping(Whole, mapping, "file.yaml")
+
+
+def test_a_tree_is_built_with_its_types():
+    whole = read(
+        kind="b", count=3, on=True, where="some/where", part={"rate": 2, "names": ["x"], "pair": [1, 2]},
+        parts=[{"rate": 0.5}], free={"anything": [1]},
+    )  # fmt: skip
+    assert whole == Whole(
+        kind="b", count=3, on=True, where=Path("some/where"), part=Part(rate=2.0, names=("x",), pair=(1, 2)),
+        parts=[Part(rate=0.5)], free={"anything": [1]},
+    )  # fmt: skip
+    assert isinstance(whole.part.rate, float)
+    assert read(kind="a", where=None).where is None
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ({}, "kind is missing"),
+        ({"kind": "c"}, "kind is 'c'; expected one of 'a', 'b'"),
+        ({"kind": "a", "counts": 2}, "unknown key counts; known are kind, count"),
+        ({"kind": "a", "count": 1.5}, "count is 1.5; expected int"),
+        ({"kind": "a", "count": True}, "count is True; expected int"),
+        ({"kind": "a", "on": 1}, "on is 1; expected bool"),
+        ({"kind": "a", "part": 3}, "part is 3; expected a mapping"),
+        ({"kind": "a", "part": {"rates": 3}}, "part: unknown key rates"),
+        ({"kind": "a", "part": {"names": "x"}}, "names is 'x'; expected a list"),
+        ({"kind": "a", "part": {"pair": [1, 2, 3]}}, "pair has 3 items; expected 2"),
+        ({"kind": "a", "parts": [{"rate": "fast"}]}, r"parts\[0\]: rate is 'fast'; expected float"),
+        ({"kind": "a", "part": {"rate": -1}}, "part: rate is -1"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_path(mapping, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        from_mapping(Whole, mapping, "file.yaml")
+    assert str(caught.value).startswith("file.yaml")
+
+
+def test_overrides_are_yaml_and_leave_the_original_alone():
+    mapping = {"kind": "a", "part": {"rate": 1.0}}
+    changed = with_overrides(mapping, ["part.rate=2e-3", "part.names=[x, y]", "count=4", "where=null", "free.a.b=on"])
+    assert from_mapping(Part, changed["part"], "part") == Part(rate=0.002, names=("x", "y"))
+    assert changed["count"] == 4
+    assert changed["where"] is None
+    assert changed["free"] == {"a": {"b": True}}
+    assert mapping == {"kind": "a", "part": {"rate": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [("count", "expected key=value"), ("=3", "expected key=value"), ("kind.x=1", "no keys of its own")],
+)
+def test_an_override_that_is_none_is_refused(override, says):
+    with pytest.raises(ConfigError, match=says):
+        with_overrides({"kind": "a"}, [override])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [("- 1\n", "holds list"), ("a: [1\n", "not valid YAML"), ("", "holds NoneType")]
+)
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content, says):
+    path = tmp_path / "file.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=says) as caught:
+        read_yaml(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "absent.yaml")
+
+
+def test_what_is_written_is_read(tmp_path):
+    content = {"b": 1, "a": {"text": "größer", "list": [1, 2.5, None]}}
+    write_yaml(tmp_path / "file.yaml", content)
+    assert read_yaml(tmp_path / "file.yaml") == content
+    assert list(read_yaml(tmp_path / "file.yaml")) == ["b", "a"]

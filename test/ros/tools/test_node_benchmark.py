@@ -1,0 +1,49 @@
+"""`dfd benchmark` measures; the figures themselves are never asserted, a busy machine may give any."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no rclpy in this environment")
+
+from dfd_perception.benchmark import node_benchmark as benchmark
+from dfd_perception.cli.benchmark import table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("echo", [False, True])
+def test_every_figure_of_a_short_run_is_there(ros_environment, monkeypatch, tiny_coc_model, echo):
+    monkeypatch.setattr(benchmark, "WARM_UP_S", {False: 1.5, True: 0.5})
+    for name, value in ros_environment.items():
+        monkeypatch.setenv(name, value)
+    options = benchmark.BenchmarkOptions(model=str(tiny_coc_model), num_threads=1, seconds=1.0)
+    record = benchmark.run_once(options, (96, 128), 20.0, echo)
+    assert 0 < record["answered"] <= record["sent"]
+    assert record["dropped"] == record["sent"] - record["answered"]
+    assert 0 < record["latency_ms"]["p50"] <= record["latency_ms"]["p95"]
+    assert record["memory_mb"]["first"] > 10
+    assert (record["stages_ms"].get("inference", 0) > 0) is not echo
+
+
+def test_the_table_names_every_figure():
+    run = {
+        "sent": 600, "answered": 300, "dropped": 300, "sent_per_s": 60.0, "answered_per_s": 30.0, "cpu_cores": 1.5,
+        "latency_ms": {"p50": 40.0, "p95": 50.0}, "memory_mb": {"first": 200.0, "last": 201.0},
+    }  # fmt: skip
+    node = {"size": "640x480", "throughput": run, "latency": run, "echo": run, "inference_p50_ms": 33.0,
+            "overhead_p50_ms": 7.0, "overhead_over_echo": 0.18}  # fmt: skip
+    result = {"model": {"name": "m"}, "precision": "fp32", "machine": {"cpu": "c"}, "node": [node]}
+    row = table(result).splitlines()[-1]
+    expected = "| 640x480 | 30.0 of 60 | 300 of 600 | 40.0 / 50.0 ms | 33.0 ms | 7.0 / 40.0 ms = 0.18 | 1.5 |"
+    assert row.startswith(expected)
+
+
+def test_a_wrong_size_is_one_line(ros_environment, tiny_coc_model):
+    command = [sys.executable, "-m", "dfd_perception.cli", "benchmark"]
+    command += ["--model", str(tiny_coc_model), "--size", "big"]
+    result = subprocess.run(command, env=ros_environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert "expected HEIGHTxWIDTH" in result.stderr
