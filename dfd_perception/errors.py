@@ -18,6 +18,12 @@ A message says what was got, what was expected, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LONGEST_REASON = 160
+
 
 class DfdPerceptionError(Exception):
     """Base of all; `exit_code` is what the command line ends with."""
@@ -69,3 +75,54 @@ class RecordingError(DfdPerceptionError):
 
 class TrainingError(DfdPerceptionError):
     """A training run had to stop; the last good checkpoint stays."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, as one short line for a person."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "it is larger than the memory"
+    if isinstance(error, KeyError) and error.args:
+        return f"{error.args[0]!r} is missing"
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= LONGEST_REASON else f"{words[:LONGEST_REASON]}..."
+
+
+@contextmanager
+def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> Iterator[None]:
+    """The one guard at the door of a file: whatever a parser makes of damaged or hostile bytes becomes one line.
+
+    Args:
+        source: the file, or what it is called.
+        kind: class of the error.
+        expected: what should have been there, such as "expected a recording of k4arecorder".
+
+    Raises:
+        UsageError: of `kind`, for anything that is not an error of this project already.
+    """
+    try:
+        yield
+    except DfdPerceptionError:
+        raise
+    except Exception as error:
+        hint = f"; {expected}" if expected else ""
+        raise kind(f"{source}: cannot be read ({reason_of(error)}){hint}") from error
+
+
+@contextmanager
+def writing(target: Path | str) -> Iterator[None]:
+    """The guard of what is written: a full disk or a missing right becomes one line that names the file.
+
+    Raises:
+        RecordingError: the system refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(
+            f"{error.filename or target}: cannot be written ({reason_of(error)}); free some space or choose another "
+            "folder"
+        ) from error

@@ -6,13 +6,16 @@ Records are read front to back, so everything up to the cut is found. The format
 from __future__ import annotations
 
 import struct
+from binascii import crc32
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
-from rosbags.rosbag2.errors import ReaderError
-from rosbags.rosbag2.storage_mcap import Schema, decompress, get_msgdef, get_qos, zstd
+from rosbags.rosbag2.storage_mcap import Schema, get_msgdef, get_qos
+
+from dfd_perception.bags.unpacking import unpack_chunk
+from dfd_perception.errors import DatasetError
 
 MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -27,7 +30,11 @@ class Record(NamedTuple):
 
 
 class CutMcap:
-    """An mcap file without its index; offers what `rosbags` storages offer, for one pass at a time."""
+    """An mcap file without its index; offers what `rosbags` storages offer, for one pass at a time.
+
+    Raises:
+        DatasetError: not an mcap file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +45,7 @@ class CutMcap:
         self._schemas: dict[int, Schema] = {}
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise ReaderError("not an mcap file")
+                raise DatasetError("not an mcap file")
         for channel, stamp_ns, _ in self._scan():
             self.counts[channel] = self.counts.get(channel, 0) + 1
             self.start_ns, self.end_ns = min(self.start_ns, stamp_ns), max(self.end_ns, stamp_ns + 1)
@@ -59,7 +66,7 @@ class CutMcap:
     def _scan(self) -> Iterator[tuple[int, int, bytes]]:
         with self.path.open("rb") as file:
             file.seek(len(MAGIC))
-            for record in _records(file):
+            for record in _records(file, self.path.stat().st_size):
                 if record.kind == CHUNK:
                     for inner in _records_in(_chunk_content(record)):
                         yield from self._read(inner)
@@ -74,12 +81,16 @@ class CutMcap:
         if record.kind == MESSAGE and len(record.content) >= 22:
             channel, _, stamp_ns, _ = struct.unpack_from("<HIQQ", record.content)
             yield channel, stamp_ns, record.content[22:]
-        elif record.kind == SCHEMA:
-            (key,) = struct.unpack_from("<H", record.content)
-            name, encoding, data = _strings(record.content[2:], 3)
-            self._schemas[key] = Schema(key, name.decode(), encoding.decode(), data.decode())
-        elif record.kind == CHANNEL:
-            self._add_channel(record.content)
+            return
+        try:
+            if record.kind == SCHEMA:
+                (key,) = struct.unpack_from("<H", record.content)
+                name, encoding, data = _strings(record.content[2:], 3)
+                self._schemas[key] = Schema(key, name.decode(), encoding.decode(), data.decode())
+            elif record.kind == CHANNEL:
+                self._add_channel(record.content)
+        except (struct.error, UnicodeDecodeError, KeyError, ValueError):
+            return  # a damaged description; its messages have no topic then, the others are read
 
     def _add_channel(self, content: bytes) -> None:
         key, schema_key = struct.unpack_from("<HH", content)
@@ -92,10 +103,11 @@ class CutMcap:
         self.connections.append(Connection(key, topic.decode(), name, get_msgdef(schema), "", 0, extension, self))
 
 
-def _records(file: BinaryIO) -> Iterator[Record]:
+def _records(file: BinaryIO, size: int) -> Iterator[Record]:
     while len(head := file.read(9)) == 9:
         kind, length = struct.unpack("<BQ", head)
-        content = file.read(length)
+        # A damaged length must not be asked for: it can be larger than any memory.
+        content = file.read(min(length, size - file.tell()))
         yield Record(kind, content, len(content) == length)
 
 
@@ -109,25 +121,18 @@ def _records_in(content: bytes) -> Iterator[Record]:
 
 
 def _chunk_content(record: Record) -> bytes:
-    """What a chunk holds; of one that is cut short, what can still be unpacked."""
+    """What a chunk holds; of one that is cut short, what can still be unpacked; of a damaged one nothing."""
     if len(record.content) < 40:
         return b""
-    _, _, size, crc, name_length = struct.unpack_from("<QQQII", record.content)
+    _, _, size, checksum, name_length = struct.unpack_from("<QQQII", record.content)
     compression = record.content[32 : 32 + name_length].decode("ascii", "replace")
     packed = record.content[32 + name_length + 8 :]
-    if record.whole:
-        try:
-            return decompress(packed, compression, size, crc)
-        except (ReaderError, RuntimeError, EOFError, zstd.ZstdError):
-            return b""  # damaged in the middle: go on with the next chunk
-    if compression == "":
-        return packed
-    if compression == "zstd":
-        try:
-            return zstd.ZstdDecompressor().decompress(packed)
-        except zstd.ZstdError:
-            return b""
-    return b""
+    try:
+        content = unpack_chunk(packed, compression, size)
+    except Exception:  # what zstd and lz4 make of damaged bytes: go on with the next chunk
+        return b""
+    damaged = record.whole and (len(content) != size or (checksum and crc32(content) != checksum))
+    return b"" if damaged else content
 
 
 def _strings(content: bytes, count: int) -> list[bytes]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.interfaces import Connection, MessageDefinitionFormat
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.interfaces import Connection, MessageDefinitionFormat, Nodetype
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from dfd_perception.core.camera import CameraIntrinsics
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, reason_of
 
 IDL_RULE = "=" * 80 + "\n"
 
@@ -26,25 +25,53 @@ def standard_types() -> Typestore:
 
 
 def types_of(connections: Sequence[Connection]) -> Typestore:
-    """The types that a bag defines, over the standard ones for those that it does not."""
-    own = get_typestore(Stores.EMPTY)
-    known: set[str] = set()
+    """The types that a bag defines, over the standard ones for those that it does not.
+
+    Most bags define theirs as Jazzy does, and share its store: making one of its own takes a second.
+    """
+    standard = standard_types()
+    found: dict[str, Any] = {}
     for connection in connections:
         definition = connection.msgdef
-        if definition.format == MessageDefinitionFormat.NONE or connection.msgtype in known:
+        if definition.format == MessageDefinitionFormat.NONE or connection.msgtype in found:
             continue
-        known.add(connection.msgtype)
         try:
             if definition.format == MessageDefinitionFormat.MSG:
-                found = get_types_from_msg(definition.data, connection.msgtype)
+                types = get_types_from_msg(definition.data, connection.msgtype)
             else:
-                found = _types_from_idl(definition.data)
-        except TypesysError:
+                types = _types_from_idl(definition.data)
+        except Exception:  # TypesysError, and whatever its parser makes of rubbish
             continue  # an exotic definition of a topic that nobody may ask for; asking says so
-        own.register({name: fields for name, fields in found.items() if name not in own.fielddefs})
-    standard = standard_types()
-    own.register({name: fields for name, fields in standard.fielddefs.items() if name not in own.fielddefs})
+        found |= {n: f for n, f in types.items() if n not in found and not _lacking(f, standard.fielddefs.get(n))}
+    if all(standard.fielddefs.get(name) == fields for name, fields in found.items()):
+        return standard
+    wanted = [*found, *(connection.msgtype for connection in connections)]
+    types = _with_parts(wanted, {**standard.fielddefs, **found})
+    own = get_typestore(Stores.EMPTY)
+    own.register(types)
     return own
+
+
+def _with_parts(names: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some types that are known, with the types of their fields and of the fields of these."""
+    types: dict[str, Any] = {}
+    waiting = [name for name in names if name in known]
+    while waiting:
+        name = waiting.pop()
+        if name in types:
+            continue
+        types[name] = known[name]
+        for _, (kind, part) in known[name][1]:
+            if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+                kind, part = part[0]
+            if kind == Nodetype.NAME and part in known:
+                waiting.append(part)
+    return types
+
+
+def _lacking(fields: Any, standard: Any) -> set[str]:
+    """Fields of the standard type that a bag's own definition of it lacks: it is not that type, whatever its name."""
+    return set() if standard is None else {name for name, _ in standard[1]} - {name for name, _ in fields[1]}
 
 
 def _types_from_idl(text: str) -> dict[str, Any]:
@@ -65,8 +92,8 @@ def deserialised(types: Typestore, content: bytes, msgtype: str) -> Any:
     """
     try:
         return types.deserialize_cdr(content, msgtype)
-    except (SerdeError, TypesysError, KeyError, AssertionError) as error:
-        raise DatasetError(f"message of type {msgtype} cannot be decoded ({error})") from error
+    except Exception as error:  # SerdeError, TypesysError, and what its generated code makes of damaged bytes
+        raise DatasetError(f"message of type {msgtype} cannot be decoded ({reason_of(error)})") from error
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 
 from dfd_perception.bags.messages import deserialised, types_of
-from dfd_perception.bags.storage import OpenFile, find_files, open_file, unpack_message
-from dfd_perception.errors import DatasetError
+from dfd_perception.bags.storage import OpenFile, find_files, open_file
+from dfd_perception.bags.unpacking import unpack_message
+from dfd_perception.errors import DatasetError, reading, reason_of
 
 
 class BagTopic(NamedTuple):
@@ -69,14 +70,15 @@ class BagReader:
         """What could not be read, one line each; empty for a bag that is whole."""
         self._stack = ExitStack()
         try:
-            self._files = self._opened()
+            with reading(self.path, DatasetError, "expected a ROS 2 bag"):
+                self._files = self._opened()
+                connections = [connection for file in self._files for connection in file.storage.connections]
+                self._types = types_of(connections)
+                self.topics = _topics(self._files)
+                """Topics by name."""
         except BaseException:
             self._stack.close()
             raise
-        connections = [connection for file in self._files for connection in file.storage.connections]
-        self._types = types_of(connections)
-        self.topics = _topics(self._files)
-        """Topics by name."""
 
     def _opened(self) -> list[OpenFile]:
         found = find_files(self.path)
@@ -86,7 +88,7 @@ class BagReader:
         files = []
         for path in found.paths:
             try:
-                file = open_file(path, found.compression, scratch)
+                file = open_file(path, scratch)
             except DatasetError as error:
                 self.problems.append(str(error))
                 continue
@@ -142,10 +144,13 @@ class BagReader:
                 except StopIteration:
                     break
                 except Exception as error:  # whatever a storage makes of damaged bytes ends this file, not the bag
-                    self._note(f"{file.path.name} is damaged ({error}); what follows in it is not read")
+                    self._note(f"{file.path.name} is damaged ({reason_of(error)}); what follows in it is not read")
                     break
-                if file.message_compressed:
+                try:
                     content = unpack_message(content)
+                except DatasetError as error:
+                    self._leave_out(connection.topic, error)
+                    continue
                 yield RawMessage(connection.topic, stamp_ns, connection.msgtype, content)
 
     def messages(
@@ -153,11 +158,23 @@ class BagReader:
     ) -> Iterator[BagMessage]:
         """Messages decoded, in time order, start_ns <= stamp < stop_ns.
 
+        One that cannot be decoded is left out and noted in `problems`; when it is the first of its topic, the type is
+        at fault and all are.
+
         Raises:
-            DatasetError: a topic that the bag does not have, or a message that cannot be decoded.
+            DatasetError: a topic that the bag does not have, or whose type cannot be decoded.
         """
+        decoded: set[str] = set()
         for topic, stamp_ns, msgtype, content in self.raw_messages(topics, start_ns, stop_ns):
-            yield BagMessage(topic, stamp_ns, msgtype, deserialised(self._types, content, msgtype))
+            try:
+                message = deserialised(self._types, content, msgtype)
+            except DatasetError as error:
+                if topic not in decoded:
+                    raise DatasetError(f"topic {topic}: {error}") from error
+                self._leave_out(topic, error)
+                continue
+            decoded.add(topic)
+            yield BagMessage(topic, stamp_ns, msgtype, message)
 
     def close(self) -> None:
         """Release the files."""
@@ -176,6 +193,9 @@ class BagReader:
         if unknown:
             known = ", ".join(f"{t.name} ({t.msgtype})" for t in self.topics.values()) or "none"
             raise DatasetError(f"{self.path}: no topic {', '.join(unknown)}; it has {known}")
+
+    def _leave_out(self, topic: str, error: DatasetError) -> None:
+        self._note(f"topic {topic}: {error}; such messages are left out")
 
     def _note(self, problem: str) -> None:
         if problem not in self.problems:

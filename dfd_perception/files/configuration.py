@@ -16,9 +16,12 @@ from typing import Any, TypeVar
 
 import yaml
 
-from dfd_perception.errors import ConfigError
+from dfd_perception.errors import ConfigError, reading, reason_of
 
 T = TypeVar("T")
+
+LONGEST_SHOWN = 60
+"""Of a wrong value in a message."""
 
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
@@ -29,12 +32,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: no such file, not YAML, or not a mapping.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    with reading(path, ConfigError):
+        text = path.read_text(encoding="utf-8")
+    content = _parsed(text, str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds {type(content).__name__}; expected a mapping of settings")
     return content
@@ -96,8 +96,16 @@ def with_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict
             if not isinstance(child, dict):
                 raise ConfigError(f"override {override!r}: {parent} is {child!r}, it has no keys of its own")
             node = child
-        node[leaf] = yaml.safe_load(text)
+        node[leaf] = _parsed(text, f"override {override[:LONGEST_SHOWN]!r}")
     return result
+
+
+def _parsed(text: str, where: str) -> Any:
+    """What YAML text says; dates that are none, numbers without end and endless nesting are refused like bad syntax."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{where}: not valid YAML ({reason_of(error)})") from error
 
 
 def _deep_copy(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,13 +135,20 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, where)
     if hint is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         # YAML 1.1 takes 1e-3 for a string: it wants 1.0e-3.
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}")
     return value
+
+
+def _as_float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigError(f"{where} is a number of {value.bit_length()} bits, more than a float holds") from error
 
 
 def _converted_union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -6,8 +6,13 @@ from typing import Any, Literal
 
 import pytest
 
+<<<<<<< HEAD:test/files/test_configuration.py
 from dfd_perception.errors import ConfigError
 from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides, write_yaml
+=======
+from dfd_perception.configuration import from_mapping, read_yaml, with_overrides, write_yaml
+from dfd_perception.errors import ConfigError, DatasetError, RecordingError, reading, writing
+>>>>>>> b51c686 (Read bags as they are found, and guard a file's door once):test/test_configuration.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,3 +114,43 @@ def test_what_is_written_is_read(tmp_path):
     write_yaml(tmp_path / "file.yaml", content)
     assert read_yaml(tmp_path / "file.yaml") == content
     assert list(read_yaml(tmp_path / "file.yaml")) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["day: 2024-13-45", "n: " + "9" * 5000, "[" * 2000, "a: [1", "a: {b: !!python/object:os.system x}"],
+    ids=["date", "digits", "deep", "open", "tag"],
+)
+def test_hostile_yaml_is_one_line(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml: not valid YAML") as caught:
+        read_yaml(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    with pytest.raises(ConfigError, match="override 'a=.*not valid YAML"):
+        with_overrides({}, [f"a={text.removeprefix('day: ').removeprefix('n: ')}"])
+
+
+def test_a_number_that_no_float_holds_is_refused():
+    with pytest.raises(ConfigError, match="number of 1329 bits, more than a float holds"):
+        from_mapping(Part, {"rate": 10**400}, "x.yaml")
+
+
+def test_the_guard_at_a_files_door_speaks_in_words(tmp_path):
+    def refused(action, kind=DatasetError):
+        with pytest.raises(kind) as caught, reading(tmp_path / "f", kind, "expected something else"):
+            action()
+        return str(caught.value).removeprefix(f"{tmp_path / 'f'}: ")
+
+    end = "; expected something else"
+    assert refused(lambda: {}["stem"]) == f"cannot be read ('stem' is missing){end}"
+    assert refused(lambda: (tmp_path / "f").read_bytes()) == f"cannot be read (No such file or directory){end}"
+    assert refused(lambda: int("x\ny")) == f"cannot be read (invalid literal for int() with base 10: 'x\\ny'){end}"
+    assert len(refused(lambda: int("9" * 400 + "x"))) < 260
+    # What has been said already is not said twice.
+    with pytest.raises(ConfigError, match="^as it was$"), reading(tmp_path, DatasetError):
+        raise ConfigError("as it was")
+    says = r"f/g: cannot be written \(No such file or directory\); free some space"
+    with pytest.raises(RecordingError, match=says), writing(tmp_path):
+        (tmp_path / "f" / "g").write_bytes(b"")
