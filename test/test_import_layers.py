@@ -74,6 +74,7 @@ THIRD_PARTY = {
     "cuda": ["inference/tensorrt/cuda_python_memory.py"],
     "pyk4a": ["groundtruth/sensors/azure_kinect.py"],
     "rosbags": ["bags/"],
+    "lz4": ["bags/unpacking.py"],  # of rosbags, which unpacks without a bound
 }
 ROS_ONLY = {"rclpy", "rcl_interfaces", "std_srvs", "cv_bridge", "message_filters", "ament_index_python",
             "sensor_msgs_py", "builtin_interfaces", "tf2_ros", "launch", "launch_ros"}  # fmt: skip
