@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-kilted test-runtime test-tensorrt test-kinect test-colcon check format clean
+.PHONY: help setup demo test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -47,7 +47,7 @@ demo: $(VENV)/.installed ## Play a recorded scene through the running node; resu
 	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS)
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
-	$(VENV)/bin/python -m pytest -m "not tensorrt" $(TESTS) $(PYTEST_OPTIONS)
+	$(VENV)/bin/python -m pytest -m "not tensorrt and not recipe" $(TESTS) $(PYTEST_OPTIONS)
 
 test-kilted: $(VENV_KILTED)/.installed ## The ROS tests on ROS 2 Kilted
 	$(VENV_KILTED)/bin/python -m pytest test/ros $(PYTEST_OPTIONS)
@@ -63,6 +63,9 @@ test-kinect: $(VENV_KINECT)/.installed ## Azure Kinect recordings with pyk4a, wh
 
 test-colcon: $(VENV_COLCON)/.installed ## Build and install the package with colcon
 	$(VENV_COLCON)/bin/python -m pytest test/test_colcon.py $(PYTEST_OPTIONS)
+
+test-recipe: $(VENV)/.installed ## The README's recipe for a robot, on the OpenCV and colcon of the distribution (apt)
+	$(VENV)/bin/python -m pytest test/test_recipe.py $(PYTEST_OPTIONS)
 
 check: $(VENV)/.installed ## Lint and types
 	$(VENV)/bin/python -m ruff check .

@@ -5,10 +5,9 @@ ros2 launch dfd_perception dfd.launch.py image_topic:=/camera/image_raw camera_i
 
 from __future__ import annotations
 
-from launch.actions import EmitEvent, GroupAction, RegisterEventHandler
+from launch.action import Action
+from launch.actions import GroupAction, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
@@ -24,12 +23,16 @@ from dfd_perception.ros.shared.launch_arguments import (
     network_parameters,
     typed,
 )
-from launch import LaunchDescription
+from dfd_perception.ros.launch_processes import ends_all, exists, first_check, is_new, may_end, rviz_is_installed
+from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "dfd_perception"
 SHARE = FindPackageShare(PACKAGE)
 YES_NO = ("true", "false")
-OUTPUTS = ("depth/image", "depth/camera_info", "deblurred/image", "deblurred/camera_info")
+SHOWN = ("deblurred/image", "depth/image", "depth/image_color", "depth/points")
+"""Outputs in rviz/dfd.rviz, where their names are those of a node without a namespace."""
+
+RECORDED = ("depth/image", "depth/camera_info", "deblurred/image", "deblurred/camera_info")
 ARGUMENTS = (
     ("image_topic", "image", "Camera image (sensor_msgs/Image), or its base name for compressed transport"),
     ("camera_info_topic", "camera_info", "Its camera_info; without one set lens.pixel_pitch_um"),
@@ -40,6 +43,7 @@ ARGUMENTS = (
     ("use_sim_time", "false", "Follow /clock; implied by bag", YES_NO),
     ("rviz", "false", "Open RViz with the outputs", YES_NO),
     ("rviz_config", PathJoinSubstitution([SHARE, "rviz", "dfd.rviz"]), "What RViz shows"),
+    ("fixed_frame", "", "Frame in which RViz shows the points, such as map; empty: that of rviz_config"),
     LOG_LEVEL,
     ("record", "", "Record the outputs into this bag (a folder that does not exist yet)"),
     ("bag", "", "Play this bag (with /clock) instead of a camera; all ends when it ends"),
@@ -70,13 +74,6 @@ def generate_launch_description() -> LaunchDescription:
         ],
         arguments=log_level(),
     )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", value("rviz_config")],
-        parameters=[clock],
-        condition=IfCondition(value("rviz")),
-    )
     player = Node(
         package=PACKAGE,
         executable="dfd",
@@ -85,7 +82,7 @@ def generate_launch_description() -> LaunchDescription:
         arguments=["play", value("bag"), "--clock", "--wait", "2", "--rate", value("bag_rate")],
         condition=is_set["bag"],
     )
-    topics = [topic for output in OUTPUTS for topic in ("--topic", output)]
+    topics = [topic for output in RECORDED for topic in ("--topic", output)]
     recorder = Node(
         package=PACKAGE,
         executable="dfd",
@@ -94,8 +91,34 @@ def generate_launch_description() -> LaunchDescription:
         arguments=["record-bag", value("record"), *topics],
         condition=is_set["record"],
     )
-    end_with_bag = RegisterEventHandler(
-        OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])
+    check = first_check(
+        rviz_is_installed,
+        exists("params_file", "a YAML file of parameters"),
+        exists("bag", "a bag folder, or an .mcap or .db3 file"),
+        is_new("record", "a folder that does not exist yet"),
     )
+    ends = (
+        ends_all(node, "dfd_node has ended"),
+        ends_all(player, "the bag has ended"),
+        ends_all(recorder, "the recording has ended"),
+    )
+    rviz = OpaqueFunction(function=rviz_with_the_nodes_topics, args=[clock], condition=IfCondition(value("rviz")))
     nodes = GroupAction([PushRosNamespace(value("namespace")), node, recorder, rviz])
-    return LaunchDescription([*declared(ARGUMENTS), *environment(), nodes, player, end_with_bag])
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, *ends, nodes, player])
+
+
+def rviz_with_the_nodes_topics(context: LaunchContext, clock: dict[str, ParameterValue]) -> list[Action]:
+    """RViz in the node's namespace, with the camera's topic and the frame that were asked for.
+
+    Found on the PATH, as `rviz_is_installed` has made sure; a look-up by package could fail with the node running.
+    """
+    value = LaunchConfiguration
+    frame = value("fixed_frame").perform(context)
+    rviz = Node(
+        executable="rviz2",
+        name="rviz",
+        arguments=["-d", value("rviz_config"), *(["-f", frame] if frame else [])],
+        parameters=[clock],
+        remappings=[("/image", value("image_topic")), *((f"/{topic}", topic) for topic in SHOWN)],
+    )
+    return [may_end(rviz), rviz]

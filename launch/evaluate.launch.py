@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler
-from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
+from launch.actions import ExecuteProcess
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.substitutions import FindPackageShare
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 
 from dfd_perception.ros.shared.launch_arguments import (
     BAG_RATE,
@@ -18,6 +16,7 @@ from dfd_perception.ros.shared.launch_arguments import (
     log_level,
     network_parameters,
 )
+from dfd_perception.ros.launch_processes import ends_all, exists, first_check
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
@@ -43,14 +42,19 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[value("params_file"), {**network_parameters(), "use_sim_time": True}],
         arguments=log_level(),
     )
-    # Found by PATH or by the package: `dfd` is a console script that colcon installs under lib/dfd_perception.
+    # The program itself rather than `ros2 run`, which would not hand on the signal that ends it.
     evaluation = ExecuteProcess(
         cmd=[
-            *("ros2", "run", PACKAGE, "dfd", "evaluate", "--live", "--overwrite"),
+            *(ExecutableInPackage(package=PACKAGE, executable="dfd"), "evaluate", "--live", "--overwrite"),
             *("--model", value("model"), "--bag", value("bag"), "--lens", value("lens"), "--out", value("out")),
             *("--rate", value("bag_rate")),
         ],
         output="screen",
     )
-    end = RegisterEventHandler(OnProcessExit(target_action=evaluation, on_exit=[EmitEvent(event=Shutdown())]))
-    return LaunchDescription([*declared(ARGUMENTS), *environment(), node, evaluation, end])
+    check = first_check(
+        exists("bag", "a bag folder, or an .mcap or .db3 file"),
+        exists("lens", "a LENS.yaml file"),
+        exists("params_file", "a YAML file of parameters"),
+    )
+    ends = (ends_all(node, "dfd_node has ended"), ends_all(evaluation, "the evaluation has ended"))
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, *ends, node, evaluation])

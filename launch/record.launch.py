@@ -7,9 +7,12 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from dfd_perception.ros.shared.launch_arguments import LOG_LEVEL, declared, environment, log_level, typed
+from dfd_perception.ros.launch_processes import ends_all, exists, first_check
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
+YES_NO = ("true", "false")
+SOURCES = ("azure_kinect", "recording", "rgbd_topics")
 ARGUMENTS = (
     ("image_topic", "image", "Image of the robot camera (with its focus and aperture as in use)"),
     ("camera_info_topic", "camera_info", "Its camera_info; for extrinsic_from_tf:=true"),
@@ -19,13 +22,13 @@ ARGUMENTS = (
     ("colour_camera_info_topic", "colour/camera_info", "Its camera_info"),
     ("namespace", "", "Namespace of the node"),
     ("params_file", PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "recorder.yaml"]), "Parameters"),
-    ("source", "azure_kinect", "Where depth comes from: azure_kinect, recording, rgbd_topics"),
+    ("source", "azure_kinect", "Where depth comes from; recording: name the file in params_file", SOURCES),
     ("session_dir", "~/dfd_sessions", "Folder in which sessions are made"),
     ("calibration", "", "calibration.yaml of dfd calibrate, kept in the sessions"),
-    ("extrinsic_from_tf", "false", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2"),
-    ("record", "false", "Start a session as soon as the sensor is known, instead of waiting for ~/start"),
-    ("autostart", "true", "Configure and activate at start"),
-    ("use_sim_time", "false", "Follow /clock"),
+    ("extrinsic_from_tf", "false", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2", YES_NO),
+    ("record", "false", "Start a session as soon as the sensor is known, instead of waiting for ~/start", YES_NO),
+    ("autostart", "true", "Configure and activate at start", YES_NO),
+    ("use_sim_time", "false", "Follow /clock", YES_NO),
     LOG_LEVEL,
 )
 
@@ -62,4 +65,9 @@ def generate_launch_description() -> LaunchDescription:
         ],
         arguments=log_level(),
     )
-    return LaunchDescription([*declared(ARGUMENTS), *environment(), recorder])
+    check = first_check(
+        exists("params_file", "a YAML file of parameters"),
+        exists("calibration", "the calibration.yaml of dfd calibrate"),
+    )
+    end = ends_all(recorder, "the recorder has ended")
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, end, recorder])

@@ -1,6 +1,7 @@
 """Say what is installed here, which backend would run and why, and how to get what is missing.
 
-Exit code 0: a model can run here. Exit code 1: it cannot, and the first lines say why.
+Exit code 0: a model can run here. Exit code 1: it cannot, and the first line says why. The last line says what to try,
+or the one thing to do first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dfd_perception import __version__, environment
+from dfd_perception.cli.doctor_advice import NUMPY_1_ADVICE, is_numpy_clash, next_step, with_numpy_clash_named
 from dfd_perception.environment import Package
 
 SYMBOLS = {"ok": "ok", "missing": "--", "warning": "!!", "error": "XX"}
@@ -90,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     for wanted in WANTED:
         if not wanted.compiled:
             packages[wanted.name] = environment.find_package(wanted.name, wanted.distribution)
+    packages = with_numpy_clash_named(packages)
     gpus = environment.find_gpus()
     backend, reason = choose_backend(packages, gpus)
     entries = [
@@ -98,11 +101,14 @@ def run(args: argparse.Namespace) -> int:
         *tensorrt_entries(packages, bool(gpus) or environment.jetson_model() is not None),
         *ros_entries(packages["rclpy"]),
     ]
-    ready = backend is not None and all(packages[wanted.name].usable for wanted in WANTED if wanted.required)
+    missing = [wanted for wanted in WANTED if wanted.required and not packages[wanted.name].usable]
+    ready = backend is not None and not missing
+    then = next_step(packages, advice_for(packages[missing[0].name], missing[0]) if missing else None, ready)
     if args.json:
-        print(json.dumps(as_json(entries, backend, reason, ready), indent=2))
+        print(json.dumps({**as_json(entries, backend, reason, ready), "next": then}, indent=2))
     else:
         print_report(entries, backend, reason)
+        print(f"\n{then}")
     return 0 if ready else 1
 
 
@@ -166,8 +172,13 @@ def package_entries(packages: dict[str, Package]) -> list[Entry]:
         broken = package.problem != "not installed"
         status = "error" if wanted.required else "warning" if broken else "missing"
         detail = f"{package.problem}; it is for {wanted.purpose}"
-        entries.append(Entry(section, wanted.name, status, detail, wanted.advice))
+        entries.append(Entry(section, wanted.name, status, detail, advice_for(package, wanted)))
     return entries
+
+
+def advice_for(package: Package, wanted: Wanted) -> str:
+    """What gives a package that cannot be used."""
+    return NUMPY_1_ADVICE if is_numpy_clash(package) else wanted.advice
 
 
 def tensorrt_entries(packages: dict[str, Package], has_gpu: bool) -> list[Entry]:

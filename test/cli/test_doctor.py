@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,34 @@ def test_nothing_installed_is_exit_1_and_says_what_to_install(machine, capsys):
     assert entry(found, "numpy")["status"] == "error"
     assert "python3-numpy" in entry(found, "numpy")["advice"]
     assert "make setup" in entry(found, "rclpy")["advice"]
+
+
+def test_numpy_2_over_the_opencv_of_the_distribution_is_named(machine, capsys, monkeypatch):
+    machine(numpy="2.4.6", yaml="6.0", onnxruntime="1.32")
+    broken = Package("cv2", None, "does not import: ImportError: numpy.core.multiarray failed to import")
+    found = packages_with(numpy="2.4.6", yaml="6.0", onnxruntime="1.32") | {"cv2": broken}
+    monkeypatch.setattr(environment, "probe_packages", lambda pairs: {name: found[name] for name, _ in pairs})
+    told = report(capsys, code=1)
+    assert entry(told, "cv2")["detail"].startswith("NumPy 2.4.6 over cv2 of the distribution")
+    assert entry(told, "cv2")["advice"] == 'pip install "numpy<2"'
+    assert told["next"] == 'to do: pip install "numpy<2"'
+
+
+def test_the_last_line_is_what_to_try_or_the_one_thing_to_do(machine, capsys):
+    machine(**BASICS)
+    cli.main(["doctor"])
+    assert capsys.readouterr().out.splitlines()[-1] == "to do: pip install onnxruntime openvino"
+    machine(onnxruntime="1.32", **BASICS)
+    cli.main(["doctor"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ready: try  dfd predict ")
+    machine(onnxruntime="1.32", rosbags="0.11", **BASICS)
+    cli.main(["doctor"])
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("ready: try  ").split()
+    assert Path(command[command.index("--bag") + 1], "metadata.yaml").is_file()
+    assert Path(command[command.index("--lens") + 1]).is_file()
+    machine(onnxruntime="1.32", launch_ros="0.26", **BASICS)
+    cli.main(["doctor"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ready: try  ros2 launch dfd_perception ")
 
 
 def test_every_missing_package_comes_with_advice(machine, capsys):
