@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +18,7 @@ from dfd_perception.inference.backends.interface import BackendName, Precision
 
 ARGUMENTS = (
     "image_topic", "camera_info_topic", "namespace", "params_file", "model", "backend", "precision", "autostart",
-    "use_sim_time", "rviz", "rviz_config", "log_level", "record", "bag", "bag_rate",
+    "use_sim_time", "rviz", "rviz_config", "fixed_frame", "log_level", "record", "bag", "bag_rate",
 )  # fmt: skip
 LAUNCH_FILES = ("dfd", "evaluate", "record")
 
@@ -101,6 +106,112 @@ def test_the_launch_file_starts_the_node(project_root: Path) -> None:
         if isinstance(entity, DeclareLaunchArgument) and entity.name in ("namespace", "bag", "record", "rviz"):
             entity.visit(context)
     assert context.launch_configurations["rviz"] == "false"
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_what_can_be_missing_is_looked_for_before_anything_starts(project_root: Path, name: str) -> None:
+    text = (project_root / "launch" / f"{name}.launch.py").read_text("utf-8")
+    assert "*environment(), check, " in text
+    assert re.search(r"check = first_check\(", text)
+
+
+@pytest.fixture
+def launched(project_root: Path, tmp_path: Path, ros_domain_id: int):
+    """Return a function that runs a launch file, with stand-ins on the PATH, and says what it left running."""
+    pytest.importorskip("launch_ros", reason="no launch_ros: it comes with a ROS 2 installation, not from PyPI")
+    prefix = tmp_path / "prefix"
+    index = prefix / "share" / "ament_index" / "resource_index" / "packages"
+    programs = prefix / "lib" / "dfd_perception"
+    for folder in (index, programs, tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    (index / "dfd_perception").touch()
+    (prefix / "share" / "dfd_perception").symlink_to(project_root)
+    points = importlib.metadata.entry_points(group="console_scripts")
+    for point in (point for point in points if point.module.startswith("dfd_perception")):
+        program = f"#!{sys.executable}\nimport sys\nfrom {point.module} import {point.attr}\nsys.exit({point.attr}())\n"
+        (programs / point.name).write_text(program)
+        (programs / point.name).chmod(0o755)
+    prefixes = os.pathsep.join([str(prefix), os.environ.get("AMENT_PREFIX_PATH", sys.prefix)])
+    path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    environment = {**os.environ, "AMENT_PREFIX_PATH": prefixes, "PATH": path, "ROS_LOG_DIR": str(tmp_path / "log")}
+
+    def run(name: str, *arguments: str, rviz: str | None = None) -> tuple[int, str, list[str]]:
+        if rviz is not None:
+            (tmp_path / "bin" / "rviz2").write_text(f"#!/bin/sh\necho RVIZ $*\n{rviz}\n")
+            (tmp_path / "bin" / "rviz2").chmod(0o755)
+        command = [sys.executable, "-c", LAUNCHER, str(project_root / "launch" / f"{name}.launch.py"), *arguments]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        return ended.returncode, ended.stdout + ended.stderr, [line for line in running if str(programs) in line]
+
+    return run
+
+
+LAUNCHER = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+arguments = [tuple(word.split(":=", 1)) for word in sys.argv[2:]]
+service = LaunchService(argv=sys.argv[2:])
+source = AnyLaunchDescriptionSource(sys.argv[1])
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)]))
+sys.exit(service.run())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("dfd", ["rviz:=true"], "no rviz2 on the PATH"),
+        ("dfd", ["bag:=/nowhere"], "bag:=/nowhere does not exist"),
+        ("dfd", ["params_file:=/nowhere.yaml"], "params_file:=/nowhere.yaml does not exist"),
+        ("dfd", ["record:=/tmp"], "record:=/tmp exists already"),
+        ("record", ["source:=lidar"], 'Argument "source" provided value "lidar" is not valid'),
+        ("record", ["calibration:=/nowhere.yaml"], "calibration:=/nowhere.yaml does not exist"),
+        ("evaluate", ["bag:=/nowhere", "out:=/tmp/x", "lens:=/nowhere.yaml"], "bag:=/nowhere does not exist"),
+    ],
+)
+def test_launch_refuses_what_cannot_work_and_starts_nothing(launched, name, arguments, words) -> None:
+    code, text, left = launched(name, *arguments)
+    assert code == 1
+    assert words in text
+    assert "process started" not in text
+    assert not left
+
+
+def test_a_failed_process_ends_the_others_and_launch_with_1(launched, tmp_path) -> None:
+    code, text, left = launched("dfd", "rviz:=true", f"record:={tmp_path / 'bag'}", rviz="sleep 4; exit 3")
+    assert (code, left) == (1, [])
+    assert "failed with exit code 3; the rest is ended" in text
+    (tmp_path / "empty").mkdir()
+    code, text, left = launched("dfd", f"bag:={tmp_path / 'empty'}")
+    assert (code, left) == (1, [])
+    assert "failed with exit code 2; the rest is ended" in text
+
+
+def test_rviz_gets_topics_namespace_and_frame_and_the_end_of_the_bag_is_exit_0(launched, project_root) -> None:
+    arguments = ["rviz:=true", "namespace:=robot1", "image_topic:=/camera/image_raw", "fixed_frame:=map",
+                 f"bag:={project_root / 'demo' / 'scene_bag'}", "bag_rate:=8"]  # fmt: skip
+    code, text, left = launched("dfd", *arguments, rviz="exec sleep 100")
+    assert (code, left) == (0, []), text
+    told = next(line for line in text.splitlines() if "RVIZ" in line)
+    for words in ("-f map", "__ns:=/robot1", "/image:=/camera/image_raw", "/depth/points:=depth/points"):
+        assert words in told
+
+
+def test_a_remapped_name_of_the_rviz_file_is_the_nodes_in_its_namespace(ros_domain_id) -> None:
+    """What the launch file relies on: an absolute name, remapped to a relative one, is taken into the namespace."""
+    rclpy = pytest.importorskip("rclpy", reason="no rclpy in this environment")
+    context = rclpy.Context()
+    rclpy.init(context=context, args=["--ros-args", "-r", "__ns:=/robot1", "-r", "/depth/points:=depth/points"])
+    try:
+        node = rclpy.create_node("rviz", context=context)
+        from sensor_msgs.msg import PointCloud2
+
+        assert node.create_subscription(PointCloud2, "/depth/points", print, 1).topic_name == "/robot1/depth/points"
+    finally:
+        rclpy.try_shutdown(context=context)
 
 
 def test_rviz_shows_the_nodes_topics_with_fitting_qos(project_root: Path) -> None:

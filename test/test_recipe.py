@@ -133,6 +133,20 @@ sleep 1; kill -INT $recorder; wait $recorder
 
 
 @pytest.mark.timeout(300)
+def test_the_opencv_of_the_distribution_has_what_the_package_uses(home, project_root) -> None:
+    """Names that only newer versions have are asked for with hasattr, in a line with the name as text."""
+    used: dict[str, str] = {}
+    for path in sorted((project_root / "dfd_perception").rglob("*.py")):
+        text = path.read_text("utf-8")
+        asked = set(re.findall(r'hasattr\(cv2(?:\.\w+)?, "(\w+)"\)', text))
+        for name in re.findall(r"\bcv2((?:\.[A-Za-z_]\w*)+)", text):
+            if not any(word in name for word in asked):
+                used[name.lstrip(".")] = path.name
+    question = "import cv2, operator, sys; [operator.attrgetter(name)(cv2) for name in sys.argv[1:]]"
+    result = bash(f"{SYSTEM_PYTHON} -c '{question}' {' '.join(used)}", home)
+    assert result.returncode == 0, result.stdout
+
+
 def test_plain_colcon_gives_executables_that_follow_the_environment(recipe, home) -> None:
     """Plain `colcon` runs on /usr/bin/python3; an executable that named it would see nothing of the environment."""
     result = inside("colcon build --build-base build2 --install-base install2", home, 200)

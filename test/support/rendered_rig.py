@@ -54,7 +54,8 @@ def board_texture(board: Board) -> NDArray[np.uint8]:
     squares = (board.columns, board.rows) if board.kind == "charuco" else (board.columns + 1, board.rows + 1)
     if board.kind == "charuco":
         size = (squares[0] * TEXELS_PER_SQUARE, squares[1] * TEXELS_PER_SQUARE)
-        inner = board.charuco().generateImage(size)
+        charuco = board.charuco()
+        inner = charuco.generateImage(size) if hasattr(charuco, "generateImage") else charuco.draw(size)
     else:
         grid = (np.add.outer(np.arange(squares[1]), np.arange(squares[0])) + 1) % 2 * 255
         inner = np.kron(grid, np.ones((TEXELS_PER_SQUARE, TEXELS_PER_SQUARE))).astype(np.uint8)

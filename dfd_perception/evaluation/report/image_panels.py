@@ -43,13 +43,10 @@ def data_uri(image_rgb: NDArray[np.uint8], quality: int = 88) -> str:
         size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
         image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
     bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    # 4:4:4, or the colours of neighbouring distances run into each other.
-    settings = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):  # from OpenCV 4.7, which Ubuntu 24.04 does not have yet
+        # 4:4:4, or the colours of neighbouring distances run into each other.
+        settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     _, packed = cv2.imencode(".jpg", bgr, settings)
     return f"data:image/jpeg;base64,{base64.b64encode(packed.tobytes()).decode('ascii')}"
 

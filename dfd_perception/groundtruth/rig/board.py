@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +24,9 @@ DEBLUR_NOISE = 0.004
 """Noise over signal, in power, of the Wiener filter: less rings, more leaves the modules merged."""
 
 FEWEST_CORNERS = 8
+
+BEFORE_OPENCV_4_7 = not hasattr(cv2.aruco, "CharucoDetector")
+"""ChArUco boards have another interface there: the OpenCV of Debian 12, Ubuntu 22.04 and 24.04."""
 
 FORMS = (
     "chessboard:COLUMNSxROWS:SQUARE_M (inner corners) or charuco:COLUMNSxROWS:SQUARE_M:MARKER_M[:DICTIONARY] (squares)"
@@ -105,6 +108,8 @@ class Board:
     def charuco(self) -> cv2.aruco.CharucoBoard:
         """OpenCV's board."""
         dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
+        if BEFORE_OPENCV_4_7:
+            return cv2.aruco.CharucoBoard_create(self.columns, self.rows, self.square_m, self.marker_m, dictionary)
         return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square_m, self.marker_m, dictionary)
 
 
@@ -154,8 +159,20 @@ def _find_chessboard(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
 
 
 def _find_charuco(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
-    corners, ids, _, _ = cv2.aruco.CharucoDetector(board.charuco()).detectBoard(grey)
+    if BEFORE_OPENCV_4_7:
+        corners, ids = _find_charuco_before_4_7(grey, board.charuco())
+    else:
+        corners, ids, _, _ = cv2.aruco.CharucoDetector(board.charuco()).detectBoard(grey)
     if ids is None or len(ids) < FEWEST_CORNERS:
         return None
     order = np.argsort(ids.ravel())
     return BoardView(ids.ravel()[order].astype(np.int64), corners.reshape(-1, 2)[order])
+
+
+def _find_charuco_before_4_7(grey: NDArray[np.uint8], board: Any) -> tuple[Any, Any]:
+    markers, marker_ids, _ = cv2.aruco.detectMarkers(grey, board.dictionary)
+    if not markers:
+        return None, None
+    _, corners, ids = cv2.aruco.interpolateCornersCharuco(markers, marker_ids, grey, board)
+    # 4.5 and 4.6 count from the corner of the first pixel here, everything else from its centre.
+    return (None if corners is None else corners - 0.5), ids

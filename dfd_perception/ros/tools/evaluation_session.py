@@ -22,7 +22,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from dfd_perception.bags.reader import BagReader
-from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.errors import ConfigError, DfdPerceptionError
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
@@ -162,12 +162,18 @@ def _played(
     thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
     try:
         found = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
+        check_transport(found, topics.image, bag.topics[topics.image].msgtype)
         kind = message_class(bag.topics[topics.image].msgtype)
         collector = AnswerCollector(collecting, (found.image, kind), found.answers, results)
         thread.start()
         _play(request, bag, topics, found, context, collector, progress)
         _wait_for_the_end(collector)
-        return collector.finish()
+        played = collector.finish()
+        if played.sent and not played.answered:
+            raise DfdPerceptionError(
+                f"{request.node} answered none of {played.sent} images; its log and /diagnostics say why"
+            )
+        return played
     finally:
         executor.shutdown(timeout_sec=2)
         if thread.ident is not None:
@@ -207,6 +213,20 @@ def _play(
         player.play(count)
     finally:
         node.destroy_node()
+
+
+def check_transport(node: NodeTopics, topic: str, msgtype: str) -> None:
+    """Refuse to play images of a type that the node does not take.
+
+    Raises:
+        ConfigError: the bag's are compressed and the node takes raw ones, or the other way round.
+    """
+    if msgtype != node.image_type:
+        wanted = "compressed" if msgtype.endswith("CompressedImage") else "raw"
+        raise ConfigError(
+            f"{topic} of the bag is {msgtype}, and the node takes {node.image_type} on {node.image}; "
+            f"set input.transport: {wanted} in its parameters"
+        )
 
 
 def stamp_ns_of_bytes(content: bytes) -> int:

@@ -20,6 +20,8 @@ class NodeTopics:
     """A node's topics as they are named in the running system."""
 
     image: str
+    image_type: str
+    """Such as sensor_msgs/msg/Image."""
     camera_info: str | None
     answers: dict[str, str]
     """Ending that was asked for to topic."""
@@ -57,4 +59,4 @@ def _topics_of(node: Node, name: str, namespace: str, endings: Sequence[str]) ->
     answers = {ending: topic for topic in gives for ending in endings if topic.endswith(ending)}
     if not images or not answers:
         return None
-    return NodeTopics(images[0], infos[0] if infos else None, answers)
+    return NodeTopics(images[0], takes[images[0]][0], infos[0] if infos else None, answers)

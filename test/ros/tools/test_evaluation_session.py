@@ -73,6 +73,14 @@ def test_live_and_offline_agree(start_node, arguments, tmp_path, capsys):
         assert {"/depth/image", "/depth/std", "/deblurred/image", "/defocus/image", "/latency"} <= set(answers.topics)
 
 
+def test_a_bag_that_the_node_cannot_take_is_refused(start_node, arguments, tmp_path, capsys):
+    start_node(input__transport="compressed", lens__aperture_diameter_mm=25.0, lens__focus_distance_m=0.6)
+    assert main([*arguments, "--out", str(tmp_path / "live"), "--live"]) == 2
+    error = capsys.readouterr().err
+    assert "/robot/image_raw of the bag is sensor_msgs/msg/Image" in error
+    assert "input.transport: raw" in error
+
+
 def test_without_the_node_it_says_what_runs(ros_domain_id, arguments, tmp_path, capsys):
     assert main([*arguments, "--out", str(tmp_path / "live"), "--live", "--wait", "0.5"]) == 1
     error = capsys.readouterr().err
