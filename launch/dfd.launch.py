@@ -23,7 +23,7 @@ from dfd_perception.ros.shared.launch_arguments import (
     network_parameters,
     typed,
 )
-from dfd_perception.ros.launch_processes import ends_all, exists, first_check, is_new, may_end, rviz_is_installed
+from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check, is_new, may_end, rviz_is_installed
 from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "dfd_perception"

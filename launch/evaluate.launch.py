@@ -16,7 +16,7 @@ from dfd_perception.ros.shared.launch_arguments import (
     log_level,
     network_parameters,
 )
-from dfd_perception.ros.launch_processes import ends_all, exists, first_check
+from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"

@@ -7,7 +7,7 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from dfd_perception.ros.shared.launch_arguments import LOG_LEVEL, declared, environment, log_level, typed
-from dfd_perception.ros.launch_processes import ends_all, exists, first_check
+from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
