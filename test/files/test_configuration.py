@@ -6,13 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-<<<<<<< HEAD:test/files/test_configuration.py
-from dfd_perception.errors import ConfigError
-from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides, write_yaml
-=======
-from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides, write_yaml
 from dfd_perception.errors import ConfigError, DatasetError, RecordingError, reading, writing
->>>>>>> b51c686 (Read bags as they are found, and guard a file's door once):test/test_configuration.py
+from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides, write_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
