@@ -18,7 +18,8 @@ import dfd_perception
 # Keys of rosdistro and packages released on Humble, Jazzy, Kilted and Lyrical. A key that is not there stops rosdep.
 ROSDEP_KEYS = {
     "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
-    "python3-numpy", "python3-opencv", "python3-pytest", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy",
+    "python3-numpy", "python3-onnxruntime-pip", "python3-opencv", "python3-pytest", "python3-rosbags-pip",
+    "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy",
     "rosgraph_msgs", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs",
     "tf2_ros_py",
 }  # fmt: skip
@@ -53,8 +54,37 @@ def wheel(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfi
 def test_the_version_has_one_place(manifest, project_root):
     assert dfd_perception.__version__ == manifest.findtext("version")
     assert re.fullmatch(r"\d+\.\d+\.\d+", dfd_perception.__version__)
-    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", (project_root / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest is None or newest.group(1) == dfd_perception.__version__
+    assert newest_release(project_root) in (None, dfd_perception.__version__)
+
+
+def newest_release(project_root: Path) -> str | None:
+    """The newest dated version of CHANGELOG.rst, in the headings that bloom reads: 1.2.3 (2026-11-26) and a line."""
+    text = (project_root / "CHANGELOG.rst").read_text("utf-8")
+    found = re.search(r"^(\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)\n-+$", text, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def test_the_changelog_has_the_form_that_bloom_reads(project_root, tmp_path):
+    """A release by catkin_pkg: "Forthcoming" gets version and date, and what stands under it is read back."""
+    tagging = pytest.importorskip("catkin_pkg.cli.tag_changelog", reason="no catkin_pkg in this environment")
+    from catkin_pkg.changelog import get_changelog_from_path
+
+    text = (project_root / "CHANGELOG.rst").read_text("utf-8")
+    label = tagging.get_forthcoming_label(text)
+    assert label == "Forthcoming"
+    (tmp_path / "CHANGELOG.rst").write_text(tagging.rename_section(text, label, "9.8.7 (2026-11-26)"), "utf-8")
+    (entries,) = get_changelog_from_path(str(tmp_path), "dfd_perception").get_content_of_version("9.8.7")
+    assert len(entries.bullets) >= 10
+
+
+def test_the_manifest_has_a_url_and_the_quality_declaration_its_level(manifest, project_root):
+    urls = {element.get("type"): element.text for element in manifest.findall("url")}
+    assert urls["website"].startswith("https://")
+    declaration = (project_root / "QUALITY_DECLARATION.md").read_text("utf-8")
+    assert "**Quality Level 4**" in declaration
+    sections = re.findall(r"^## (.+) \[\d\]$", declaration, re.MULTILINE)
+    assert sections == ["Version Policy", "Change Control Process", "Documentation", "Testing", "Dependencies",
+                        "Platform Support", "Security"]  # fmt: skip
 
 
 def test_the_manifest_is_one_that_colcon_takes_for_ros(manifest, project_root):

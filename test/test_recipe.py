@@ -94,6 +94,9 @@ def test_the_recipe_has_the_lines_that_keep_it_working(project_root: Path) -> No
     assert "pip install -r src/dfd_perception/requirements/robot.txt" in "\n".join(lines)
     assert "requirements/robot.txt" in jetson
     assert "python3 -m colcon build" in jetson
+    docker = (project_root / "Dockerfile").read_text("utf-8")
+    assert "pip install --no-cache-dir -r src/dfd_perception/requirements/robot.txt" in docker
+    assert next(line for line in lines if "colcon" in line).split(" && ")[0] in docker
 
 
 @pytest.mark.timeout(600)
