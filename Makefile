@@ -62,7 +62,7 @@ test-kinect: $(VENV_KINECT)/.installed ## Azure Kinect recordings with pyk4a, wh
 	$(VENV_KINECT)/bin/python -m pytest test/groundtruth/sensors $(PYTEST_OPTIONS)
 
 test-colcon: $(VENV_COLCON)/.installed ## Build and install the package with colcon
-	$(VENV_COLCON)/bin/python -m pytest test/test_colcon.py $(PYTEST_OPTIONS)
+	$(VENV_COLCON)/bin/python -m pytest test/test_colcon.py test/test_package.py $(PYTEST_OPTIONS)
 
 test-recipe: $(VENV)/.installed ## The README's recipe for a robot, on the OpenCV and colcon of the distribution (apt)
 	$(VENV)/bin/python -m pytest test/test_recipe.py $(PYTEST_OPTIONS)
