@@ -16,6 +16,9 @@ from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import ConfigError, DatasetError
 
+SMALLEST_CROP_PX = 16
+"""Below it no window of SSIM fits, and no network sees anything."""
+
 PARTS = ("defocused", "aif", "depth_m", "coc_px")
 
 
@@ -44,6 +47,10 @@ class Augmentation:
                 raise ConfigError(f"{name} is {getattr(self, name)}; a probability lies between 0 and 1")
         if not 0 <= self.white_balance < 1 or self.exposure_stops < 0:
             raise ConfigError("white_balance must lie between 0 and 1 and exposure_stops must not be negative")
+        if self.crop_px is not None and min(self.crop_px) < SMALLEST_CROP_PX:
+            raise ConfigError(
+                f"crop_px is {list(self.crop_px)}; expected [height, width] of {SMALLEST_CROP_PX} or more each"
+            )
 
     def __call__(self, sample: DefocusSample, rng: np.random.Generator) -> DefocusSample:
         """A changed copy of the sample; the same draws for every part."""

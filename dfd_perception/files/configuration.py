@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,10 @@ T = TypeVar("T")
 
 LONGEST_SHOWN = 60
 """Of a wrong value in a message."""
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = LONGEST_SHOWN
+_REPR.maxlevel = 2
 
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
@@ -38,6 +43,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds {type(content).__name__}; expected a mapping of settings")
     return content
+
+
+def _brief(value: Any) -> str:
+    """A value in an error message: what was given may be endless, or contain itself."""
+    return _REPR.repr(value)
 
 
 def yaml_text(content: Mapping[str, Any]) -> str:
@@ -61,7 +71,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = [str(key) for key in mapping if key not in fields]
+    unknown = [str(key)[:LONGEST_SHOWN] for key in mapping if key not in fields]
     if unknown:
         raise ConfigError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(fields)}")
     values = {k: _converted(hints[k], v, f"{where}: {k}") for k, v in mapping.items()}
@@ -84,17 +94,21 @@ def with_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict
     Raises:
         ConfigError: an override without '=' or through something that is not a mapping.
     """
-    result = _deep_copy(mapping)
+    try:
+        result = _deep_copy(mapping)
+    except RecursionError:
+        raise ConfigError("the settings contain themselves; take the YAML anchor out") from None
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
-            raise ConfigError(f"override {override!r}; expected key=value or part.key=value")
+            raise ConfigError(f"override {_brief(override)}; expected key=value or part.key=value")
         *parents, leaf = key.split(".")
         node = result
         for parent in parents:
             child = node.setdefault(parent, {})
             if not isinstance(child, dict):
-                raise ConfigError(f"override {override!r}: {parent} is {child!r}, it has no keys of its own")
+                said = f"override {_brief(override)}: {parent} is {_brief(child)}"
+                raise ConfigError(f"{said}, it has no keys of its own")
             node = child
         node[leaf] = _parsed(text, f"override {override[:LONGEST_SHOWN]!r}")
     return result
@@ -104,7 +118,8 @@ def _parsed(text: str, where: str) -> Any:
     """What YAML text says; dates that are none, numbers without end and endless nesting are refused like bad syntax."""
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError, LookupError, AttributeError) as error:
+        # PyYAML's constructors raise what they come upon: "!!bool x" is a KeyError, "!!timestamp x" an AttributeError.
         raise ConfigError(f"{where}: not valid YAML ({reason_of(error)})") from error
 
 
@@ -119,18 +134,18 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _converted_union(arguments, value, where)
     if origin is typing.Literal:
-        if value not in arguments:
-            raise ConfigError(f"{where} is {value!r}; expected one of {', '.join(map(repr, arguments))}")
+        if not any(value == known and type(value) is type(known) for known in arguments):
+            raise ConfigError(f"{where} is {_brief(value)}; expected one of {', '.join(map(repr, arguments))}")
         return value
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} is {value!r}; expected a mapping")
+            raise ConfigError(f"{where} is {_brief(value)}; expected a mapping")
         return from_mapping(typing.cast(type, hint), value, where)
     if origin in (tuple, list):
         return _converted_sequence(origin, arguments, value, where)
     if origin is dict or hint is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} is {value!r}; expected a mapping")
+            raise ConfigError(f"{where} is {_brief(value)}; expected a mapping")
         return dict(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
@@ -140,7 +155,7 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
         # YAML 1.1 takes 1e-3 for a string: it wants 1.0e-3.
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}")
+        raise ConfigError(f"{where} is {_brief(value)}; expected {hint.__name__}")
     return value
 
 
@@ -166,7 +181,7 @@ def _converted_union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _converted_sequence(origin: type, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{where} is {value!r}; expected a list")
+        raise ConfigError(f"{where} is {_brief(value)}; expected a list")
     fixed = origin is tuple and Ellipsis not in arguments
     if fixed and len(value) != len(arguments):
         raise ConfigError(f"{where} has {len(value)} items; expected {len(arguments)}")

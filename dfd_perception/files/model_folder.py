@@ -46,6 +46,10 @@ class FileHash:
     file: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        if self.file != Path(self.file).name:
+            raise ModelError(f"file {self.file!r} is not in the model's own folder; expected a name without folders")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
@@ -74,6 +78,8 @@ class ModelCard:
     """Data with their licences, recipe, duration."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Figures measured, each with its data and protocol."""
+    probe: dict[str, list[float]] = field(default_factory=dict)
+    """What the weights answer to the probe image of inference/model_trial.py: the graph must answer the same."""
 
     def __post_init__(self) -> None:
         if self.target == "depth" and self.lens is None:
@@ -120,6 +126,11 @@ class ModelFolder:
     def short_hash(self) -> str:
         """First twelve digits of the weights' sha256: what diagnostics and reports show."""
         return self.card.weights.sha256[:12]
+
+    def hash_of(self, backend: str) -> str:
+        """First digits of the sha256 of the file that a backend runs: torch the weights, all others the graph."""
+        described = self.card.weights if backend == "torch" or self.card.onnx is None else self.card.onnx
+        return described.sha256[:12]
 
     @property
     def onnx_path(self) -> Path:

@@ -41,7 +41,7 @@ class RecordingSettings(Protocol):
     def source(self) -> str: ...
 
     @property
-    def image_transport(self) -> str:
+    def input_transport(self) -> str:
         """raw, compressed, or none where the sensor is recorded alone."""
 
     @property
@@ -230,7 +230,7 @@ class RecordingControl:
         """
         with self._lock:
             image = self._latest
-            if self._parameters.image_transport == "none" or image is None:
+            if self._parameters.input_transport == "none" or image is None:
                 raise RecordingError(
                     "no image of the robot camera has arrived on topic image; a static pair needs it"
                 )
@@ -274,7 +274,7 @@ class RecordingControl:
         return self._rig
 
     def _wanted_parts(self, rig: RigCalibration) -> tuple[str, ...]:
-        image = ("image",) if self._parameters.image_transport != "none" else ()
+        image = ("image",) if self._parameters.input_transport != "none" else ()
         colour = ("colour",) if self._parameters.record_colour and rig.sensor.colour is not None else ()
         return ("depth", *image, *colour)
 

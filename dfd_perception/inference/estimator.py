@@ -19,6 +19,7 @@ from dfd_perception.errors import EngineError, ModelError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendName, BackendRequest, ImageBackend, Precision
 from dfd_perception.inference.ladder import ChosenBackend, compile_backend
+from dfd_perception.inference.model_trial import require_graph_of_weights
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +54,15 @@ class DepthEstimator:
     """
 
     def __init__(self, model: ModelFolder, options: EstimatorOptions | None = None) -> None:
+        """Try the model's graph (see `require_graph_of_weights`); networks are compiled later.
+
+        Raises:
+            ModelError: the graph is not that of the weights.
+        """
         self.model = model
         self.options = options or EstimatorOptions()
+        if self.options.backend != "torch":
+            require_graph_of_weights(model)
         self._compiled: dict[tuple[Heads, tuple[int, int]], ChosenBackend] = {}
 
     def backend_for(self, image_size: tuple[int, int], heads: Heads = "both") -> ChosenBackend:

@@ -69,6 +69,8 @@ def compile_backend(
         if failed and candidate in failed:
             continue
         absent = missing_package(candidate)
+        if absent is None and candidate != "torch" and request.model.card.onnx is None:
+            absent = f"the model folder {request.model.path} has no ONNX graph"
         if absent:
             passed_over[candidate] = absent
             continue

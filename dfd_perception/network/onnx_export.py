@@ -6,6 +6,7 @@ heads, clamping of the all-in-focus image to [0, 1], and in its metadata what mo
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from dataclasses import replace
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
+from dfd_perception.core.probe import probe_image, summary_of
 from dfd_perception.errors import ModelError
 from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
 from dfd_perception.network.two_headed import TwoHeadedNet
@@ -60,8 +62,6 @@ def export_onnx(
     Raises:
         ModelError: a size that the encoder cannot halve five times.
     """
-    import copy
-
     import onnx
 
     if size is not None and any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in size):
@@ -130,7 +130,16 @@ def card_metadata(card: ModelCard) -> dict[str, str]:
 
 
 def add_onnx(network: TwoHeadedNet, folder: Path, card: ModelCard) -> ModelCard:
-    """Write `model.onnx` with free height and width into a model folder; returns the card that names it."""
+    """Write `model.onnx` with free height and width into a model folder; returns the card that describes it."""
     heads: Heads = "both" if len(card.heads) == 2 else card.heads[0]
     export_onnx(network, folder / ONNX_FILE, heads=heads, metadata=card_metadata(card))
-    return replace(card, onnx=FileHash(file=ONNX_FILE, sha256=sha256_of(folder / ONNX_FILE)))
+    graph = FileHash(file=ONNX_FILE, sha256=sha256_of(folder / ONNX_FILE))
+    return replace(card, onnx=graph, probe=probe_answer(network, heads))
+
+
+def probe_answer(network: TwoHeadedNet, heads: Heads) -> dict[str, list[float]]:
+    """What the weights say to the probe image, for the card."""
+    module = _NamedOutputs(copy.deepcopy(network).cpu().float().eval(), heads, half=False).eval()
+    with torch.inference_mode():
+        said = module(torch.from_numpy(probe_image()))
+    return summary_of({name: answer.numpy() for name, answer in zip(module.names, said, strict=True)})

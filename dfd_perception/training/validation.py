@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
+from dfd_perception.errors import TrainingError
 from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
@@ -57,6 +58,7 @@ def validate(
 
     Raises:
         DatasetError: a sample that cannot be read or lacks what the objective needs.
+        TrainingError: the network answers what is no number.
     """
     figures = _Figures()
     network.eval()
@@ -64,6 +66,7 @@ def validate(
         sample = centre_crop(dataset[index], longest_side_px)
         batch = tensors_of(sample, objective.parts).to(device, channels_last)
         said = network(batch.image, heads=objective.heads)
+        _require_numbers(said, sample.name)
         figures.add(sample, said, float(objective(said, batch).total))
     return figures.result()
 
@@ -73,6 +76,15 @@ def calibrate_std(network: TwoHeadedNet, factor: float) -> None:
     if math.isfinite(factor) and factor > 0:
         offset = network.state_dict()["log_var_offset"]
         offset += 2 * math.log(factor)
+
+
+def _require_numbers(said: TwoHeadedOutput, name: str) -> None:
+    for what, answer in (("depth", said.depth_m), ("blur", said.coc_px), ("deblurred image", said.aif)):
+        if answer is not None and not bool(torch.isfinite(answer).all()):
+            raise TrainingError(
+                f"validation: the network's {what} of {name} is no number: training has diverged (lower "
+                "optimiser.learning_rate), or the weights that it started from are broken; earlier checkpoints are kept"
+            )
 
 
 class _Figures:
@@ -109,8 +121,8 @@ class _Figures:
                 pooled = accumulator.pooled()._asdict()
                 metrics |= {f"{name}.{key}": value for key, value in pooled.items() if math.isfinite(value)}
         factor = 1.0
-        if self._ratios:
-            ratios = np.concatenate(self._ratios)
+        ratios = np.concatenate(self._ratios) if self._ratios else np.empty(0, np.float32)
+        if ratios.size:
             metrics["defocus.share_within_one_std"] = float((ratios <= 1).mean())
             factor = float(np.quantile(ratios, SHARE_WITHIN_ONE_STD))
             predicted, target = np.concatenate(self._pairs, axis=1)

@@ -149,3 +149,37 @@ def test_the_guard_at_a_files_door_speaks_in_words(tmp_path):
     says = r"f/g: cannot be written \(No such file or directory\); free some space"
     with pytest.raises(RecordingError, match=says), writing(tmp_path):
         (tmp_path / "f" / "g").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "text", ["a: !!bool x", "a: !!timestamp x", "a: !!int ''", "? {a: b}\n: c", "a: \x00", "- a", ""]
+)
+def test_any_text_is_refused_in_one_short_line(tmp_path, text):
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        from_mapping(Whole, read_yaml(file), "file.yaml")
+    assert len(str(refused.value)) < 600
+    assert "\n" not in str(refused.value)
+
+
+def test_yes_is_not_one():
+    @dataclass(frozen=True)
+    class Versioned:
+        format: Literal[1] = 1
+
+    with pytest.raises(ConfigError, match="format is True; expected one of 1"):
+        from_mapping(Versioned, {"format": True}, "file.yaml")
+
+
+def test_settings_that_contain_themselves_or_multiply_are_refused(tmp_path):
+    file = tmp_path / "file.yaml"
+    file.write_text("kind: a\nfree: &a {b: *a}\n")
+    with pytest.raises(ConfigError, match="contain themselves"):
+        with_overrides(read_yaml(file), ["count=2"])
+    lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    file.write_text("\n".join([*lines, "kind: *a11"]))
+    with pytest.raises(ConfigError) as refused:
+        from_mapping(Whole, {"kind": read_yaml(file)["kind"]}, "file.yaml")
+    assert len(str(refused.value)) < 1000

@@ -2,10 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from dfd_perception.errors import BackendError
+from dfd_perception.errors import BackendError, ModelError
 from dfd_perception.inference.backends.interface import BackendRequest
+
+IMAGE_CHANNELS = 3
+CHANNELS = {"depth": 1, "coc": 1, "coc_log_var": 1, "deblurred": 3}
+
+
+def require_fitting_graph(
+    request: BackendRequest, inputs: Mapping[str, Sequence[Any]], outputs: Mapping[str, Sequence[Any]]
+) -> None:
+    """Check what a runtime found in the graph, before it is run.
+
+    Args:
+        inputs, outputs: shape by name; dimensions that are free are not integers.
+
+    Raises:
+        ModelError: an input or output that is absent, or of another rank or number of channels.
+        BackendError: the graph is for another size.
+    """
+    where = request.model.onnx_path
+    if set(inputs) != {"image"}:
+        raise ModelError(f"{where}: takes {', '.join(sorted(inputs)) or 'nothing'}; expected one input, image")
+    absent = [name for name in request.output_names if name not in outputs]
+    if absent:
+        raise ModelError(
+            f"{where}: has no output {', '.join(absent)}; it has {', '.join(sorted(outputs)) or 'none'}. "
+            f"Write it anew: dfd export {request.model.path} --out {where}"
+        )
+    wanted = {"image": IMAGE_CHANNELS, **{name: CHANNELS[name] for name in request.output_names}}
+    for name, channels in wanted.items():
+        shape = inputs[name] if name == "image" else outputs[name]
+        if len(shape) != 4 or not _may_be(shape[0], 1) or not _may_be(shape[1], channels):
+            said = "x".join(str(side) for side in shape)
+            raise ModelError(f"{where}: {name} has shape {said}; expected 1 x {channels} x height x width")
+        if not all(_may_be(found, side) for found, side in zip(shape[2:], request.size, strict=True)):
+            raise BackendError(
+                f"{where}: {name} is of {shape[2]} x {shape[3]} pixels, {request.size[0]} x {request.size[1]} are "
+                "asked for; export it without --size"
+            )
+
+
+def _may_be(dimension: Any, wanted: int) -> bool:
+    return not isinstance(dimension, int) or dimension == wanted
 
 
 def pruned_graph(request: BackendRequest, path: Path | None = None) -> bytes:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.errors import BackendError
 from dfd_perception.inference.backends.interface import BackendRequest, Precision
-from dfd_perception.inference.backends.onnx_graph import pruned_graph
+from dfd_perception.inference.backends.onnx_graph import pruned_graph, require_fitting_graph
 
 
 class OnnxRuntimeBackend:
@@ -31,13 +31,22 @@ class OnnxRuntimeBackend:
             )
         except Exception as error:  # onnxruntime raises classes of its own that share no base
             raise BackendError(f"ONNX Runtime refuses {request.model.onnx_path}: {error}") from error
+        require_fitting_graph(
+            request,
+            {found.name: found.shape for found in self._session.get_inputs()},
+            {found.name: found.shape for found in self._session.get_outputs()},
+        )
         self._outputs = list(request.output_names)
         self.precision: Precision = "fp32"
         self.device = "CPU"
         self.details = {"runtime": f"onnxruntime {onnxruntime.__version__}"}
 
     def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        return dict(zip(self._outputs, self._session.run(self._outputs, {"image": image_1x3HxW}), strict=True))
+        try:
+            answers = self._session.run(self._outputs, {"image": image_1x3HxW})
+        except Exception as error:  # as above
+            raise BackendError(f"ONNX Runtime cannot run the graph: {error}") from error
+        return dict(zip(self._outputs, answers, strict=True))
 
     def close(self) -> None:
         del self._session

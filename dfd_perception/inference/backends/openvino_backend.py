@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.errors import BackendError
 from dfd_perception.inference.backends.interface import BackendRequest, Precision
-from dfd_perception.inference.backends.onnx_graph import pruned_graph
+from dfd_perception.inference.backends.onnx_graph import pruned_graph, require_fitting_graph
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -34,6 +37,7 @@ class OpenVinoBackend:
         try:
             core = openvino.Core()
             model = core.read_model(pruned_graph(request))
+            require_fitting_graph(request, _shapes(model.inputs), _shapes(model.outputs))
             model.reshape([1, 3, *request.size])
             self._compiled = core.compile_model(model, "CPU", config)
         except RuntimeError as error:
@@ -44,8 +48,19 @@ class OpenVinoBackend:
         self.details = {"runtime": f"openvino {openvino.__version__.split('-')[0]}"}
 
     def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        results = self._request.infer({0: image_1x3HxW}, share_inputs=True, share_outputs=True)
+        try:
+            results = self._request.infer({0: image_1x3HxW}, share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO cannot run the graph: {error}") from error
         return {output.get_any_name(): results[output] for output in self._compiled.outputs}
 
     def close(self) -> None:
         del self._request, self._compiled
+
+
+def _shapes(ports: Sequence[Any]) -> dict[str, list[Any]]:
+    """Shape by name; None for a free dimension."""
+    return {
+        port.get_any_name(): [side.get_length() if side.is_static else None for side in port.get_partial_shape()]
+        for port in ports
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,10 @@ SIZE_EVIDENCE_BYTES = 32 << 20
 HALF_PLAN_FRACTION = 0.8
 """A float16 plan of such weights is smaller than this fraction of the float32 weights: half, and kernels."""
 
-_NAMES_OF_TYPES = {"fp16": ("fp16", "half"), "int8": ("int8",)}
+_NAMES_OF_TYPES = {"fp16": frozenset({"fp16", "half"}), "int8": frozenset({"int8"})}
+_WORD = re.compile(r"[a-z0-9]+")
+_MOVING = ("reformat", "noop", "no_op", "shuffle", "slice", "concat", "cast", "quantize", "copy")
+"""Layers that convert or move a tensor: what they touch says nothing of what the network computes in."""
 
 
 def require_network_precision(trt: Any, network: tensorrt.INetworkDefinition, precision: Precision) -> dict[str, int]:
@@ -98,7 +102,15 @@ def engine_layers(trt: Any, engine: tensorrt.ICudaEngine) -> list[dict[str, Any]
     return [layer for layer in said.get("Layers", []) if isinstance(layer, dict)]
 
 
-def _computes_in(layer: dict[str, Any], names: tuple[str, ...]) -> bool:
-    tensors = [*layer.get("Inputs", []), *layer.get("Outputs", [])]
-    said = " ".join(str(tensor.get("Format/Datatype", "")) for tensor in tensors if isinstance(tensor, dict)).lower()
-    return any(name in said for name in names)
+def _computes_in(layer: dict[str, Any], names: frozenset[str]) -> bool:
+    """Whether a layer computes in one of these types: a tensor or its weights have it, and it is no mere conversion."""
+    kind = str(layer.get("LayerType", "")).lower()
+    if any(moving in kind for moving in _MOVING):
+        return False
+    tensors = [tensor for tensor in [*layer.get("Inputs", []), *layer.get("Outputs", [])] if isinstance(tensor, dict)]
+    said = [str(tensor.get("Format/Datatype", "")) for tensor in tensors]
+    weights = layer.get("Weights")
+    if isinstance(weights, dict):
+        said.append(str(weights.get("Type", "")))
+    # Whole words: "int8" is part of "uint8", which pictures are.
+    return any(names & set(_WORD.findall(text.lower())) for text in said)

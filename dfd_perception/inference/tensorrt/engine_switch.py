@@ -78,7 +78,7 @@ class EngineJob:
 
     @property
     def key(self) -> tuple[str, Heads, tuple[int, int]]:
-        return self.model.card.weights.sha256, self.heads, self.image_size
+        return self.model.hash_of("tensorrt"), self.heads, self.image_size
 
     def command(self) -> list[str]:
         """The build as a command line."""
@@ -191,7 +191,7 @@ class EngineSwitch:
             if chosen.backend.name != "tensorrt":
                 raise EngineError(f"built, but not used: {chosen.passed_over.get('tensorrt', chosen.reason)}")
             # The first run through everything is slow; it is not the first frame's to pay.
-            same = [before for before in self._built if before.model.short_hash == job.model.short_hash]
+            same = [before for before in self._built if before.key[0] == job.key[0]]
             for ready in (job, *same):
                 estimator.predict(np.zeros((*ready.image_size, 3), np.uint8), None, ready.heads)
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -25,6 +26,9 @@ class Tensor(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any] = np.dtype(np.float32)
+
+
+NUMPY_TYPES = {"FLOAT": "float32", "HALF": "float16", "UINT8": "uint8", "INT8": "int8", "INT32": "int32"}
 
 
 def load_engine(trt: Any, plan: bytes) -> tensorrt.ICudaEngine:
@@ -139,7 +143,7 @@ class EngineRunner:
             found = tuple(dims)
             if found != wanted:
                 raise EngineError(f"the engine's {name} has shape {found}; expected {wanted}")
-            found_dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
+            found_dtype = _numpy_type(engine.get_tensor_dtype(name))
             if found_dtype != dtype:
                 raise EngineError(f"the engine's {name} is {found_dtype}; expected {dtype}")
             buffer = self._memory.allocate(wanted, dtype)
@@ -165,4 +169,16 @@ class EngineRunner:
         except (EngineError, RuntimeError) as error:
             self.cuda_graph = f"off: {error}"
             _log.warning("no CUDA graph, each launch costs more: %s", error)
+            # A capture that was cut short is reported once more by whatever waits next; the engine itself may be whole.
+            with contextlib.suppress(EngineError, RuntimeError):
+                self._memory.wait()
+            self._queue()
             self._memory.wait()
+
+
+def _numpy_type(dtype: Any) -> np.dtype[Any]:
+    # trt.nptype of 8.6 names np.bool, which NumPy 1.24 took away.
+    name = str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+    if name not in NUMPY_TYPES:
+        raise EngineError(f"the engine has a tensor of type {name}; expected one of {', '.join(NUMPY_TYPES)}")
+    return np.dtype(NUMPY_TYPES[name])

@@ -179,7 +179,7 @@ class DfdNode(LifecycleNode):
     def _filled_status(self) -> Filled:
         if self._pipeline is not None:
             model = self._pipeline.estimator.model
-            self._status.facts = {"model": model.name, "model hash": model.short_hash}
+            self._status.facts = {"model": model.name, "weights hash": model.short_hash}
             if self._engines is not None and self._engines.status:
                 self._status.facts["engine build"] = self._engines.status
         self._status.set_warning("name", same_name_warning(self))

@@ -21,7 +21,7 @@ def take_engine(running: tuple[FramePipeline, LatestItemWorker[Any]] | None, est
     pipeline, worker = running
 
     def swap() -> None:
-        if pipeline.estimator.model.short_hash != estimator.model.short_hash:
+        if pipeline.estimator.model.hash_of("tensorrt") != estimator.model.hash_of("tensorrt"):
             estimator.close()
             return
         estimator.options = pipeline.estimator.options

@@ -225,4 +225,5 @@ class FramePipeline:
         backend = chosen.backend
         self._say_change(f"backend of {heads} {size}", f"{backend.name} {backend.precision}", chosen.passed_over)
         running: dict[str, Any] = {"backend": backend.name, "precision": backend.precision, "device": backend.device}
+        running["model hash"] = self.estimator.model.hash_of(backend.name)
         self._statistics.running = {**running, "heads": heads, "size": f"{size[0]}x{size[1]}", **backend.details}

@@ -10,9 +10,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.frame_pipeline import Frame
-from dfd_perception.ros.recorder_node.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
 from dfd_perception.ros.shared.diagnostics import Statistics, StatusFiller
+from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.shared.node_log import Log
 
 JUMP_BACK_NS = 500_000_000

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
@@ -19,7 +20,7 @@ from std_srvs.srv import Trigger
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.errors import DfdPerceptionError, ModelError
-from dfd_perception.files.model_folder import load_model_folder
+from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.ros.depth_node.frame_pipeline import FramePipeline, LastFrame
 from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
@@ -112,14 +113,14 @@ class ModelServices:
             model = load_model_folder(pipeline.parameters.model)
             fresh = DepthEstimator(model, before.options)
             if last is not None:
-                require_sane(fresh.predict(last.image_rgb, last.lens.curve, last.heads), model.name)
+                require_sane(fresh.predict(last.image_rgb, last.lens.curve, last.heads), last.image_rgb, model.name)
             worker.call(lambda: pipeline.swap(fresh)).result()
         except Exception as error:
             if fresh is not None:
                 fresh.close()
-            raise ModelError(f"not taken: {one_line(error)}; {before.model.short_hash} keeps running") from error
+            raise ModelError(f"not taken: {one_line(error)}; {_hashes(before.model)} keeps running") from error
         tried = "tried on the last frame" if last is not None else "not tried: no frame came yet"
-        message = f"model {model.name}: {before.model.short_hash} -> {model.short_hash}, {tried}"
+        message = f"model {model.name}: {_hashes(before.model)} -> {_hashes(model)}, {tried}"
         self._log("info", message)
         return message
 
@@ -135,14 +136,21 @@ class ModelServices:
         return str(write_snapshot(snapshot_folder(pipeline.parameters.snapshot_dir), last, prediction, pipeline))
 
 
-def require_sane(prediction: Prediction, name: str) -> None:
+def _hashes(model: ModelFolder) -> str:
+    graph = "" if model.card.onnx is None else f" (graph {model.card.onnx.sha256[:12]})"
+    return f"{model.short_hash}{graph}"
+
+
+def require_sane(prediction: Prediction, image_rgb: NDArray[np.uint8], name: str) -> None:
     """Refuse weights whose answer is broken.
 
     Raises:
-        ModelError: blur that is not finite, or depth without one valid pixel.
+        ModelError: blur that is not finite, depth without one valid pixel, or a black image.
     """
     if prediction.coc_px is not None and not np.isfinite(prediction.coc_px).all():
         raise ModelError(f"model {name} gives blur that is not finite on the last frame")
+    if prediction.deblurred is not None and int(prediction.deblurred.max()) == 0 < int(image_rgb.max()):
+        raise ModelError(f"model {name} gives a black deblurred image of the last frame")
     if prediction.coc_px is None and prediction.depth_m is not None and not np.isfinite(prediction.depth_m).any():
         raise ModelError(f"model {name} gives no valid depth on the last frame")
 

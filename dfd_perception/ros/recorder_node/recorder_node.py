@@ -19,7 +19,6 @@ from dfd_perception.groundtruth.recording_control import CameraImage, RecordingC
 from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdFrame
 from dfd_perception.ros.recorder_node.fixed_transform import FixedTransform
-from dfd_perception.ros.recorder_node.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.recorder_node.recorder_parameters import RecorderParameters
 from dfd_perception.ros.recorder_node.recorder_rig import RigFromFile, RigFromTf, read_calibration
 from dfd_perception.ros.recorder_node.recorder_status import recorder_status
@@ -29,6 +28,7 @@ from dfd_perception.ros.recorder_node.robot_camera import RobotCamera, Subscribe
 from dfd_perception.ros.recorder_node.sensor_thread import SensorThread, make_sensor
 from dfd_perception.ros.shared.diagnostics import DiagnosticsPublisher, Filled
 from dfd_perception.ros.shared.guarded_services import guard_services
+from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
 from dfd_perception.ros.shared.spinning import spin_node
@@ -117,7 +117,7 @@ class GroundTruthRecorderNode(LifecycleNode):
 
     def _make_rig(self, parameters: RecorderParameters, subscribe: Subscribe) -> RigFromFile | RigFromTf:
         """Subscribe to the robot camera, if there is one, and say where its calibration comes from."""
-        from_tf, transport = parameters.extrinsic_from_tf, parameters.image_transport
+        from_tf, transport = parameters.extrinsic_from_tf, parameters.input_transport
         camera = None
         if transport != "none":
             camera = RobotCamera(self, subscribe, transport == "compressed", from_tf, self._on_image)

@@ -43,9 +43,15 @@ class RecorderParameters:
         False,
         "T_camera_kinect from TF and the robot camera from camera_info, instead of calibration; needs tf2",
     )
-    image_transport: str = parameter(
-        "image.transport", "raw", "Robot camera on image (raw), image/compressed, or none to record the sensor alone",
+    input_transport: str = parameter(
+        "input.transport", "raw", "Robot camera on image (raw), image/compressed, or none to record the sensor alone",
         choices=("raw", "compressed", "none"),
+    )  # fmt: skip
+    sensor_transport: str = parameter(
+        "sensor.transport", "raw",
+        "Source rgbd_topics: depth/image and colour/image (raw), or depth/image/compressedDepth and "
+        "colour/image/compressed (compressed)",
+        choices=("raw", "compressed"),
     )  # fmt: skip
     record_colour: bool = parameter("record_colour", True, "Record the depth sensor's colour image too")
     lossless: bool = parameter("lossless", True, "Images as PNG; false: JPEG at quality 98, a third of the work")
@@ -74,14 +80,14 @@ class RecorderParameters:
     def __post_init__(self) -> None:
         if self.source == "recording" and not self.recording:
             raise ConfigError("parameter source is 'recording'; set parameter recording to the .mkv")
-        if self.source == "recording" and self.image_transport != "none":
+        if self.source == "recording" and self.input_transport != "none":
             raise ConfigError(
-                "a recording has no time in common with a live camera: set parameter image.transport to none"
+                "a recording has no time in common with a live camera: set parameter input.transport to none"
             )
-        if self.extrinsic_from_tf and self.image_transport == "none":
+        if self.extrinsic_from_tf and self.input_transport == "none":
             raise ConfigError(
-                "parameter camera.extrinsic_from_tf is true, but image.transport is none, so that there is no robot "
-                "camera; set image.transport to raw or compressed, or camera.extrinsic_from_tf to false"
+                "parameter camera.extrinsic_from_tf is true, but input.transport is none, so that there is no robot "
+                "camera; set input.transport to raw or compressed, or camera.extrinsic_from_tf to false"
             )
         if self.extrinsic_from_tf and not self.kinect_frame_id:
             raise ConfigError("parameter kinect.frame_id is empty; expected a frame on TF, such as depth_camera_link")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import onnx
 import pytest
@@ -99,6 +100,46 @@ def test_a_loaded_engine_without_half_layers_is_not_called_fp16(trt, graph_for):
     engine = load_engine(trt, build_plan(trt, graph_for("fp16")).plan)
     with pytest.raises(EngineError, match="has no fp16 layer among its 1"):
         engine_precision.require_engine_precision(trt, engine, "fp16")
+
+
+def engine_that_says(layers):
+    told = json.dumps({"Layers": layers})
+    return SimpleNamespace(
+        create_engine_inspector=lambda: SimpleNamespace(get_engine_information=lambda form: told)
+    )
+
+
+def tensor(kind):
+    return {"Name": kind, "Format/Datatype": kind}
+
+
+IMAGE_CAST = {"LayerType": "Cast", "Inputs": [tensor("Row major linear UINT8 format")], "Outputs": [tensor("Float")]}
+HALF_CONVOLUTION = {
+    "LayerType": "CaskConvolution",
+    "Inputs": [tensor("Channel major FP16 format where channel % 8 == 0")],
+    "Outputs": [tensor("Channel major FP16 format where channel % 8 == 0")],
+    "Weights": {"Type": "Half", "Count": 72},
+}
+INT8_CONVOLUTION = {
+    "LayerType": "CaskConvolution",
+    "Inputs": [tensor("Thirty-two wide channel vectorized row major Int8 format")],
+    "Outputs": [tensor("Half")],
+    "Weights": {"Type": "Int8", "Count": 72},
+}
+IMAGE_POINTWISE = {"LayerType": "PointWiseV2", "Inputs": [tensor("UINT8")], "Outputs": [tensor("UInt8")]}
+QUANTISER = {"LayerType": "Reformat", "Inputs": [tensor("Half")], "Outputs": [tensor("Int8")]}
+
+
+def test_uint8_images_make_no_engine_int8(trt):
+    engine = engine_that_says([IMAGE_CAST, IMAGE_POINTWISE, HALF_CONVOLUTION, QUANTISER])
+    with pytest.raises(EngineError, match="has no int8 layer among its 4"):
+        engine_precision.require_engine_precision(trt, engine, "int8")
+    assert engine_precision.require_engine_precision(trt, engine, "fp16") == "1 of 4 layers fp16"
+
+
+def test_layers_that_compute_in_int8_are_counted(trt):
+    engine = engine_that_says([IMAGE_CAST, QUANTISER, INT8_CONVOLUTION, INT8_CONVOLUTION, HALF_CONVOLUTION])
+    assert engine_precision.require_engine_precision(trt, engine, "int8") == "2 of 5 layers int8"
 
 
 def test_a_plan_as_large_as_the_float32_weights_is_not_called_fp16():

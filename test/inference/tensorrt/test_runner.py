@@ -45,6 +45,40 @@ def test_without_a_graph_it_runs_too(trt, engine, stand_in, image, caplog):
     assert np.isfinite(runner.run({"image": image})["depth"]).all()
 
 
+def test_a_failed_capture_that_is_reported_again_by_the_next_wait_does_not_lose_the_engine(
+    trt, engine, stand_in, image
+):
+    memory = stand_in.HostMemory(capture_fails=True)
+    capture, wait, reported = memory.capture, memory.wait, []
+
+    def broken_capture(queue):
+        reported.append("operation failed due to a previous error during capture")
+        return capture(queue)
+
+    def wait_once_more():
+        wait()
+        if reported:
+            raise EngineError(reported.pop())
+
+    memory.capture, memory.wait = broken_capture, wait_once_more
+    runner = EngineRunner(trt, engine, memory, TENSORS)
+    assert runner.cuda_graph.startswith("off")
+    assert np.isfinite(runner.run({"image": image})["depth"]).all()
+
+
+def test_an_engine_that_does_not_run_after_a_failed_capture_is_refused(trt, engine, stand_in):
+    memory = stand_in.HostMemory(capture_fails=True)
+    capture = memory.capture
+
+    def fatal_capture(queue):
+        trt.behaviour.refuses_launch = True
+        return capture(queue)
+
+    memory.capture = fatal_capture
+    with pytest.raises(EngineError, match="refused to run"):
+        EngineRunner(trt, engine, memory, TENSORS)
+
+
 def test_buffers_persist(trt, engine, memory, image):
     runner = EngineRunner(trt, engine, memory, TENSORS)
     assert runner.run({"image": image})["depth"] is runner.run({"image": image})["depth"]

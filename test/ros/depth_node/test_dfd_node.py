@@ -276,6 +276,36 @@ def test_reload_takes_new_weights_and_refuses_broken_ones_without_a_pause(start_
     peer.publish_until(lambda: len(depths) > seen, "frames keep coming", fx=FX)
 
 
+def test_a_model_whose_graph_lacks_an_output_is_refused_at_load_and_at_reload(
+    start_node, peer, eventually, tiny_coc_model, tmp_path, capfd
+):
+    onnx = pytest.importorskip("onnx")
+    model = tmp_path / "model"
+    shutil.copytree(tiny_coc_model, model)
+    status = peer.subscribe("/diagnostics", DiagnosticArray)
+    depths = peer.subscribe("depth/image")
+    start_node(model=model, **LENS)
+    peer.publish_until(lambda: depths, "depth arrives", fx=FX)
+    graph_hash = sha256_of(model / "model.onnx")[:12]
+    eventually(lambda: values_of(status[-1]).get("model hash") == graph_hash, "the hash is that of the graph")
+    graph = onnx.load(model / "model.onnx")
+    del graph.graph.output[1]
+    (model / "model.onnx").write_bytes(graph.SerializeToString())
+    card = read_yaml(model / "model.yaml")
+    card["onnx"]["sha256"] = sha256_of(model / "model.onnx")
+    write_yaml(model / "model.yaml", card)
+    answer = peer.call(Trigger, "/dfd/reload_model", Trigger.Request())
+    assert not answer.success
+    assert "has no output coc_log_var" in answer.message
+    seen = len(depths)
+    peer.publish_until(lambda: len(depths) > seen, "frames keep coming", fx=FX)
+    assert values_of(status[-1])["model hash"] == graph_hash
+    capfd.readouterr()
+    start_node(model=model, **LENS)
+    assert "not configured: " in (said := capfd.readouterr().err)
+    assert "has no output coc_log_var" in said
+
+
 def test_an_estimator_that_fails_on_its_first_frame_gives_way_to_the_one_before(start_node, peer, tiny_coc_model):
     depths = peer.subscribe("depth/image")
     running = start_node(**LENS)

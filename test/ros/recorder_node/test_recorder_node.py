@@ -185,7 +185,7 @@ def test_killed_recorder_leaves_a_session_that_can_be_rebuilt(robot, recorder, s
 
 def test_real_recording_is_played_into_a_session(robot, recorder, shared_data, tmp_path):
     path = shared_data / "kinect" / "recording.mkv"
-    recorder(source="recording", recording=path, **{"image.transport": "none"})
+    recorder(source="recording", recording=path, **{"input.transport": "none"})
     robot.call_until_success("start")
     assert wait_for_counts(tmp_path / "session")["moments"] == 1
 
@@ -237,7 +237,7 @@ def test_full_disk_stops_the_session_and_not_the_node(robot, recorder, start, tm
         ({"source": "recording"}, "set parameter recording"),
         ({"calibration": "/nonexistent.yaml"}, "nonexistent.yaml"),
         ({"kinect.frames_per_second": 20}, "expected 5, 15 or 30"),
-        ({"camera.extrinsic_from_tf": "true", "image.transport": "none"}, "set image.transport to raw or compressed"),
+        ({"camera.extrinsic_from_tf": "true", "input.transport": "none"}, "set input.transport to raw or compressed"),
     ],
 )
 def test_wrong_parameters_are_named(recorder, parameters, words):

@@ -1,0 +1,127 @@
+"""Does the graph of a model folder say what its weights say? Tried once on a small image, before anything relies on it.
+
+`model.onnx` is a file of its own beside the weights: it can be of another training, lack an output, or say nothing. The
+card holds what the weights answered to the probe image when the graph was written; the graph is asked the same here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
+from dfd_perception.core.probe import PROBE_SIZE, probe_image, summary_of
+from dfd_perception.errors import BackendError, ModelError
+from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.inference.backends.interface import BackendRequest
+from dfd_perception.inference.ladder import compile_backend, ladder, missing_package
+
+TOLERANCE = 2e-3
+"""Of each mean, or of 1 where it is smaller: runtimes differ by a hundredth of it, trainings by far more."""
+
+BLACK = 0.02
+"""A deblurred probe whose brightest value is below this shows nothing (the probe's mean is 0.5)."""
+
+
+def require_graph_of_weights(model: ModelFolder, cache: Path | None = None) -> None:
+    """Try the model's ONNX graph, once for each content: a success is remembered in the user's cache.
+
+    Nothing is tried without a graph, or where neither OpenVINO nor ONNX Runtime takes it: the ladder says why then.
+
+    Raises:
+        ModelError: it lacks outputs, says nothing, or says something else than the weights of this folder.
+    """
+    if model.card.onnx is None:
+        return
+    remembered = (cache or cache_folder()) / _identity(model)
+    if remembered.exists():
+        return
+    _require_same_weights(model)
+    outputs = _answers(model)
+    if outputs is None:
+        return
+    _require_sense(model, outputs)
+    _require_agreement(model, outputs)
+    with contextlib.suppress(OSError):  # a read-only home costs a try at every start, no more
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        remembered.touch()
+
+
+def cache_folder() -> Path:
+    """Where successful trials are remembered: empty files named by what was tried."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "dfd_perception/tried_models"
+
+
+def _identity(model: ModelFolder) -> str:
+    assert model.card.onnx is not None
+    card = model.card
+    parts = [1, card.weights.sha256, model.card.onnx.sha256, card.heads, card.target, card.probe]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _require_same_weights(model: ModelFolder) -> None:
+    """The exporter writes into a graph which weights it is of."""
+    content = model.onnx_path.read_bytes()
+    if b"weights_sha256" in content and model.card.weights.sha256.encode() not in content:
+        raise ModelError(
+            f"{model.onnx_path}: is the graph of other weights than {model.card.weights.file} beside it; "
+            f"write it anew: dfd export {model.path} --out {model.onnx_path}"
+        )
+
+
+def _answers(model: ModelFolder) -> dict[str, NDArray[np.float32]] | None:
+    heads: Heads = "both" if len(model.card.heads) == 2 else model.card.heads[0]
+    request = BackendRequest(model=model, heads=heads, size=PROBE_SIZE, device="cpu", num_threads=1)
+    for name, _ in ladder("cpu"):
+        if name == "torch" or missing_package(name) is not None:
+            continue
+        try:
+            chosen = compile_backend(request, name)  # type: ignore[arg-type]
+        except BackendError:
+            continue
+        try:
+            answer = chosen.backend.run(probe_image())
+            return {key: np.array(answer[key]) for key in OUTPUT_NAMES[model.card.target, heads]}
+        except BackendError:
+            continue
+        finally:
+            chosen.backend.close()
+    return None
+
+
+def _require_sense(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) -> None:
+    for name, answer in outputs.items():
+        if not np.isfinite(answer).all():
+            raise ModelError(f"{model.onnx_path}: output {name} is not finite on a plain image; the graph is broken")
+    deblurred = outputs.get("deblurred")
+    if deblurred is not None and float(deblurred.max()) < BLACK:
+        raise ModelError(f"{model.onnx_path}: its deblurred image is black on a plain image; the graph is broken")
+    for name in ("coc", "depth"):
+        if name in outputs and not (outputs[name] > 0).any():
+            raise ModelError(f"{model.onnx_path}: output {name} is 0 everywhere on a plain image; the graph is broken")
+
+
+def _require_agreement(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) -> None:
+    found = summary_of(outputs)
+    for name, expected in model.card.probe.items():
+        if name not in found:
+            continue
+        wanted, said = np.array(expected), np.array(found[name])
+        if wanted.shape != said.shape or (np.abs(wanted - said) > TOLERANCE * np.maximum(1.0, np.abs(wanted))).any():
+            raise ModelError(
+                f"{model.onnx_path}: does not answer as the weights beside it do ({name} of the probe image: "
+                f"{_short(said)}, the weights say {_short(wanted)}); write it anew: "
+                f"dfd export {model.path} --out {model.onnx_path}"
+            )
+
+
+def _short(values: Any) -> str:
+    return " ".join(f"{value:.3g}" for value in values)
