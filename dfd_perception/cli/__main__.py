@@ -44,6 +44,7 @@ COMMANDS = (
     Command("compare", "put several reports side by side"),
     Command("play", "play a bag onto ROS 2 topics"),
     Command("record-bag", "record ROS 2 topics into a bag"),
+    Command("call", "call a service of a running node: start, stop, capture, reload, snapshot"),
     Command("ingest", "turn an Azure Kinect recording into a session"),
     Command("inspect", "show what a session or dataset folder holds, and its depth on its images"),
     Command("calibrate", "calibrate the robot camera against the Kinect"),
