@@ -15,14 +15,14 @@ from launch_ros.substitutions import FindPackageShare
 
 from dfd_perception.ros.shared.launch_arguments import (
     BAG_RATE,
+    CAMERA,
     LOG_LEVEL,
     NETWORK,
     declared,
     environment,
-    log_level,
-    network_parameters,
     typed,
 )
+from dfd_perception.ros.shared.launch_nodes import depth_node
 from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check, is_new, may_end, rviz_is_installed
 from launch import LaunchContext, LaunchDescription
 
@@ -34,8 +34,7 @@ SHOWN = ("deblurred/image", "depth/image", "depth/image_color", "depth/points")
 
 RECORDED = ("depth/image", "depth/camera_info", "deblurred/image", "deblurred/camera_info")
 ARGUMENTS = (
-    ("image_topic", "image", "Camera image (sensor_msgs/Image), or its base name for compressed transport"),
-    ("camera_info_topic", "camera_info", "Its camera_info; without one set lens.pixel_pitch_um"),
+    *CAMERA,
     ("namespace", "", "Namespace of the node and its outputs"),
     ("params_file", PathJoinSubstitution([SHARE, "config", "dfd.yaml"]), "Parameters; the lens goes here"),
     *NETWORK,
@@ -57,23 +56,7 @@ def generate_launch_description() -> LaunchDescription:
     is_set = {name: IfCondition(PythonExpression(["len('", value(name), "') > 0"])) for name in ("bag", "record")}
     sim_time = PythonExpression(["'", value("use_sim_time"), "' == 'true' or len('", value("bag"), "') > 0"])
     clock = {"use_sim_time": ParameterValue(sim_time, value_type=bool)}
-    node = Node(
-        package=PACKAGE,
-        executable="dfd_node",
-        name="dfd",
-        output="screen",
-        parameters=[
-            value("params_file"),
-            {**network_parameters(), "autostart": typed("autostart", bool)},
-            clock,
-        ],
-        remappings=[
-            ("image", value("image_topic")),
-            ("image/compressed", [value("image_topic"), "/compressed"]),
-            ("camera_info", value("camera_info_topic")),
-        ],
-        arguments=log_level(),
-    )
+    node = depth_node(value("params_file"), {"autostart": typed("autostart", bool)}, clock)
     player = Node(
         package=PACKAGE,
         executable="dfd",

@@ -20,7 +20,7 @@ ARGUMENTS = (
     "image_topic", "camera_info_topic", "namespace", "params_file", "model", "backend", "precision", "autostart",
     "use_sim_time", "rviz", "rviz_config", "fixed_frame", "log_level", "record", "bag", "bag_rate",
 )  # fmt: skip
-LAUNCH_FILES = ("dfd", "evaluate", "record")
+LAUNCH_FILES = ("dfd", "evaluate", "laserscan", "nav2", "record")
 
 
 def assigned(path: Path, name: str) -> ast.expr:
@@ -169,6 +169,8 @@ sys.exit(service.run())
         ("dfd", ["record:=/tmp"], "record:=/tmp exists already"),
         ("record", ["source:=lidar"], 'Argument "source" provided value "lidar" is not valid'),
         ("record", ["calibration:=/nowhere.yaml"], "calibration:=/nowhere.yaml does not exist"),
+        ("nav2", [], "the package nav2_costmap_2d is not installed: sudo apt install ros-"),
+        ("laserscan", [], "the package depthimage_to_laserscan is not installed: sudo apt install ros-"),
         ("evaluate", ["bag:=/nowhere", "out:=/tmp/x", "lens:=/nowhere.yaml"], "bag:=/nowhere does not exist"),
     ],
 )

@@ -25,6 +25,12 @@ class Argument(NamedTuple):
     choices: tuple[str, ...] | None = None
 
 
+CAMERA = (
+    Argument("image_topic", "image", "Camera image (sensor_msgs/Image), or its base name for compressed transport"),
+    Argument("camera_info_topic", "camera_info", "Its camera_info; without one set lens.pixel_pitch_um"),
+)
+"""Arguments of everything that starts the depth node on a camera."""
+
 NETWORK = (
     Argument("model", "2hded-small", "Model: folder name or path; wins over params_file"),
     Argument(

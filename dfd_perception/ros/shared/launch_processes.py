@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.action import Action
 from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
@@ -62,6 +63,21 @@ def is_new(argument: str, what: str) -> Problem:
     def problem(context: LaunchContext) -> str | None:
         path = LaunchConfiguration(argument).perform(context)
         return f"{argument}:={path} exists already; expected {what}" if path and Path(path).exists() else None
+
+    return problem
+
+
+def is_installed(package: str) -> Problem:
+    """A package of somebody else, whose node the launch file starts."""
+
+    def problem(context: LaunchContext) -> str | None:
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            distribution = os.environ.get("ROS_DISTRO", "<distro>")
+            name = f"ros-{distribution}-{package.replace('_', '-')}"
+            return f"the package {package} is not installed: sudo apt install {name}"
+        return None
 
     return problem
 

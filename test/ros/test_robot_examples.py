@@ -1,0 +1,103 @@
+"""The examples for Nav2, depthimage_to_laserscan and MoveIt: topics, types, QoS and parameters are those of the node.
+
+Nav2 subscribes with sensor-data QoS and a depth of 50 (ObstacleLayer::onInitialize), depthimage_to_laserscan with the
+system's default (DepthImageToLaserScanROS); neither is installed here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no rclpy in this environment")
+
+from dfd_perception.files.configuration import read_yaml
+
+LENS = {"lens__aperture_diameter_mm": 25.0, "lens__focus_distance_m": 0.6}
+
+
+def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A YAML section as keyword arguments of start_node: depth: {max_m: 3.0} is depth__max_m=3.0."""
+    values: dict[str, Any] = {}
+    for name, value in section.items():
+        values |= flat(value, f"{prefix}{name}__") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return values
+
+
+def stamp(message: Any) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+@pytest.fixture
+def examples(project_root: Path) -> dict[str, Any]:
+    config = project_root / "config"
+    return {
+        "depth": read_yaml(config / "nav2" / "depth.yaml")["/**"]["ros__parameters"],
+        "costmap": read_yaml(config / "nav2" / "costmap.yaml")["/**"]["ros__parameters"]["voxel_layer"],
+        "laserscan": read_yaml(config / "laserscan.yaml"),
+        "moveit": read_yaml(config / "moveit" / "sensors_3d.yaml")["depth_from_defocus"],
+    }
+
+
+def test_a_costmap_gets_the_points_without_the_uncertain_ones(start_node, peer, examples) -> None:
+    from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+    from sensor_msgs.msg import PointCloud2
+
+    topic = examples["costmap"]["depth_from_defocus"]["topic"]
+    as_nav2 = QoSProfile(depth=50, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    clouds = peer.subscribe(topic, PointCloud2, as_nav2)
+    depths, stds = peer.subscribe("depth/image"), peer.subscribe("depth/std")
+    start_node(**flat(examples["depth"]), **LENS)
+    peer.publish_until(lambda: clouds and depths and stds, "points, depth and its deviation arrive", fx=600.0)
+    std_of = {stamp(message): message for message in stds}
+    depth = next(message for message in reversed(depths) if stamp(message) in std_of)
+    depth_m, std_m = (np.frombuffer(bytes(m.data), "<f4") for m in (depth, std_of[stamp(depth)]))
+    valid = np.isfinite(depth_m)
+    assert (std_m[valid] <= examples["depth"]["depth"]["max_rel_std"] * depth_m[valid] * 1.001).all()
+    cloud = clouds[-1]
+    assert (cloud.height, cloud.width) == (240, 320)
+    z = np.frombuffer(bytes(cloud.data), "<f4").reshape(-1, cloud.point_step // 4)[:, 2]
+    limits = examples["depth"]["depth"]
+    seen = z[np.isfinite(z)]
+    assert ((seen >= limits["min_m"] - 1e-4) & (seen <= limits["max_m"] + 1e-4)).all()
+    offered = peer.node.get_publishers_info_by_topic(topic)
+    assert [info.topic_type for info in offered] == ["sensor_msgs/msg/PointCloud2"]
+    assert offered[0].qos_profile.reliability == QoSReliabilityPolicy.RELIABLE
+
+
+def test_a_laser_scan_gets_depth_and_its_camera_info(start_node, peer, examples) -> None:
+    from rclpy.qos import qos_profile_system_default
+    from sensor_msgs.msg import CameraInfo, Image
+
+    depths = peer.subscribe("depth/image", Image, qos_profile_system_default)
+    infos = peer.subscribe("depth/camera_info", CameraInfo, qos_profile_system_default)
+    start_node(**flat(examples["laserscan"]["/**/dfd"]["ros__parameters"]), **LENS)
+    peer.publish_until(lambda: depths and infos, "depth and camera_info arrive", fx=600.0)
+    assert depths[-1].encoding in ("32FC1", "16UC1")  # what depthimage_to_laserscan takes
+    assert {stamp(message) for message in depths} & {stamp(message) for message in infos}
+    scan = examples["laserscan"]["/**/depthimage_to_laserscan"]["ros__parameters"]
+    assert set(scan) == {"scan_time", "range_min", "range_max", "scan_height", "output_frame"}
+
+
+def test_the_ranges_of_the_examples_fit_each_other(examples) -> None:
+    depth, source = examples["depth"]["depth"], examples["costmap"]["depth_from_defocus"]
+    assert depth["min_m"] <= source["obstacle_min_range"] < source["obstacle_max_range"]
+    assert source["obstacle_max_range"] < source["raytrace_max_range"] <= depth["max_m"]
+    assert examples["costmap"]["z_voxels"] <= 16
+    top_m = examples["costmap"]["z_voxels"] * examples["costmap"]["z_resolution"]
+    assert source["max_obstacle_height"] <= examples["costmap"]["max_obstacle_height"] <= top_m
+    assert examples["moveit"]["point_cloud_topic"] == source["topic"]
+    assert examples["moveit"]["max_range"] <= depth["max_m"]
+
+
+@pytest.mark.parametrize("page", ["nav2.md", "laserscan.md", "moveit.md"])
+def test_every_file_that_a_page_names_is_there(project_root: Path, page: str) -> None:
+    import re
+
+    text = (project_root / "docs" / page).read_text("utf-8")
+    named = re.findall(r"(?<![\w/])((?:config|launch)/[\w./]+\.(?:yaml|py))", text)
+    assert named
+    assert all((project_root / name).is_file() for name in named)
