@@ -1,11 +1,20 @@
 """Depth and a deblurred image from images.
 
-Each image gives STEM_depth.png (uint16 millimetres, 0 for none), STEM_depth_color.png (colours over a fixed range,
-with a legend) and STEM_deblurred.png; a model that measures blur also STEM_defocus.png (uint16, 1/100 px). Such a model
-needs the lens for depth, and the focal length in pixels: from the lens file (focal_length_mm and pixel_pitch_um, of the
-images as they are) or by --fx.
+Each image gives, as far as the model and the lens say it:
+
+    STEM_depth.png, STEM_depth_color.png       uint16 millimetres (0: none); colours with a legend in metres
+    STEM_std.png, STEM_std_color.png           one standard deviation of the depth, alike
+    STEM_defocus.png, STEM_defocus_color.png   blur diameter: uint16 hundredths of a pixel; colours
+    STEM_deblurred.png                         estimate of the all-in-focus image
+    STEM_sheet.png                             all of them side by side
+    STEM_points.ply                            with --ply: points in metres, coloured
+
+A model that measures blur needs the lens for depth, and the focal length in pixels: from the lens file
+(focal_length_mm and pixel_pitch_um, of the images as they are) or by --fx.
 
 dfd predict *.jpg --model 2hded-small --lens lens.yaml --fx 1250 --out results
+
+Exit code 1: an image in which no pixel has depth; 2: a file that is no image. The others are done all the same.
 """
 
 from __future__ import annotations
@@ -13,135 +22,194 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dfd_perception.errors import ImageError, UsageError
+from dfd_perception.errors import ConfigError, ImageError, LensError, UsageError
 
-DEFOCUS_UNIT_PX = 0.01
+if TYPE_CHECKING:
+    from dfd_perception.core.result import Result
+    from dfd_perception.meter import Meter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd predict`."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="images (jpg, png, tiff, ...)")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files (jpg, png, tiff, ...)")
     parser.add_argument("--model", required=True, metavar="M", help="model folder by name or path")
     parser.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
     parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace results that OUT holds already")
     parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
     parser.add_argument("--min-m", type=float, default=0.0, help="nearer depth is invalid [m]")
-    parser.add_argument("--max-m", type=float, default=10.0, help="farther depth is invalid [m]")
+    parser.add_argument("--max-m", type=float, default=10.0, help="farther depth is invalid [m] (default: %(default)s)")
+    parser.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
+                        help="depth less certain than this is invalid, such as 0.2 for 20 %% (default: keep all)")  # fmt: skip
+    parser.add_argument("--range", type=float, nargs=2, metavar=("NEAR", "FAR"), dest="range_m",
+                        help="colours of the depth span these distances [m] (default: fitted to each scene)")  # fmt: skip
+    parser.add_argument("--ply", action="store_true", help="write the points too")
     parser.add_argument("--json", action="store_true", help="print what was written, and statistics, as JSON")
+
+
+class Done(NamedTuple):
+    """An image and what came of it."""
+
+    name: str
+    files: list[str]
+    result: Result
+    backend: str
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the model on every image."""
     from tqdm import tqdm
 
-    from dfd_perception.files.lens_file import read_lens
-    from dfd_perception.files.model_folder import load_model_folder
-    from dfd_perception.inference import DepthEstimator, EstimatorOptions
+    from dfd_perception.files.result_files import require_free
 
-    _require_distinct_stems(args.images)
+    _check(args)
+    stems = _distinct_stems(args.images)
+    if not args.overwrite:
+        for stem in stems:
+            require_free(args.out, stem)
+    meter = _meter(args)
+    for note in meter.notes:
+        print(f"note: {note}", file=sys.stderr)
+    done: list[Done] = []
+    failures: list[str] = []
+    with meter, tqdm(total=len(stems), desc="predicting", unit="image", disable=not sys.stderr.isatty()) as bar:
+        for name, stem, image in _images(args.images):
+            if isinstance(image, ImageError):
+                failures.append(str(image))
+                tqdm.write(f"dfd: {image}", file=sys.stderr)
+            else:
+                done.append(_predict(args, meter, name, stem, image))
+                if not args.json:
+                    tqdm.write(f"{name}: {done[-1].result.summary().line()}", file=sys.stdout)
+            bar.update()
+    return _finish(args, meter, done, failures)
+
+
+def _check(args: argparse.Namespace) -> None:
     if not 0 <= args.min_m < args.max_m:
         raise UsageError(f"--min-m {args.min_m:g} and --max-m {args.max_m:g}: expected 0 or more, the first smaller")
-    model = load_model_folder(args.model)
-    resolved = model.resolve(read_lens(args.lens), args.fx) if args.lens else None
-    curve = None if resolved is None else resolved.curve
-    notes = _notes(model, curve) + ([] if resolved is None or model.card.target == "depth" else list(resolved.notes))
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    options = EstimatorOptions(backend=args.backend, depth_min_m=args.min_m, depth_max_m=args.max_m)
-    estimator = DepthEstimator(model, options)
-    heads: Any = "both" if len(model.card.heads) == 2 else model.card.heads[0]
-    args.out.mkdir(parents=True, exist_ok=True)
-    range_m = (args.min_m or min(0.1, args.max_m / 10), args.max_m)
-    results = []
-    for path in tqdm(args.images, desc="predicting", unit="image", disable=not sys.stderr.isatty()):
-        image = _read(path)
-        prediction = estimator.predict(image, curve, heads)
-        chosen = estimator.backend_for((image.shape[0], image.shape[1]), heads)
-        results.append(
-            {
-                "image": str(path),
-                "files": _write(args.out, path.stem, prediction, range_m),
-                **_statistics(prediction),
-                "backend": chosen.backend.name,
-                "latency_ms": {stage: round(s * 1e3, 2) for stage, s in prediction.latency_s.items()},
-            }
+    if args.max_rel_std < 0:
+        raise UsageError(f"--max-rel-std is {args.max_rel_std:g}; expected 0 (keep all) or a share such as 0.2")
+    if args.range_m and not 0 < args.range_m[0] < args.range_m[1]:
+        raise UsageError(f"--range is {args.range_m[0]:g} {args.range_m[1]:g}; expected 0 < NEAR < FAR, in metres")
+    if args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"--out {args.out} is a file; expected a folder, made if it is not there")
+
+
+def _meter(args: argparse.Namespace) -> Meter:
+    from dfd_perception.meter import load
+
+    try:
+        meter = load(
+            args.model,
+            args.lens,
+            fx_px=args.fx,
+            backend=args.backend,
+            min_m=args.min_m,
+            max_m=args.max_m,
+            max_rel_std=args.max_rel_std,
         )
-    estimator.close()
-    if args.json:
-        print(json.dumps({"model": str(model.path), "notes": notes, "pictures": results}, indent=2))
-    else:
-        for result in results:
-            print(f"{result['image']}: {', '.join(Path(name).name for name in result['files'])}")
-    return 0
+    except LensError as error:
+        raise LensError(f"{args.lens}: {error}") from error
+    if meter.model.card.target == "coc" and args.lens is None:
+        name = meter.model.name
+        if args.ply:
+            raise UsageError(f"--ply needs depth, and model {name} measures blur; give its lens with --lens")
+        note = f"no depth: model {name} measures blur; give its lens with --lens to turn blur into metres"
+        meter.notes.append(note)
+    return meter
 
 
-def _notes(model: Any, curve: Any) -> list[str]:
-    """What the user should know before the results."""
-    if model.card.target == "depth":
-        return ["--lens is not used: this model knows its own lens only"] if curve is not None else []
-    if curve is None:
-        return [f"no depth: model {model.name} measures blur; give its lens with --lens to turn blur into metres"]
-    return list(model.warnings_for(curve))
-
-
-def _require_distinct_stems(paths: list[Path]) -> None:
+def _distinct_stems(paths: list[Path]) -> list[str]:
     seen: dict[str, Path] = {}
     for path in paths:
         if path.stem in seen:
             raise UsageError(f"{seen[path.stem]} and {path} would write the same files; give them separately")
         seen[path.stem] = path
+    return list(seen)
 
 
-def _read(path: Path) -> Any:
-    import cv2
+def _images(paths: list[Path]) -> Iterator[tuple[str, str, Any]]:
+    """Name for messages, stem of the results, and the image, or why there is none."""
+    from dfd_perception.meter import read_rgb
 
-    if not path.is_file():
-        raise ImageError(f"{path}: no such image")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ImageError(f"{path}: cannot be read as an image")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _write(out: Path, stem: str, prediction: Any, range_m: tuple[float, float]) -> list[str]:
-    """Write what the prediction holds; returns the paths."""
-    import cv2
-    import numpy as np
-
-    from dfd_perception.core.colormap import colour_depth, legend
-    from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
-
-    images: dict[str, Any] = {}
-    if prediction.depth_m is not None:
-        images["depth"] = uint16_mm_from_depth_m(prediction.depth_m)
-        colours = colour_depth(prediction.depth_m, range_m)
-        images["depth_color"] = np.vstack([colours, legend(colours.shape[1], range_m)])[..., ::-1]
-    if prediction.deblurred is not None:
-        images["deblurred"] = prediction.deblurred[..., ::-1]
-    if prediction.coc_px is not None:
-        hundredths = np.rint(prediction.coc_px / DEFOCUS_UNIT_PX)
-        images["defocus"] = np.clip(hundredths, 0, 65535).astype(np.uint16)
-    written = []
-    for name, image in images.items():
-        path = out / f"{stem}_{name}.png"
-        if not cv2.imwrite(str(path), image):
-            raise OSError(0, "cannot be written", str(path))
-        written.append(str(path))
-    return written
+    for path in paths:
+        try:
+            yield str(path), path.stem, read_rgb(path)
+        except ImageError as error:
+            yield str(path), path.stem, error
 
 
-def _statistics(prediction: Any) -> dict[str, Any]:
-    import numpy as np
+def _predict(args: argparse.Namespace, meter: Meter, name: str, stem: str, image: Any) -> Done:
+    from dfd_perception.files.result_files import write_result
 
-    result: dict[str, Any] = {}
-    if prediction.depth_m is not None:
-        valid = prediction.depth_m[np.isfinite(prediction.depth_m)]
-        result["valid_fraction"] = round(valid.size / prediction.depth_m.size, 4)
-        result["median_depth_m"] = round(float(np.median(valid)), 4) if valid.size else None
-    if prediction.coc_px is not None:
-        result["median_coc_px"] = round(float(np.median(prediction.coc_px)), 3)
-    return result
+    result = meter(image)
+    chosen = meter.estimator.backend_for((image.shape[0], image.shape[1]), meter.heads)
+    files = write_result(
+        args.out,
+        stem,
+        result,
+        depth_range_m=None if args.range_m is None else (args.range_m[0], args.range_m[1]),
+        facts=_facts(meter, name, result),
+        points=args.ply and result.summary().median_depth_m is not None,
+    )
+    return Done(name, [str(path) for path in files], result, chosen.backend.name)
+
+
+def _facts(meter: Meter, name: str, result: Result) -> list[str]:
+    """Lines of the sheet's last cell."""
+    from dfd_perception.core.result import percent
+
+    lines = [Path(name).name, f"model {meter.model.name}"]
+    if result.curve is not None:
+        lens = result.curve
+        lines.append(f"lens: {lens.gain_px_per_dioptre:.1f} px per dioptre")
+        lines.append(f"focus {lens.focus_distance_m:g} m, scene on the {lens.side} side")
+    figures = result.summary()
+    if figures.median_depth_m is not None:
+        lines.append(f"median {figures.median_depth_m:.2f} m ({figures.near_depth_m:.2f} to {figures.far_depth_m:.2f} m)")
+    if figures.depth_share is not None:
+        lines.append(f"{percent(figures.depth_share)} of the image has depth")
+    if figures.near_focus_share is not None:
+        lines.append(f"{percent(figures.near_focus_share)} near focus: depth unresolved")
+    return lines
+
+
+def _finish(args: argparse.Namespace, meter: Meter, done: list[Done], failures: list[str]) -> int:
+    """Say what came of it all; returns the exit code."""
+    empty = [item.name for item in done if item.result.summary().depth_share == 0]
+    if args.json:
+        images = [
+            {
+                "image": item.name,
+                "files": item.files,
+                **_rounded(asdict(item.result.summary())),
+                "backend": item.backend,
+                "latency_ms": {stage: round(s * 1e3, 2) for stage, s in item.result.latency_s.items()},
+            }
+            for item in done
+        ]
+        report = {"model": str(meter.model.path), "notes": meter.notes, "images": images, "failed": failures}
+        print(json.dumps(report, indent=2))
+    elif done:
+        counts = f"{len(done)} image{'s' if len(done) > 1 else ''}" + (f", {len(failures)} failed" if failures else "")
+        print(f"{counts}; results in {args.out}, to look at: {Path(done[0].files[-1]).name if not args.ply else ''}")
+    if empty:
+        print(
+            f"warning: no pixel of {', '.join(empty[:3])}{' and more' if len(empty) > 3 else ''} has depth: every "
+            "reading is outside of the lens' range or of --min-m to --max-m; are the lens' numbers those of the image?",
+            file=sys.stderr,
+        )
+    if failures:
+        return ImageError.exit_code
+    return ConfigError.__base__.__base__.exit_code if empty else 0
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}

@@ -1,0 +1,231 @@
+"""The Python entry: load a model with a lens once, then call it with images.
+
+    import dfd_perception as dfd
+
+    meter = dfd.load("2hded-small", lens="lens.yaml")
+    result = meter("image.jpg")
+    result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.prediction import Heads
+from dfd_perception.core.optics import DefocusCurve, Lens
+from dfd_perception.core.result import Result
+from dfd_perception.errors import ImageError, LensError, UsageError
+from dfd_perception.inference.backends.interface import BackendName, Precision
+from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
+from dfd_perception.files.lens_file import LensDescription, read_lens
+from dfd_perception.files.model_folder import ModelFolder, load_model_folder
+
+_log = logging.getLogger(__name__)
+
+AnyImage = str | os.PathLike[str] | NDArray[Any]
+"""A file, or an array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16, or float from 0 to 1."""
+AnyLens = str | os.PathLike[str] | Mapping[str, Any] | LensDescription | Lens | DefocusCurve | tuple[float, float]
+"""A lens file, its keys, a lens object, or (aperture diameter [mm], focus distance [m])."""
+ColourOrder = Literal["rgb", "bgr"]
+
+
+class Meter:
+    """A model ready to measure images. One thread at a time; networks are compiled on first use of an image size."""
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        lens: AnyLens | None = None,
+        *,
+        fx_px: float | None = None,
+        heads: Heads | None = None,
+        options: EstimatorOptions | None = None,
+    ) -> None:
+        """See `load`, which is the usual way here."""
+        self.model = model
+        self.heads: Heads = heads or ("both" if len(model.card.heads) == 2 else model.card.heads[0])
+        self._lens = _description(lens)
+        self._fx_px = fx_px
+        self.estimator = DepthEstimator(model, options)
+        self.notes = self._notes()
+        """What a user should know before trusting the results; also logged as warnings."""
+        for note in self.notes:
+            _log.warning("%s", note)
+
+    def __call__(
+        self,
+        image: AnyImage,
+        *,
+        lens: AnyLens | None = None,
+        fx_px: float | None = None,
+        colour_order: ColourOrder = "rgb",
+    ) -> Result:
+        """Measure one image.
+
+        Args:
+            image: a file, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floats from 0 to 1.
+            lens: another lens than the meter's, for this image.
+            fx_px: calibrated focal length [px] of this image; wins over the pixel pitch of the lens.
+            colour_order: "bgr" for arrays that OpenCV read. Files need none.
+
+        Returns:
+            Maps of the image's size. Without a lens a model that measures blur gives `blur_px` and `deblurred` only.
+
+        Raises:
+            ImageError: not an image, or one that cannot be read.
+            LensError: a lens that cannot be, or that lacks what makes pixels of it.
+            ModelError, BackendError: the network cannot run.
+        """
+        image_rgb = as_rgb(image, colour_order)
+        curve, fx = self._curve(_description(lens) if lens is not None else self._lens, fx_px or self._fx_px)
+        prediction = self.estimator.predict(image_rgb, curve, self.heads)
+        return Result(
+            image_rgb=image_rgb,
+            depth_m=prediction.depth_m,
+            std_m=prediction.depth_std_m,
+            blur_px=prediction.coc_px,
+            blur_std_px=prediction.coc_std_px,
+            deblurred=prediction.deblurred,
+            curve=curve,
+            fx_px=fx,
+            latency_s=prediction.latency_s,
+        )
+
+    def close(self) -> None:
+        """Release the compiled networks; `with dfd.load(...) as meter` does it too."""
+        self.estimator.close()
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _curve(
+        self, lens: LensDescription | DefocusCurve | None, fx_px: float | None
+    ) -> tuple[DefocusCurve | None, float | None]:
+        """The lens in pixels of the image, and its fx [px]."""
+        if lens is None or self.model.card.target == "depth":
+            return None, fx_px
+        if isinstance(lens, DefocusCurve):
+            return lens, fx_px
+        curve = lens.curve(fx_px)
+        return curve, fx_px if fx_px is not None else lens.lens().fx_px
+
+    def _notes(self) -> list[str]:
+        if self.model.card.target == "depth":
+            return ["the lens is not used: this model knows its own lens only"] if self._lens is not None else []
+        curve, _ = self._curve(self._lens, self._fx_px)
+        return [] if curve is None else self.model.warnings_for(curve)
+
+
+def load(
+    model: str | os.PathLike[str] | ModelFolder,
+    lens: AnyLens | None = None,
+    *,
+    fx_px: float | None = None,
+    heads: Heads | None = None,
+    backend: BackendName = "auto",
+    precision: Precision = "fp32",
+    device: str = "auto",
+    num_threads: int = 0,
+    min_m: float = 0.0,
+    max_m: float = float("inf"),
+    max_rel_std: float = 0.0,
+) -> Meter:
+    """Load a model, to be called with images.
+
+    Args:
+        model: folder by name ("2hded-small") or by path.
+        lens: a lens file (path), the same keys as a mapping, a lens object, or the two numbers (aperture diameter
+            [mm], focus distance [m]). Without it a model that measures blur gives no depth.
+        fx_px: calibrated focal length [px] of the images; wins over the lens' pixel pitch.
+        heads: "both", "depth" or "deblurred": what runs; None = all that the model has.
+        backend: "auto", "tensorrt", "openvino", "onnxruntime" or "torch".
+        precision: "fp32", "fp16" or "int8".
+        device: "auto", "cpu", "cuda:0", ...
+        num_threads: of the CPU; 0 = all.
+        min_m: nearer depth becomes NaN [m].
+        max_m: farther depth becomes NaN [m].
+        max_rel_std: pixels whose std is more than this fraction of their depth become NaN; 0 = off.
+
+    Raises:
+        ModelError: no such model, or one that is damaged.
+        LensError, ConfigError: a lens that cannot be, or cannot be read.
+    """
+    if not (0 <= min_m < max_m):
+        raise UsageError(f"min_m is {min_m:g} and max_m {max_m:g}; expected 0 or more, and the first smaller")
+    folder = model if isinstance(model, ModelFolder) else load_model_folder(os.fspath(model))
+    options = EstimatorOptions(
+        backend=backend,
+        precision=precision,
+        device=device,
+        num_threads=num_threads,
+        depth_min_m=min_m,
+        depth_max_m=max_m,
+        depth_max_rel_std=max_rel_std,
+    )
+    return Meter(folder, lens, fx_px=fx_px, heads=heads, options=options)
+
+
+def as_rgb(image: AnyImage, colour_order: ColourOrder = "rgb") -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a file or an array, as `Meter` takes it.
+
+    Raises:
+        ImageError: of another shape or type, or a float image that is not in 0 to 1.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return read_rgb(Path(image))
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"image is a {type(image).__name__}; expected a file name or a numpy array")
+    if colour_order not in ("rgb", "bgr"):
+        raise ImageError(f"colour_order is {colour_order!r}; expected 'rgb' or 'bgr'")
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
+        raise ImageError(f"image has shape {image.shape}; expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)")
+    image = image[..., :3]
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    elif colour_order == "bgr":
+        image = image[..., ::-1]
+    return np.ascontiguousarray(_as_uint8(image))
+
+
+def _as_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return (image >> 8).astype(np.uint8)
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ImageError(f"image is {image.dtype}; expected uint8, uint16, or floats from 0 to 1")
+    low, high = float(image.min()), float(image.max())
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise ImageError(f"image holds floats from {low:g} to {high:g}; expected 0 to 1 (divide by 255?)")
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
+    if lens is None or isinstance(lens, (LensDescription, DefocusCurve)):
+        return lens
+    if isinstance(lens, Lens):
+        return LensDescription(
+            focal_length_mm=lens.focal_length_mm,
+            f_number=lens.f_number,
+            focus_distance_m=lens.focus_distance_m,
+            pixel_pitch_um=lens.pixel_pitch_um,
+        )
+    raise LensError(
+        f"lens is {lens!r}; expected a lens file, its keys as a mapping, a lens object, or the two numbers "
+        "(aperture diameter [mm], focus distance [m])"
+    )
