@@ -1,11 +1,26 @@
 """Depth from defocus: metric depth and a deblurred image from one defocused image.
 
+    import dfd_perception as dfd
+
+    meter = dfd.load("2hded-small", lens="lens.yaml")
+    result = meter("image.jpg")
+    result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()
+
 Importing this package imports nothing heavy: no numpy, no torch, no ROS.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfd_perception.errors import DfdPerceptionError
+    from dfd_perception.meter import CameraIntrinsics, DefocusCurve, LensDescription, Meter, Result, load
+
+__all__ = (
+    "CameraIntrinsics", "DefocusCurve", "DfdPerceptionError", "LensDescription", "Meter", "Result", "load",
+)  # fmt: skip
 
 
 def _read_version() -> str:
@@ -30,3 +45,18 @@ def _read_version() -> str:
 
 
 __version__ = _read_version()
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public are {', '.join(__all__)}")
+    from dfd_perception import meter
+
+    value = getattr(meter, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,14 +19,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.prediction import Heads
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.image_decoding import eight_bits
 from dfd_perception.core.optics import DefocusCurve, Lens
+from dfd_perception.core.prediction import Heads
 from dfd_perception.core.result import Result
-from dfd_perception.errors import ImageError, LensError, UsageError
-from dfd_perception.inference.backends.interface import BackendName, Precision
-from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
+from dfd_perception.errors import DfdPerceptionError, ImageError, LensError, UsageError
+from dfd_perception.files.configuration import from_mapping
+from dfd_perception.files.images import read_image
 from dfd_perception.files.lens_file import LensDescription, read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
+from dfd_perception.inference.backends.interface import BackendName, Precision
+from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
+
+__all__ = (
+    "CameraIntrinsics", "DefocusCurve", "DfdPerceptionError", "LensDescription", "Meter", "Result", "load",
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -185,7 +193,7 @@ def as_rgb(image: AnyImage, colour_order: ColourOrder = "rgb") -> NDArray[np.uin
         ImageError: of another shape or type, or a float image that is not in 0 to 1.
     """
     if isinstance(image, (str, os.PathLike)):
-        return read_rgb(Path(image))
+        return read_image(Path(image))
     if not isinstance(image, np.ndarray):
         raise ImageError(f"image is a {type(image).__name__}; expected a file name or a numpy array")
     if colour_order not in ("rgb", "bgr"):
@@ -203,10 +211,8 @@ def as_rgb(image: AnyImage, colour_order: ColourOrder = "rgb") -> NDArray[np.uin
 
 
 def _as_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        return (image >> 8).astype(np.uint8)
+    if image.dtype in (np.uint8, np.uint16):
+        return eight_bits(image)
     if not np.issubdtype(image.dtype, np.floating):
         raise ImageError(f"image is {image.dtype}; expected uint8, uint16, or floats from 0 to 1")
     low, high = float(image.min()), float(image.max())
@@ -218,6 +224,10 @@ def _as_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
 def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
     if lens is None or isinstance(lens, (LensDescription, DefocusCurve)):
         return lens
+    if isinstance(lens, (str, os.PathLike)):
+        return read_lens(Path(lens))
+    if isinstance(lens, Mapping):
+        return from_mapping(LensDescription, lens, "lens")
     if isinstance(lens, Lens):
         return LensDescription(
             focal_length_mm=lens.focal_length_mm,
@@ -225,6 +235,8 @@ def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
             focus_distance_m=lens.focus_distance_m,
             pixel_pitch_um=lens.pixel_pitch_um,
         )
+    if isinstance(lens, tuple) and len(lens) == 2:
+        return LensDescription(aperture_diameter_mm=float(lens[0]), focus_distance_m=float(lens[1]))
     raise LensError(
         f"lens is {lens!r}; expected a lens file, its keys as a mapping, a lens object, or the two numbers "
         "(aperture diameter [mm], focus distance [m])"

@@ -27,11 +27,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dfd_perception.errors import ConfigError, ImageError, LensError, UsageError
+from dfd_perception.errors import ImageError, LensError, UsageError
 
 if TYPE_CHECKING:
     from dfd_perception.core.result import Result
     from dfd_perception.meter import Meter
+
+EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,12 +105,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _meter(args: argparse.Namespace) -> Meter:
+    from dfd_perception.files.lens_file import read_lens
     from dfd_perception.meter import load
 
+    lens = None if args.lens is None else read_lens(args.lens)
     try:
         meter = load(
             args.model,
-            args.lens,
+            lens,
             fx_px=args.fx,
             backend=args.backend,
             min_m=args.min_m,
@@ -116,7 +120,7 @@ def _meter(args: argparse.Namespace) -> Meter:
             max_rel_std=args.max_rel_std,
         )
     except LensError as error:
-        raise LensError(f"{args.lens}: {error}") from error
+        raise LensError(f"{args.lens}: {error}; or give the focal length in pixels with --fx") from error
     if meter.model.card.target == "coc" and args.lens is None:
         name = meter.model.name
         if args.ply:
@@ -137,11 +141,11 @@ def _distinct_stems(paths: list[Path]) -> list[str]:
 
 def _images(paths: list[Path]) -> Iterator[tuple[str, str, Any]]:
     """Name for messages, stem of the results, and the image, or why there is none."""
-    from dfd_perception.meter import read_rgb
+    from dfd_perception.files.images import read_image
 
     for path in paths:
         try:
-            yield str(path), path.stem, read_rgb(path)
+            yield str(path), path.stem, read_image(path)
         except ImageError as error:
             yield str(path), path.stem, error
 
@@ -199,7 +203,8 @@ def _finish(args: argparse.Namespace, meter: Meter, done: list[Done], failures: 
         print(json.dumps(report, indent=2))
     elif done:
         counts = f"{len(done)} image{'s' if len(done) > 1 else ''}" + (f", {len(failures)} failed" if failures else "")
-        print(f"{counts}; results in {args.out}, to look at: {Path(done[0].files[-1]).name if not args.ply else ''}")
+        sheet = next(name for name in done[0].files if name.endswith("_sheet.png"))
+        print(f"{counts}; results in {args.out}; look at {sheet}{' and its like' if len(done) > 1 else ''}")
     if empty:
         print(
             f"warning: no pixel of {', '.join(empty[:3])}{' and more' if len(empty) > 3 else ''} has depth: every "
@@ -207,8 +212,8 @@ def _finish(args: argparse.Namespace, meter: Meter, done: list[Done], failures: 
             file=sys.stderr,
         )
     if failures:
-        return ImageError.exit_code
-    return ConfigError.__base__.__base__.exit_code if empty else 0
+        return EXIT_BAD_INPUT
+    return EXIT_FAILED if empty else 0
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

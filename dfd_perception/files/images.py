@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
-from dfd_perception.errors import DatasetError, RecordingError
+from dfd_perception.core.image_decoding import decoded_rgb
+from dfd_perception.errors import DatasetError, ImageError, RecordingError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -28,6 +29,22 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2)
     return np.ascontiguousarray(image[..., 2::-1])
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of an image file for people and programs: any format and depth, turned as Exif says.
+
+    Raises:
+        ImageError: missing, a folder, cut short, or no image.
+    """
+    if not path.is_file():
+        raise ImageError(f"{path}: {'a folder; expected an image file' if path.is_dir() else 'no such image'}")
+    try:
+        return decoded_rgb(path.read_bytes(), upright=True)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_depth_m(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
