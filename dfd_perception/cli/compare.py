@@ -68,10 +68,15 @@ def _as_mapping(paths: list[Path], compared: list[Any], failures: list[str]) -> 
 
 
 def _print(paths: list[Path], compared: list[Any]) -> None:
+    from dfd_perception.evaluation.report.run_comparison import FEWEST_FRAMES
+
     for path, found in zip(paths[1:], compared, strict=True):
-        print(f"{path} against {paths[0]}, means of images, {found[0].frames if found else 0} frames in common")
+        frames = found[0].frames if found else 0
+        print(f"{path} against {paths[0]}, means of images, {frames} frame{'' if frames == 1 else 's'} in common")
+        if found and frames < FEWEST_FRAMES:
+            print(f"  too few frames for a verdict (fewer than {FEWEST_FRAMES}): differences without an interval")
         for d in found:
-            print(
-                f"  {d.metric:<19} {d.first:10.4g} -> {d.this:10.4g}   {d.difference:+.4g} "
-                f"[{d.low:+.4g}, {d.high:+.4g}]  {d.verdict}"
-            )
+            line = f"  {d.metric:<19} {d.first:10.4g} -> {d.this:10.4g}   {d.difference:+.4g}"
+            if d.frames >= FEWEST_FRAMES:
+                line += f" [{d.low:+.4g}, {d.high:+.4g}]  {d.verdict}"
+            print(line)

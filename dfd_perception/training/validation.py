@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -111,7 +112,8 @@ class _Figures:
                 self._deblurred.update(deblurred, sample.aif, sample.defocused)
         predicted, target = self._add_map(sample, said)
         if len(self._rows) < PANEL_ROWS:
-            self._rows.append(PanelRow(sample.defocused, deblurred, sample.aif, predicted, target))
+            kind: Literal["depth", "blur"] = "blur" if said.depth_m is None else "depth"
+            self._rows.append(PanelRow(sample.defocused, deblurred, sample.aif, predicted, target, kind))
 
     def result(self) -> Validation:
         """The figures of all images."""

@@ -57,7 +57,7 @@ def test_a_run_leaves_everything_that_it_promises(recipe):
     assert from_mapping(TrainConfig, read_yaml(folder / "recipe.yaml"), "recipe") == config_of(recipe, onnx=True)
     assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__
     panel = cv2.imread(str(folder / "panels" / "step_0000004.png"))
-    assert panel.shape[1] == 6 * 144
+    assert panel.shape[1] == 6 * 192 + 7 * 8
     assert panel.std() > 20
     assert list((folder / "tensorboard").iterdir())
     model = load_model_folder(result.model)

@@ -7,8 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 68, 16, 14, 44
+from dfd_perception.core.colormap import ColourScale, nice_step
+
+WIDTH, HEIGHT = 560, 300
+WIDE = 1160
+"""Of a chart across the page; a phone gets it at WIDTH."""
+LEFT, RIGHT, TOP, BOTTOM = 84, 16, 14, 48
+TICK_GAP = 46
+"""Smallest distance of two numbers below the axis: the page enlarges letters on a phone."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Axis:
     high: float
     logarithmic: bool = False
     ticks: tuple[float, ...] = ()
-    form: Callable[[float], str] = lambda value: f"{value:g}"
+    form: Callable[[float], str] = lambda value: f"{value:.4g}"
 
     def place(self, value: float) -> float:
         """0 at the low end, 1 at the high end."""
@@ -46,18 +52,16 @@ def nice_axis(label: str, values: Sequence[float], from_zero: bool = True, perce
     low = 0.0 if from_zero else min(values, default=0.0)
     if not high > low:
         high = low + 1.0
-    step = _nice_step((high - low) / 4)
+    step = nice_step((high - low) / 4)
     low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     ticks = tuple(low + i * step for i in range(round((high - low) / step) + 1))
     return Axis(label, low, high, ticks=ticks, form=_percent if percent else _plain)
 
 
-LOG_TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
-
-
 def log_axis(label: str, low: float, high: float) -> Axis:
     """A logarithmic axis in metres."""
-    ticks = tuple(t for t in LOG_TICKS if low * 0.999 <= t <= high * 1.001)
+    scale = ColourScale(low, high, logarithmic=True)
+    ticks = tuple(scale.value_at(place) for place, _ in scale.ticks())
     return Axis(label, low, high, True, ticks)
 
 
@@ -68,9 +72,9 @@ def chart(
     bars: Sequence[tuple[float, float, float]] = (),
     dots: bool = True,
     title: str = "",
-    width: int = WIDTH,
+    wide: bool = False,
 ) -> str:
-    """A chart with lines over optional grey bars.
+    """A chart with lines over optional grey bars; empty where no line has two points.
 
     Args:
         x: horizontal axis.
@@ -79,19 +83,30 @@ def chart(
         bars: (from, to, share 0..1) in units of x: how much data lies there, at most a third of the height.
         dots: mark the points.
         title: read out in place of the image.
-        width: of the drawing, in the unit of its letters; a chart across the page takes twice as much.
+        wide: across the page, drawn once more for phones.
     """
-    plot = _Plot(x, y, width)
-    parts = [f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    if not any(len(series.points) > 1 for series in lines):
+        return ""
+    if wide:
+        drawings = [_drawing(_Plot(x, y, width), lines, bars, dots, title) for width in (WIDE, WIDTH)]
+        return f'<div class="wide">{drawings[0]}</div><div class="narrow">{drawings[1]}</div>{_key(lines)}'
+    return _drawing(_Plot(x, y, WIDTH), lines, bars, dots, title) + _key(lines)
+
+
+def _drawing(
+    plot: _Plot, lines: Sequence[Series], bars: Sequence[tuple[float, float, float]], dots: bool, title: str
+) -> str:
+    """The SVG of one chart."""
+    parts = [f'<svg viewBox="0 0 {plot.width} {HEIGHT}" role="img" aria-label="{escape(title)}">']
     parts += [*_grid(plot), *_bars(plot, bars), *_x_axis(plot)]
     parts += [_line(series, plot, dots) for series in lines]
     parts.append(
         f'<text class="label" x="{LEFT + plot.inner_w / 2}" y="{HEIGHT - 6}" text-anchor="middle">'
-        f'{escape(x.label)}</text><text class="label" '
+        f'{escape(plot.x.label)}</text><text class="label" '
         f'transform="translate(13 {TOP + plot.inner_h / 2}) rotate(-90)" text-anchor="middle">'
-        f"{escape(y.label)}</text></svg>"
+        f"{escape(plot.y.label)}</text></svg>"
     )
-    return "".join(parts) + _key(lines)
+    return "".join(parts)
 
 
 @dataclass(frozen=True)
@@ -145,7 +160,7 @@ def _x_axis(plot: _Plot) -> Iterator[str]:
     for tick in plot.x.ticks:
         place = plot.px(tick)
         yield f'<line class="axis" x1="{place:.1f}" x2="{place:.1f}" y1="{foot}" y2="{foot + 4}"/>'
-        if place - previous > 30:
+        if place - previous > TICK_GAP:
             at = f'x="{place:.1f}" y="{foot + 17}"'
             yield f'<text class="tick" {at} text-anchor="middle">{plot.x.form(tick)}</text>'
             previous = place
@@ -176,14 +191,12 @@ def _key(lines: Sequence[Series]) -> str:
     return f'<div class="key">{items}</div>'
 
 
-def _nice_step(step: float) -> float:
-    magnitude = 10 ** math.floor(math.log10(step))
-    return next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= step * 0.999)
-
-
 def _plain(value: float) -> str:
-    return f"{value:.4g}" if abs(value) > 1e-12 else "0"
+    """A tick without exponents: 0.05, 12.5, 1,500."""
+    if abs(value) < 1e-12:
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _percent(value: float) -> str:
-    return f"{value * 100:.3g} %"
+    return f"{_plain(round(value * 100, 6))} %"

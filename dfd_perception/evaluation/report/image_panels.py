@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.colormap import TICKS_M, colour_defocus, colour_depth
+from dfd_perception.core.colormap import ColourScale, blur_scale, scene_depth_scale
 from dfd_perception.evaluation.report.showcase import ShownFrame
 
 WIDEST_PX = 480
@@ -51,33 +52,48 @@ def data_uri(image_rgb: NDArray[np.uint8], quality: int = 88) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(packed.tobytes()).decode('ascii')}"
 
 
-def panels(frame: ShownFrame, range_m: tuple[float, float], scale_m: float) -> list[tuple[str, str]]:
+def depth_scale_of(frames: list[ShownFrame]) -> ColourScale:
+    """Depth colours for all frames that are shown: of the truth where there is any, else of the predictions."""
+    truths = [frame.truth_m for frame in frames if frame.truth_m is not None]
+    predictions = [frame.prediction.depth_m for frame in frames if frame.prediction.depth_m is not None]
+    return scene_depth_scale(*(truths or predictions))
+
+
+def blur_scale_of(frames: list[ShownFrame]) -> ColourScale:
+    """Blur colours for all frames that are shown."""
+    return blur_scale(*(frame.prediction.coc_px for frame in frames if frame.prediction.coc_px is not None))
+
+
+@dataclass(frozen=True)
+class PanelScales:
+    """What the colours of all frames mean."""
+
+    depth: ColourScale
+    blur: ColourScale
+    error_m: float
+    """End of the error colours."""
+
+
+def panels(frame: ShownFrame, scales: PanelScales) -> list[tuple[str, str]]:
     """Captions and data URIs of one frame, in the order of reading."""
     found = [("Input", data_uri(frame.image_rgb))]
     prediction = frame.prediction
     if prediction.depth_m is not None:
-        found.append(("Depth, predicted", data_uri(colour_depth(_shrunk(prediction.depth_m), range_m))))
+        found.append(("Depth, predicted", data_uri(scales.depth.colours(_shrunk(prediction.depth_m)))))
     elif prediction.coc_px is not None:
-        found.append(("Defocus, 0 to 25 px", data_uri(colour_defocus(_shrunk(prediction.coc_px), 25.0))))
+        found.append(("Blur, predicted", data_uri(scales.blur.colours(_shrunk(prediction.coc_px)))))
     if frame.truth_m is not None:
-        found.append(("Depth, true", data_uri(colour_depth(_shrunk(frame.truth_m), range_m))))
+        found.append(("Depth, true", data_uri(scales.depth.colours(_shrunk(frame.truth_m)))))
     if frame.error_m is not None:
-        found.append(("Error", data_uri(colour_error(_shrunk(frame.error_m), scale_m))))
+        found.append(("Error", data_uri(colour_error(_shrunk(frame.error_m), scales.error_m))))
     return found
 
 
-def depth_gradient(range_m: tuple[float, float]) -> tuple[str, list[tuple[float, str]]]:
-    """CSS gradient of the depth colours, and ticks as (percent along it, text)."""
-    near, far = range_m
-    depths = near * (far / near) ** np.linspace(0, 1, 33)
-    colours = colour_depth(depths.astype(np.float32)[None], range_m)[0]
-    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
-    ticks: list[tuple[float, str]] = []
-    for tick in (t for t in TICKS_M if near <= t <= far):
-        place = float(np.log(tick / near) / np.log(far / near)) * 100
-        if not ticks or place - ticks[-1][0] > 8:
-            ticks.append((place, f"{tick:g}"))
-    return f"linear-gradient(to right, {stops})", ticks
+def scale_gradient(scale: ColourScale) -> tuple[str, list[tuple[float, str]]]:
+    """CSS gradient of a scale, and ticks as (percent along it, text)."""
+    values = np.array([scale.value_at(place) for place in np.linspace(0, 1, 33)], np.float32)
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in scale.colours(values[None])[0])
+    return f"linear-gradient(to right, {stops})", [(place * 100, text) for place, text in scale.ticks(6)]
 
 
 def error_gradient(scale_m: float) -> tuple[str, list[tuple[float, str]]]:
@@ -86,7 +102,7 @@ def error_gradient(scale_m: float) -> tuple[str, list[tuple[float, str]]]:
     stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colour_error(values, scale_m)[0])
     return (
         f"linear-gradient(to right, {stops})",
-        [(0.0, f"\N{MINUS SIGN}{scale_m:g}"), (50.0, "0"), (100.0, f"+{scale_m:g}")],
+        [(0.0, f"\N{MINUS SIGN}{scale_m:g} m"), (50.0, "0"), (100.0, f"+{scale_m:g} m")],
     )
 
 

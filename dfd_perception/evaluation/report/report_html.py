@@ -9,16 +9,19 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from dfd_perception.core.colormap import DEFAULT_RANGE_M
+from dfd_perception.core.colormap import ColourScale, fixed_depth_scale
 from dfd_perception.evaluation.report import report_facts
 from dfd_perception.evaluation.report import report_sections as sections
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
 from dfd_perception.evaluation.report.image_panels import (
+    PanelScales,
+    blur_scale_of,
     data_uri,
-    depth_gradient,
+    depth_scale_of,
     error_gradient,
     error_scale_m,
     panels,
+    scale_gradient,
 )
 from dfd_perception.evaluation.report.showcase import ShownFrame, frame_score
 from dfd_perception.evaluation.scoring.frame_scoring import image_at
@@ -29,30 +32,32 @@ HTML_NAME = "report.html"
 def write_html(
     path: Path, report: dict[str, Any], frames: list[ShownFrame], depth_range_m: tuple[float, float] | None = None
 ) -> None:
-    """Write the page, whole or not at all."""
+    """Write the page, whole or not at all; without a range the depth colours fit the frames shown."""
     draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_text(render_html(report, frames, depth_range_m or DEFAULT_RANGE_M), "utf-8")
+    scale = depth_scale_of(frames) if depth_range_m is None else fixed_depth_scale(depth_range_m)
+    draft.write_text(render_html(report, frames, scale), "utf-8")
     draft.replace(path)
 
 
-def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_range_m: tuple[float, float]) -> str:
+def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: ColourScale) -> str:
     """The page as text.
 
     Args:
         report: as `build_report` makes it.
         frames: to show, in order.
-        depth_range_m: of the colours, the same for every image.
+        depth_scale: of the colours, the same for every image.
     """
     sources = report["data"]["sources"]
     data = ", ".join(source["unit"] for source in sources[:3]) + (" and more" if len(sources) > 3 else "")
     heading = f"{report['model']['name']} on {data}"
-    subtitle = f"{report['frames']} frames \N{MIDDLE DOT} protocol {report['protocol']['name']}"
+    subtitle = f"{sections.counted(report['frames'], 'frame')} \N{MIDDLE DOT} protocol {report['protocol']['name']}"
     if report["run"].get("created"):
         subtitle += f" \N{MIDDLE DOT} {report['run']['created'].partition('T')[0]}"
     body = [
+        sections.few_frames(report),
         sections.tiles(report),
         report_facts.baselines(report),
-        _frames(frames, depth_range_m),
+        _frames(frames, depth_scale),
         sections.by_distance(report),
         sections.calibration(report),
         _deblurring(report, frames),
@@ -71,19 +76,25 @@ def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_range_m:
     )
 
 
-def _frames(frames: list[ShownFrame], range_m: tuple[float, float]) -> str:
+def _frames(frames: list[ShownFrame], depth_scale: ColourScale) -> str:
     if not frames:
         return ""
-    scale_m = error_scale_m(frames)
-    scales = _scale("Depth [m]; black: no depth", *depth_gradient(range_m))
+    scales = PanelScales(depth_scale, blur_scale_of(frames), error_scale_m(frames))
+    legends = ""
+    with_depth = any(frame.prediction.depth_m is not None for frame in frames)
+    if with_depth or any(frame.truth_m is not None for frame in frames):
+        legends += _scale("Depth; black: no depth", *scale_gradient(scales.depth))
+    if not with_depth and any(frame.prediction.coc_px is not None for frame in frames):
+        legends += _scale("Blur diameter", *scale_gradient(scales.blur))
     if any(frame.error_m is not None for frame in frames):
-        scales += _scale("Error [m]; blue: too near, red: too far, grey: not known", *error_gradient(scale_m))
-    cards = "".join(_frame(frame, range_m, scale_m) for frame in frames)
-    note = "Ranked by AbsRel of the frame." if any(f.truth_m is not None for f in frames) else ""
-    return f'<section><h2>Frames</h2><p class="note">{note}</p><div class="scales">{scales}</div>{cards}</section>'
+        legends += _scale("Error; blue: too near, red: too far, grey: not known", *error_gradient(scales.error_m))
+    cards = "".join(_frame(frame, scales) for frame in frames)
+    ranked = any(frame.error_m is not None for frame in frames)
+    note = "Ranked by AbsRel of the frame, worst first." if ranked else ""
+    return f'<section><h2>Frames</h2><p class="note">{note}</p><div class="scales">{legends}</div>{cards}</section>'
 
 
-def _frame(frame: ShownFrame, range_m: tuple[float, float], scale_m: float) -> str:
+def _frame(frame: ShownFrame, scales: PanelScales) -> str:
     entry = frame.entry
     figures = []
     if "depth" in entry:
@@ -100,11 +111,11 @@ def _frame(frame: ShownFrame, range_m: tuple[float, float], scale_m: float) -> s
         f"<figure{'' if caption == 'Input' else ' class=map'}>"
         f'<img src="{uri}" alt="{caption} of {escape(entry["name"])}">'
         f"<figcaption>{caption}</figcaption></figure>"
-        for caption, uri in panels(frame, range_m, scale_m)
+        for caption, uri in panels(frame, scales)
     )
     line = " \N{MIDDLE DOT} ".join(figures)
     return (
-        f'<div class="card frame"><div class="head"><span class="tag">{frame.group}</span>'
+        f'<div class="card frame"><div class="head"><span class="tag">{escape(frame.group)}</span>'
         f'<strong>{escape(entry["name"])}</strong><span class="figures">{line}</span></div>'
         f'<div class="panels">{images}</div></div>'
     )
@@ -171,5 +182,5 @@ def _over_time(report: dict[str, Any]) -> str:
     points = sections.thinned(values)
     x = nice_axis("frame with truth, in order", [float(len(values))])
     y = nice_axis("AbsRel", [v for _, v in points], percent=True)
-    plot = chart(x, y, [Series("AbsRel", points, "--series-1")], dots=False, title="Error over the frames", width=1200)
+    plot = chart(x, y, [Series("AbsRel", points, "--series-1")], dots=False, title="Error over the frames", wide=True)
     return f'<section><h2>Over the frames</h2><div class="card">{plot}</div></section>'

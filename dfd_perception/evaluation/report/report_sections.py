@@ -12,12 +12,32 @@ DEPTH_FIGURES = (
     ("delta1", "\N{GREEK SMALL LETTER DELTA}1", "", 3),
     ("coverage", "Coverage", "%", 1),
 )
-STAGES = {"preprocess": "prepare", "inference": "network", "postprocess": "to metres", "end_to_end": "end to end"}
+STAGES = {"preprocess": "prepare", "inference": "network", "postprocess": "to depth", "end_to_end": "end to end"}
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure for people; a dash where there is none."""
     return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
+
+
+FEW_FRAMES = 10
+"""Below, the page says that the figures are those of a few frames."""
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: 1 frame, 2 frames."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def few_frames(report: dict[str, Any]) -> str:
+    """A warning where there are too few frames to speak for others."""
+    frames = report["frames"]
+    if not 0 < frames < FEW_FRAMES:
+        return ""
+    return (
+        f'<p class="few">Only {counted(frames, "frame")}: the figures hold for {"it" if frames == 1 else "these"}, and '
+        "say little about other images.</p>"
+    )
 
 
 def tiles(report: dict[str, Any]) -> str:
@@ -116,7 +136,7 @@ def by_distance(report: dict[str, Any]) -> str:
                     chart(x, y, lines, title="Error of blur"),
                 )
             )
-    return section("Where it fails", "", f'<div class="grid2">{"".join(cards)}</div>') if cards else ""
+    return section("Where it fails", "", f'<div class="grid2">{"".join(cards)}</div>') if any(cards) else ""
 
 
 def calibration(report: dict[str, Any]) -> str:
@@ -159,7 +179,7 @@ def calibration(report: dict[str, Any]) -> str:
             f"{number(None if gain is None else gain * 100, 0)} %."
         )
         cards.append(_card("Uncertainty", note, chart(x, y, lines, title="Calibration of the uncertainty")))
-    return section("Calibration", "", f'<div class="grid2">{"".join(cards)}</div>') if cards else ""
+    return section("Calibration", "", f'<div class="grid2">{"".join(cards)}</div>') if any(cards) else ""
 
 
 def timing(report: dict[str, Any]) -> str:
@@ -175,7 +195,7 @@ def timing(report: dict[str, Any]) -> str:
     )
     table = (
         '<div class="scroll"><table>'
-        "<thead><tr><th>ms</th><th>median</th><th>95 %</th><th>mean</th><th>most</th></tr></thead>"
+        "<thead><tr><th>ms</th><th>median</th><th>95 %</th><th>mean</th><th>max</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
     series = thinned(report["timing"]["total_ms"])
@@ -200,8 +220,9 @@ def thinned(values: list[float], most: int = 600) -> list[tuple[float, float]]:
 
 
 def _card(title: str, note: str, content: str) -> str:
+    """A titled box; none without content."""
     below = f'<p class="note">{note}</p>' if note else ""
-    return f'<div class="card"><h3>{title}</h3>{below}{content}</div>'
+    return f'<div class="card"><h3>{title}</h3>{below}{content}</div>' if content else ""
 
 
 def section(title: str, note: str, content: str) -> str:

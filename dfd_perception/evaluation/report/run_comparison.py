@@ -19,6 +19,8 @@ from dfd_perception.evaluation.report.report_json import read_report
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+FEWEST_FRAMES = 10
+"""In common, below which no interval is claimed."""
 
 HIGHER_IS_BETTER = {"delta1", "delta2", "delta3", "coverage", "psnr_db", "ssim"}
 COMPARED = (
@@ -35,12 +37,15 @@ class Difference(NamedTuple):
     this: float
     difference: float
     low: float
+    """Of the interval; -inf where there are too few frames for one."""
     high: float
     frames: int
 
     @property
-    def verdict(self) -> Literal["better", "worse", "same"]:
+    def verdict(self) -> Literal["better", "worse", "same", "too few frames"]:
         """What the interval allows to say."""
+        if self.frames < FEWEST_FRAMES:
+            return "too few frames"
         if self.low <= 0 <= self.high:
             return "same"
         better = (self.difference > 0) == (self.metric.rpartition(".")[2] in HIGHER_IS_BETTER)
@@ -142,7 +147,7 @@ def differences(first: dict[str, Any], this: dict[str, Any], names: str) -> list
 
 def _difference(metric: str, table: NDArray[np.float64]) -> Difference:
     change = table[:, 1] - table[:, 0]
-    low, high = confidence_interval(change)
+    low, high = confidence_interval(change) if len(table) >= FEWEST_FRAMES else (float("-inf"), float("inf"))
     first, this = (float(v) for v in table.mean(0))
     return Difference(metric, first, this, float(change.mean()), low, high, len(table))
 

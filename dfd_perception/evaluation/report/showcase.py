@@ -26,7 +26,7 @@ class ShownFrame:
     """One frame with everything that can be drawn of it."""
 
     group: str
-    """worst, median, best or sample."""
+    """worst, median, best, sample, or its place where there are few frames."""
     entry: dict[str, Any]
     """Its entry of `per_frame`."""
     image_rgb: NDArray[np.uint8]
@@ -58,7 +58,7 @@ def chosen_frames(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         return {"sample": [entries[i] for i in sorted(places)]}
     ranked = [entries[i] for _, i in scored]
     if len(ranked) < 3 * SHOWN_OF_EACH:
-        return {"worst": ranked[::-1]}
+        return {f"{place} of {len(ranked)}": [entry] for place, entry in enumerate(ranked[::-1], 1)}
     middle = (len(ranked) - SHOWN_OF_EACH) // 2
     return {
         "worst": ranked[: -SHOWN_OF_EACH - 1 : -1],
@@ -106,7 +106,7 @@ def _shown(
         entry=entry,
         image_rgb=prepared.image_rgb,
         prediction=prediction,
-        truth_m=None if aligned is None else aligned.target_m,
+        truth_m=prepared.depth_m if aligned is None else aligned.target_m,
         error_m=None if aligned is None else aligned.prediction_m - aligned.target_m,
         aif=prepared.aif,
     )

@@ -7,7 +7,11 @@ from typing import Any
 
 def summary_text(report: dict[str, Any]) -> str:
     """Headline figures, pooled; the mean of images beside them in brackets."""
-    lines = [f"{report['model']['name']}: {report['frames']} frames, {report['answered']} answered"]
+    frames = report["frames"]
+    lines = [
+        f"{report['model']['name']}: {frames} frame{'' if frames == 1 else 's'}, {report['answered']} answered; "
+        "figures over all pixels, in brackets the mean of the images"
+    ]
     depth = report.get("depth")
     if depth:
         names = [("abs_rel", "AbsRel"), ("rmse_m", "RMSE [m]"), ("delta1", "delta1"), ("coverage", "coverage")]
