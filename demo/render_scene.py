@@ -110,7 +110,7 @@ def still_life() -> dict[str, Any]:
     content["ball"] = {"type": "sphere", "center": (-0.04, 1.42, 0.10), "radius": 0.10, "bsdf": surface(checks())}
     content["rod"] = {
         "type": "cylinder", "p0": (-0.02, 0.86, 0.0), "p1": (-0.07, 0.86, 0.36), "radius": 0.006,
-        "bsdf": {"type": "twosided", "b": {"type": "diffuse", "reflectance": {"type": "rgb", "value": [0.75, 0.2, 0.12]}}},
+        "bsdf": surface(np.full((4, 4, 3), (226, 124, 96), np.uint8)),
     }  # fmt: skip
     return content
 

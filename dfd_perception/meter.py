@@ -1,10 +1,9 @@
 """The Python entry: load a model with a lens once, then call it with images.
 
-    import dfd_perception as dfd
-
-    meter = dfd.load("2hded-small", lens="lens.yaml")
-    result = meter("image.jpg")
-    result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()
+>>> import dfd_perception as dfd
+>>> meter = dfd.load("2hded-small", lens="lens.yaml")  # doctest: +SKIP
+>>> result = meter("image.jpg")  # doctest: +SKIP
+>>> result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -21,13 +20,15 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.image_decoding import eight_bits
+from dfd_perception.core.lens import LensDescription
+from dfd_perception.core.lens_text import is_lens_text, lens_from_text
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.core.prediction import Heads
 from dfd_perception.core.result import Result
 from dfd_perception.errors import DfdPerceptionError, ImageError, LensError, UsageError
 from dfd_perception.files.configuration import from_mapping
 from dfd_perception.files.images import read_image
-from dfd_perception.files.lens_file import LensDescription, read_lens
+from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.backends.interface import BackendName, Precision
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 AnyImage = str | os.PathLike[str] | NDArray[Any]
 """A file, or an array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16, or float from 0 to 1."""
 AnyLens = str | os.PathLike[str] | Mapping[str, Any] | LensDescription | Lens | DefocusCurve | tuple[float, float]
-"""A lens file, its keys, a lens object, or (aperture diameter [mm], focus distance [m])."""
+"""A lens file, words ("35mm f/2.8 1.7m 36um"), keys, a lens object, or (aperture diameter [mm], focus distance [m])."""
 ColourOrder = Literal["rgb", "bgr"]
 
 
@@ -93,7 +94,8 @@ class Meter:
             ModelError, BackendError: the network cannot run.
         """
         image_rgb = as_rgb(image, colour_order)
-        curve, fx = self._curve(_description(lens) if lens is not None else self._lens, fx_px or self._fx_px)
+        described = self._lens if lens is None else _description(lens)
+        curve, fx, _ = self._resolved(described, self._fx_px if fx_px is None else fx_px)
         prediction = self.estimator.predict(image_rgb, curve, self.heads)
         return Result(
             image_rgb=image_rgb,
@@ -119,22 +121,22 @@ class Meter:
     ) -> None:
         self.close()
 
-    def _curve(
+    def _resolved(
         self, lens: LensDescription | DefocusCurve | None, fx_px: float | None
-    ) -> tuple[DefocusCurve | None, float | None]:
-        """The lens in pixels of the image, and its fx [px]."""
+    ) -> tuple[DefocusCurve | None, float | None, tuple[str, ...]]:
+        """The lens in pixels of the image, its fx [px], and what the user should be told."""
         if lens is None or self.model.card.target == "depth":
-            return None, fx_px
+            return None, fx_px, ()
         if isinstance(lens, DefocusCurve):
-            return lens, fx_px
-        curve = lens.curve(fx_px)
-        return curve, fx_px if fx_px is not None else lens.lens().fx_px
+            return lens, fx_px, ()
+        resolved = self.model.resolve(lens, fx_px)
+        return resolved.curve, resolved.fx_px, resolved.notes
 
     def _notes(self) -> list[str]:
         if self.model.card.target == "depth":
             return ["the lens is not used: this model knows its own lens only"] if self._lens is not None else []
-        curve, _ = self._curve(self._lens, self._fx_px)
-        return [] if curve is None else self.model.warnings_for(curve)
+        curve, _, notes = self._resolved(self._lens, self._fx_px)
+        return [] if curve is None else [*notes, *self.model.warnings_for(curve)]
 
 
 def load(
@@ -155,8 +157,9 @@ def load(
 
     Args:
         model: folder by name ("2hded-small") or by path.
-        lens: a lens file (path), the same keys as a mapping, a lens object, or the two numbers (aperture diameter
-            [mm], focus distance [m]). Without it a model that measures blur gives no depth.
+        lens: a lens file (path), words such as "35mm f/2.8 1.7m 36um", the keys of a lens file as a mapping, a lens
+            object, or the two numbers (aperture diameter [mm], focus distance [m]), which need `fx_px`. Without it a
+            model that measures blur gives no depth.
         fx_px: calibrated focal length [px] of the images; wins over the lens' pixel pitch.
         heads: "both", "depth" or "deblurred": what runs; None = all that the model has.
         backend: "auto", "tensorrt", "openvino", "onnxruntime" or "torch".
@@ -224,6 +227,8 @@ def _as_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
 def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
     if lens is None or isinstance(lens, (LensDescription, DefocusCurve)):
         return lens
+    if isinstance(lens, str) and is_lens_text(lens):
+        return lens_from_text(lens)
     if isinstance(lens, (str, os.PathLike)):
         return read_lens(Path(lens))
     if isinstance(lens, Mapping):

@@ -40,6 +40,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("predict", "depth and a deblurred image from images"),
+    Command("lens", "what a lens can give: blur and accuracy at each distance, and whether a model fits it"),
     Command("evaluate", "measure a model on a dataset or a bag: report.json and report.html"),
     Command("compare", "put several reports side by side"),
     Command("play", "play a bag onto ROS 2 topics"),

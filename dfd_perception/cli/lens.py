@@ -126,7 +126,9 @@ def _blur_std(args: argparse.Namespace, model: ModelFolder | None) -> tuple[floa
     """Error of a blur reading [px], and where it is from."""
     if args.blur_std is not None:
         return args.blur_std, "given"
-    stated = None if model is None else model.card.blur_error_px()
+    from dfd_perception.files.model_folder import blur_error_px
+
+    stated = None if model is None else blur_error_px(model.card.metrics)
     if stated is None:
         return ASSUMED_BLUR_STD_PX, "assumed"
     assert model is not None

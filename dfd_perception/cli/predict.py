@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-m", type=float, default=0.0, help="nearer depth is invalid [m]")
     parser.add_argument("--max-m", type=float, default=10.0, help="farther depth is invalid [m] (default: %(default)s)")
     parser.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
-                        help="depth less certain than this is invalid, such as 0.2 for 20 %% (default: keep all)")  # fmt: skip
+                        help="depth with a larger std is invalid, such as 0.2 for 20 %% (default: all)")  # fmt: skip
     parser.add_argument("--range", type=float, nargs=2, metavar=("NEAR", "FAR"), dest="range_m",
-                        help="colours of the depth span these distances [m] (default: fitted to each scene)")  # fmt: skip
+                        help="distances [m] that the colours span (default: fitted to each scene)")  # fmt: skip
     parser.add_argument("--ply", action="store_true", help="write the points too")
     parser.add_argument("--json", action="store_true", help="print what was written, and statistics, as JSON")
 
@@ -177,7 +177,8 @@ def _facts(meter: Meter, name: str, result: Result) -> list[str]:
         lines.append(f"focus {lens.focus_distance_m:g} m, scene on the {lens.side} side")
     figures = result.summary()
     if figures.median_depth_m is not None:
-        lines.append(f"median {figures.median_depth_m:.2f} m ({figures.near_depth_m:.2f} to {figures.far_depth_m:.2f} m)")
+        span = f"{figures.near_depth_m:.2f} to {figures.far_depth_m:.2f} m"
+        lines.append(f"median {figures.median_depth_m:.2f} m ({span})")
     if figures.depth_share is not None:
         lines.append(f"{percent(figures.depth_share)} of the image has depth")
     if figures.near_focus_share is not None:

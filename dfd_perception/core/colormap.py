@@ -36,7 +36,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def _palette(colormap: int, first: int, last: int, reverse: bool = False) -> Rgb:
-    """(1 + levels, 3) RGB of an OpenCV colour map; row 0 is black, for "no value"."""
+    """(1 + levels, 3) RGB of an OpenCV colour map, at most 255 levels; row 0 is black, for "no value"."""
     levels = np.arange(256, dtype=np.uint8)
     if reverse:
         levels = levels[::-1].copy()
@@ -48,7 +48,7 @@ def _palette(colormap: int, first: int, last: int, reverse: bool = False) -> Rgb
 _PALETTES: dict[str, Rgb] = {
     "depth": _palette(cv2.COLORMAP_TURBO, 16, 240, reverse=True),
     "blur": _palette(cv2.COLORMAP_INFERNO, 20, 256),
-    "std": _palette(cv2.COLORMAP_VIRIDIS, 0, 256),
+    "std": _palette(cv2.COLORMAP_VIRIDIS, 0, 255),
 }
 
 
@@ -199,7 +199,7 @@ def legend(width: int, scale: tuple[float, float] | ColourScale = DEFAULT_RANGE_
     values = np.array([scale.value_at(place) for place in places], np.float32)
     image[4:24, margin : width - margin] = scale.colours(values[None])
     last_end = -100
-    for place, text in scale.ticks(max(2, width // 70)):
+    for place, text in scale.ticks(max(2, width // 60)):
         x = margin + round(place * (columns - 1))
         cv2.line(image, (x, 20), (x, 28), (0, 0, 0), 1)
         (text_width, _), _ = cv2.getTextSize(text, _FONT, 0.4, 1)

@@ -29,7 +29,7 @@ def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_
         curve: the lens on its camera.
         blur_std_px: error of a blur reading.
         title: above both.
-        largest_blur_px: up to which the model was trained; drawn as a line.
+        largest_blur_px: up to which the model was trained; drawn as a line where the lens reaches it.
     """
     image = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
     _text(image, title, (LEFT - 40, 24), INK, 0.52)
@@ -39,13 +39,13 @@ def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_
     distances = np.array([x.value_at(place) for place in np.linspace(0, 1, 400)])
     half = WIDTH_PX // 2
     blur = curve.coc_px(distances)
-    y = ColourScale(0.0, max(float(blur.max()), largest_blur_px or 0.0) * 1.08, "px")
+    y = ColourScale(0.0, max(float(blur.max()), 1.0) * 1.08, "px")
     left = _Plot(image, (LEFT, half - RIGHT), x, y)
     left.band(*curve.in_focus_band_m(RESOLVED_FROM_PX))
     left.axes("distance", "blur diameter in the image [px]", lambda value: f"{value:g}")
-    if largest_blur_px is not None:
+    if largest_blur_px is not None and largest_blur_px < y.high:
         left.line(distances, np.full_like(distances, largest_blur_px), SOFT, dashed=True)
-        _text(image, "trained up to here", (LEFT + 6, left.row(largest_blur_px) - 6), SOFT, 0.38)
+        _text(image, "model trained up to here", (half - RIGHT - 160, left.row(largest_blur_px) - 6), SOFT, 0.38)
     left.line(distances, blur, BLUE)
     right = _Plot(image, (half + LEFT, WIDTH_PX - RIGHT), x, ColourScale(0.0, LARGEST_SHARE, ""))
     right.band(*curve.in_focus_band_m(RESOLVED_FROM_PX))
@@ -75,7 +75,7 @@ class _Plot:
         """Shade the distances in focus."""
         first, last = self.column(near_m), self.column(min(far_m, self.x.high))
         cv2.rectangle(self.image, (first, TOP), (last, HEIGHT_PX - BOTTOM), BAND, -1)
-        _text(self.image, "in focus", (first + 3, TOP + 14), SOFT, 0.36)
+        _text(self.image, "in focus", (last + 4, TOP + 12), SOFT, 0.36)
 
     def axes(self, x_label: str, y_label: str, form: Callable[[float], str]) -> None:
         """Grid, ticks and labels."""

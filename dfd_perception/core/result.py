@@ -35,10 +35,11 @@ class ResultSummary:
     """Share of the pixels that the lens blurs by less than 1 px: depth is unresolved there."""
 
     def line(self) -> str:
-        """The figures in one line, such as "depth median 1.24 m, 0.71 to 3.90 m, 98 % of the image"."""
+        """The figures in one line, such as "depth 0.71 to 3.90 m, median 1.24 m, 98 % with depth"."""
         parts = []
         if self.median_depth_m is not None:
-            parts.append(f"depth median {self.median_depth_m:.2f} m, {self.near_depth_m:.2f} to {self.far_depth_m:.2f} m")
+            span = f"{self.near_depth_m:.2f} to {self.far_depth_m:.2f} m"
+            parts.append(f"depth {span}, median {self.median_depth_m:.2f} m")
             parts.append(f"{percent(self.depth_share)} with depth")
         elif self.depth_share is not None:
             parts.append("no pixel has depth")

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from dfd_perception.files.configuration import from_mapping, read_yaml
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 ONNX_FILE = "model.onnx"
+BLUR_ERROR_KEY = "defocus.mae"
+"""As `dfd train` writes it into the card of a model [px]."""
 LARGEST_FLOOR_PX = 100.0
 
 
@@ -187,6 +190,18 @@ class ModelFolder:
                 "to 0, or use a model of blur: total"
             )
         return notes
+
+
+def blur_error_px(metrics: Mapping[str, Any]) -> float | None:
+    """The blur error [px] that a model card states, wherever in its metrics; None where it states none."""
+    if isinstance(metrics.get(BLUR_ERROR_KEY), (int, float)):
+        return float(metrics[BLUR_ERROR_KEY])
+    for value in metrics.values():
+        if isinstance(value, Mapping):
+            found = blur_error_px(value)
+            if found is not None:
+                return found
+    return None
 
 
 def load_model_folder(name_or_path: str | Path, verify: bool = True) -> ModelFolder:

@@ -33,12 +33,11 @@ def test_a_blur_meter_with_a_lens_writes_all_four(images, tiny_coc_model, capsys
     assert predict(images, "--lens", str(images / "lens.yaml"), "--json", model=tiny_coc_model) == 0
     said = json.loads(capsys.readouterr().out)
     written = {p.name for p in (images / "out").iterdir()}
-    assert written == {
-        f"{stem}_{kind}.png" for stem in ("one", "two") for kind in ("depth", "depth_color", "deblurred", "defocus")
-    }
+    kinds = ("depth", "depth_color", "std", "std_color", "defocus", "defocus_color", "deblurred", "sheet")
+    assert written == {f"{stem}_{kind}.png" for stem in ("one", "two") for kind in kinds}
     depth = cv2.imread(str(images / "out" / "one_depth.png"), cv2.IMREAD_UNCHANGED)
     assert (depth.dtype, depth.shape) == (np.uint16, (50, 70))
-    assert np.median(depth) / 1000 == pytest.approx(said["pictures"][0]["median_depth_m"], abs=1e-3)
+    assert np.median(depth) / 1000 == pytest.approx(said["images"][0]["median_depth_m"], abs=1e-3)
     defocus = cv2.imread(str(images / "out" / "one_defocus.png"), cv2.IMREAD_UNCHANGED)
     # The lens: K = fx * 25 mm = 16.5 px per dioptre; depth and blur must agree through it.
     fx = 35 * 600 / (600 - 35) / 0.05625
@@ -50,7 +49,9 @@ def test_a_blur_meter_with_a_lens_writes_all_four(images, tiny_coc_model, capsys
 def test_without_a_lens_it_says_why_there_is_no_depth(images, tiny_coc_model, capsys):
     assert predict(images, model=tiny_coc_model) == 0
     assert "give its lens with --lens" in capsys.readouterr().err
-    assert {p.name for p in (images / "out").glob("one_*")} == {"one_deblurred.png", "one_defocus.png"}
+    assert {p.name for p in (images / "out").glob("one_*")} == {
+        f"one_{kind}.png" for kind in ("deblurred", "defocus", "defocus_color", "sheet")
+    }
 
 
 def test_fx_stands_for_the_pixel_pitch(images, tiny_coc_model):
@@ -64,20 +65,84 @@ def test_a_depth_model_needs_no_lens(images, tiny_depth_model):
     assert (images / "out" / "two_depth.png").is_file()
 
 
+def test_the_lens_without_a_pitch_names_fx(images, tiny_coc_model, capsys):
+    (images / "lens.yaml").write_text("aperture_diameter_mm: 25\nfocus_distance_m: 0.6\n")
+    assert predict(images, "--lens", str(images / "lens.yaml"), model=tiny_coc_model) == 2
+    error = capsys.readouterr().err
+    assert "--fx" in error
+    assert "pixel_pitch_um" in error
+    assert not (images / "out").exists()
+
+
+def test_one_line_for_each_image_says_what_came_of_it(images, tiny_coc_model, capsys):
+    assert predict(images, "--lens", str(images / "lens.yaml"), model=tiny_coc_model) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"{images / 'one.png'}: depth ")
+    for words in ("median", "% with depth", "near focus"):
+        assert words in lines[0]
+    assert lines[2].startswith("2 images; results in")
+
+
+def test_results_are_not_overwritten_in_silence(images, tiny_depth_model, capsys):
+    assert predict(images, model=tiny_depth_model) == 0
+    before = (images / "out" / "two_depth.png").stat().st_mtime_ns
+    assert predict(images, model=tiny_depth_model) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (images / "out" / "two_depth.png").stat().st_mtime_ns == before
+    assert predict(images, "--overwrite", model=tiny_depth_model) == 0
+    assert (images / "out" / "two_depth.png").stat().st_mtime_ns > before
+
+
+def test_points_are_the_pixels_with_depth(images, tiny_coc_model):
+    assert predict(images, "--lens", str(images / "lens.yaml"), "--ply", model=tiny_coc_model) == 0
+    header, _, body = (images / "out" / "one_points.ply").read_bytes().partition(b"end_header\n")
+    depth_mm = cv2.imread(str(images / "out" / "one_depth.png"), cv2.IMREAD_UNCHANGED)
+    count = np.count_nonzero(depth_mm)
+    assert f"element vertex {count}".encode() in header
+    vertices = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])
+    assert len(vertices) == count
+    assert np.median(vertices["xyz"][:, 2]) == pytest.approx(np.median(depth_mm[depth_mm > 0]) / 1000, abs=1e-3)
+
+
+def test_depth_outside_of_the_range_is_a_warning_and_exit_code_1(images, tiny_coc_model, capsys):
+    arguments = ("--lens", str(images / "lens.yaml"), "--min-m", "9.998", "--max-m", "9.999")
+    assert predict(images, *arguments, model=tiny_coc_model) == 1
+    captured = capsys.readouterr()
+    assert "no pixel of" in captured.err
+    assert "no pixel has depth" in captured.out
+    assert (images / "out" / "one_sheet.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--min-m", "3", "--max-m", "2"), "--min-m 3 and --max-m 2"),
+        (("--max-rel-std", "-1"), "--max-rel-std is -1"),
+        (("--range", "2", "1"), "expected 0 < NEAR < FAR"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused(images, tiny_depth_model, capsys, arguments, says):
+    assert predict(images, *arguments, model=tiny_depth_model) == 2
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda folder: (folder / "one.png").write_bytes(b"no image"), "one.png: cannot be read as an image"),
+        (lambda folder: (folder / "one.png").write_bytes(b"no image"), "one.png: cannot be decoded"),
         (lambda folder: (folder / "one.png").unlink(), "one.png: no such image"),
-        (lambda folder: (folder / "two.jpg").rename(folder / "one.jpg"), "no such image"),
+        (lambda folder: (folder / "one.png").write_bytes((folder / "one.png").read_bytes()[:500]), "cut short"),
     ],
 )
-def test_bad_images_are_one_line_and_exit_code_2(images, tiny_depth_model, capsys, spoil, says):
+def test_a_bad_file_is_counted_and_the_others_are_done(images, tiny_depth_model, capsys, spoil, says):
     spoil(images)
     assert predict(images, model=tiny_depth_model) == 2
-    error = capsys.readouterr().err
-    assert says in error
-    assert "Traceback" not in error
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "Traceback" not in captured.err
+    assert "1 image, 1 failed" in captured.out
+    assert (images / "out" / "two_depth.png").is_file()
 
 
 def test_two_images_of_one_stem_are_refused(images, tiny_depth_model, capsys):

@@ -54,6 +54,16 @@ def test_blur_grows_brighter_and_no_value_is_black():
     assert brightness[3] == 0
 
 
+@pytest.mark.parametrize("palette", ["depth", "blur", "std"])
+def test_what_is_beyond_the_scale_has_its_end_colour_not_that_of_no_value(palette):
+    scale = ColourScale(0.5, 2.0, palette=palette)
+    first, last, beyond, below = scale.colours(np.array([[0.5, 2.0, 9.0, 0.1]], np.float32))[0]
+    assert np.array_equal(last, beyond)
+    assert np.array_equal(first, below)
+    assert last.any()
+    assert first.any()
+
+
 def test_a_table_top_gets_all_colours_on_a_linear_scale():
     depth_m = np.linspace(0.62, 1.18, 10_000, dtype=np.float32).reshape(100, 100)
     depth_m[0, :20] = (9.0, np.nan) * 10  # less than 2 %: a hole in the wall does not squeeze the table into one colour

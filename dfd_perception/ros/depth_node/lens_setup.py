@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import LensError
-from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.files.model_folder import ModelFolder, blur_error_px
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters, parse_size
 
 DISTANCES_M = (1.0, 2.0, 5.0)
-COC_ERROR_KEY = "defocus.mae"
-"""As `dfd train` writes it into the card of a model [px]."""
-
 ASSUMED_COC_ERROR_PX = 0.5
 
 
@@ -96,7 +92,7 @@ def ambiguity(parameters: DfdParameters, curve: DefocusCurve) -> str | None:
 
 
 def _accuracy_line(model: ModelFolder, curve: DefocusCurve) -> str:
-    error = coc_error_px(model.card.metrics)
+    error = blur_error_px(model.card.metrics)
     source = "measured for this model" if error is not None else "assumed, the model card states none"
     error_px = ASSUMED_COC_ERROR_PX if error is None else error
     parts = []
@@ -105,15 +101,3 @@ def _accuracy_line(model: ModelFolder, curve: DefocusCurve) -> str:
         std_m = distance**2 * error_px / curve.gain_px_per_dioptre
         parts.append(f"{distance:g} m: " + ("on the other side of the focus" if outside else f"+- {std_m:.3f} m"))
     return f"expected accuracy with a blur error of {error_px:.2f} px ({source}): {', '.join(parts)}"
-
-
-def coc_error_px(metrics: Mapping[str, Any]) -> float | None:
-    """The blur error that a model card states, wherever in its metrics; None where it states none."""
-    if isinstance(metrics.get(COC_ERROR_KEY), (int, float)):
-        return float(metrics[COC_ERROR_KEY])
-    for value in metrics.values():
-        if isinstance(value, Mapping):
-            found = coc_error_px(value)
-            if found is not None:
-                return found
-    return None
