@@ -34,7 +34,9 @@ class Geometry:
             ImageError: an empty or huge image.
         """
         if not all(1 <= side <= LARGEST_SIDE_PX for side in image_size):
-            raise ImageError(f"image is {image_size[1]}x{image_size[0]}; expected 1 to {LARGEST_SIDE_PX} pixels a side")
+            raise ImageError(
+                f"image is {image_size[1]}x{image_size[0]}; expected 1 to {LARGEST_SIDE_PX} pixels a side"
+            )
         if input_size is None:
             return cls(image_size, image_size)
         scale = min(input_size[0] / image_size[0], input_size[1] / image_size[1])
