@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dfd_perception.core.colormap import fixed_depth_scale
 from dfd_perception.evaluation.report.charts import Series, chart, log_axis, nice_axis
-from dfd_perception.evaluation.report.image_panels import colour_error, data_uri, depth_gradient, error_gradient
+from dfd_perception.evaluation.report.image_panels import colour_error, data_uri, error_gradient, scale_gradient
 from dfd_perception.evaluation.run import evaluate
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -184,10 +185,10 @@ def test_colours_of_errors_have_a_fixed_meaning():
 
 
 def test_the_legend_says_metres_where_the_colours_are():
-    gradient, ticks = depth_gradient((0.1, 10.0))
+    gradient, ticks = scale_gradient(fixed_depth_scale((0.1, 10.0)))
     assert gradient.count("rgb(") == 33
-    assert (50.0, "1") in [(round(place, 6), text) for place, text in ticks]
-    assert [text for _, text in error_gradient(0.2)[1]] == ["\N{MINUS SIGN}0.2", "0", "+0.2"]
+    assert (50.0, "1 m") in [(round(place, 6), text) for place, text in ticks]
+    assert [text for _, text in error_gradient(0.2)[1]] == ["\N{MINUS SIGN}0.2 m", "0", "+0.2 m"]
 
 
 def test_a_image_in_the_page_keeps_its_colours():
@@ -202,7 +203,66 @@ def test_points_lie_where_the_axes_say():
     x, y = log_axis("m", 0.1, 10.0), nice_axis("error", [0.37], percent=True)
     assert (y.low, y.high) == (0.0, 0.4)
     assert [y.form(tick) for tick in y.ticks] == ["0 %", "10 %", "20 %", "30 %", "40 %"]
-    svg = chart(x, y, [Series("error", [(1.0, 0.2)], "--series-1")])
-    found = re.search(r'cx="([\d.]+)" cy="([\d.]+)"', svg)
-    assert float(found[1]) == pytest.approx(68 + (640 - 68 - 16) / 2, abs=0.1)
-    assert float(found[2]) == pytest.approx(14 + (300 - 14 - 44) / 2, abs=0.1)
+    svg = chart(x, y, [Series("error", [(1.0, 0.2), (10.0, 0.4)], "--series-1")])
+    found = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', svg)
+    assert float(found[0][0]) == pytest.approx(84 + (560 - 84 - 16) / 2, abs=0.1)
+    assert float(found[0][1]) == pytest.approx(14 + (300 - 14 - 48) / 2, abs=0.1)
+    assert float(found[1][0]) == pytest.approx(560 - 16, abs=0.1)
+    assert float(found[1][1]) == pytest.approx(14, abs=0.1)
+
+
+def test_ticks_have_no_exponents():
+    percent = nice_axis("error", [11.0], percent=True)
+    assert [percent.form(tick) for tick in percent.ticks][-1] == "1,200 %"
+    plain = nice_axis("frame", [20000.0])
+    assert not any("e+" in plain.form(tick) for tick in plain.ticks)
+
+
+def test_a_line_of_one_point_is_no_chart():
+    x, y = nice_axis("frame", [1.0]), nice_axis("latency [ms]", [3.0])
+    assert chart(x, y, [Series("latency", [(0.0, 3.0)], "--series-1")]) == ""
+
+
+@pytest.fixture
+def page_of_two(make_bag, plan_for):
+    plan = plan_for(make_bag(frames=2))
+    evaluate(plan)
+    return plan.out / "report.html"
+
+
+def test_two_frames_are_said_to_be_two_and_get_no_names_of_many(page_of_two):
+    text = page_of_two.read_text("utf-8")
+    assert "Only 2 frames" in text
+    assert '<span class="tag">1 of 2</span>' in text
+    assert "worst</span>" not in text
+    assert "1 frames" not in text
+
+
+def test_without_a_lens_the_true_depth_is_shown(make_bag, plan_for):
+    plan = plan_for(make_bag(frames=2), curve=None)
+    text = evaluate_to_text(plan)
+    assert "Depth, true" in text
+    assert "Depth, predicted" not in text
+
+
+def test_a_phone_can_read_it(page, browser):
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.ask(
+        "POST",
+        f"{browser.session}/goog/cdp/execute",
+        {"cmd": "Emulation.setDeviceMetricsOverride", "params": phone},
+    )
+    browser.open(page)
+    assert browser.run("return document.documentElement.scrollWidth") <= 390
+    heights = browser.run(
+        "return [...document.querySelectorAll('svg text')].filter(t => t.getBoundingClientRect().width > 0)"
+        ".map(t => parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getBoundingClientRect().width "
+        "/ t.ownerSVGElement.viewBox.baseVal.width)"
+    )
+    assert len(heights) > 20
+    assert min(heights) >= 9
+    cut = browser.run(
+        "return [...document.querySelectorAll('.scroll')].filter(e => e.querySelector('th') && e.querySelectorAll('th')"
+        ".length < 6 && e.scrollWidth > e.clientWidth + 1).length"
+    )
+    assert cut == 0

@@ -46,6 +46,23 @@ def test_a_small_but_steady_change_is_seen_through_the_spread_of_the_frames(two_
     assert found["depth.delta1"]["verdict"] == "worse"  # less of it
 
 
+def test_two_frames_are_too_few_for_a_verdict(tmp_path, capsys):
+    paths = []
+    for name, values in (("before", [0.20, 0.21]), ("after", [0.10, 0.11])):
+        paths.append(str(tmp_path / f"{name}.json"))
+        write_report(Path(paths[-1]), report_of(values))
+    assert main(["compare", *paths]) == 0
+    text = capsys.readouterr().out
+    assert "2 frames in common" in text
+    assert "too few frames for a verdict" in text
+    assert "better" not in text
+    assert main(["compare", *paths, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["compared"][0]["differences"][0]
+    assert found["verdict"] == "too few frames"
+    assert found["low"] is None
+    assert found["difference"] == pytest.approx(-0.1)
+
+
 def test_the_interval_of_correlated_frames_is_wider():
     rng = np.random.default_rng(1)
     independent = rng.normal(0, 1, 400)
