@@ -213,7 +213,7 @@ def test_points_lie_where_the_axes_say():
 
 def test_ticks_have_no_exponents():
     percent = nice_axis("error", [11.0], percent=True)
-    assert [percent.form(tick) for tick in percent.ticks][-1] == "1,200 %"
+    assert [percent.form(tick) for tick in percent.ticks][-1] == "1,500 %"
     plain = nice_axis("frame", [20000.0])
     assert not any("e+" in plain.form(tick) for tick in plain.ticks)
 
@@ -239,7 +239,7 @@ def test_two_frames_are_said_to_be_two_and_get_no_names_of_many(page_of_two):
 
 
 def test_without_a_lens_the_true_depth_is_shown(make_bag, plan_for):
-    plan = plan_for(make_bag(frames=2), curve=None)
+    plan = plan_for(make_bag(frames=2), lens=None)
     text = evaluate_to_text(plan)
     assert "Depth, true" in text
     assert "Depth, predicted" not in text
