@@ -30,6 +30,7 @@ def blur_layers(
     signed_coc_px: NDArray[np.float32],
     point_spread: PointSpread = DISK,
     layer_step_px: float = LAYER_STEP_PX,
+    coarse_beyond_px: float = float("inf"),
 ) -> NDArray[np.float32]:
     """Defocus an image as a lens would.
 
@@ -39,6 +40,8 @@ def blur_layers(
             Not finite (no depth): treated as the farthest layer of the image.
         point_spread: shape of the blur.
         layer_step_px: blur between neighbouring layers; grows to 10 % of the blur for wide ones.
+        coarse_beyond_px: layers blurred more than this are laid at half the size, those of more than 2.3 times as much
+            at a quarter: four times as fast for wide blur, at the price of a rim that is soft by a pixel or two.
 
     Returns:
         (H, W, C) float32.
@@ -57,14 +60,19 @@ def blur_layers(
     result = np.zeros_like(image_HW3)
     first = True
     for layer in np.flatnonzero(counts)[::-1]:
-        kernel = point_spread.kernel(abs(float(means[layer])))
-        surface = (np.abs(means - means[layer]) <= ACROSS_SURFACE_PX)[layer_of] & (counts > 0)[layer_of]
-        colour = _blurred_colour(image_HW3, surface.astype(np.float32), kernel)
+        coc_px = abs(float(means[layer]))
+        surface = ((np.abs(means - means[layer]) <= ACROSS_SURFACE_PX) & (counts > 0))[layer_of].astype(np.float32)
+        nearer = (layer_of <= layer).astype(np.float32)
+        if coc_px <= coarse_beyond_px:
+            kernel = point_spread.kernel(coc_px)
+            colour, cover = _blurred_colour(image_HW3, surface, kernel), _filter(nearer, kernel)
+        else:
+            shrink = 2 if coc_px <= 2.3 * coarse_beyond_px else 4
+            colour, cover = _blurred_coarsely(image_HW3, surface, nearer, point_spread, coc_px, shrink)
         if first:
             result, first = colour, False
             continue
-        cover = _filter((layer_of <= layer).astype(np.float32), kernel)[..., None]
-        result += cover * (colour - result)
+        result += cover[..., None] * (colour - result)
     return result
 
 
@@ -87,6 +95,29 @@ def _filter(plane: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[
     if kernel.size == 1:
         return plane
     return cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+
+
+def _blurred_coarsely(
+    image: NDArray[np.float32],
+    surface: NDArray[np.float32],
+    nearer: NDArray[np.float32],
+    point_spread: PointSpread,
+    coc_px: float,
+    shrink: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Colour and cover of a layer, blurred at 1 / shrink of the size; what the resizing itself blurs is taken off.
+
+    An area average and linear interpolation add (shrink^2 - 1) / 12 and (shrink^2 - 1) / 6 px^2 of variance.
+    """
+    size = image.shape[1::-1]
+    small = tuple(-(-side // shrink) for side in size)
+    resized_variance_px2 = (shrink**2 - 1) / 4
+    sigma_px = np.sqrt((point_spread.sigma_per_coc * coc_px) ** 2 - resized_variance_px2)
+    kernel = point_spread.kernel(float(sigma_px / point_spread.sigma_per_coc / shrink))
+    planes = (cv2.resize(plane, small, interpolation=cv2.INTER_AREA) for plane in (image, surface, nearer))
+    image_small, surface_small, nearer_small = planes
+    colour, cover = _blurred_colour(image_small, surface_small, kernel), _filter(nearer_small, kernel)
+    return cv2.resize(colour, size), cv2.resize(cover, size)
 
 
 def _blurred_colour(

@@ -29,6 +29,7 @@ class PointSpread:
         0.3 is Carvalho's rho, 0.5 that of Gur & Wolf.
     blades: corners of a polygonal diaphragm; 0 for a round one.
     rotation_rad, squeeze: orientation of the polygon, and ratio of its axes (1 = round).
+    rim: spherical aberration of a disk: light per area grows by this share from middle to edge (negative: falls).
     """
 
     exponent: float = float("inf")
@@ -36,6 +37,7 @@ class PointSpread:
     blades: int = 0
     rotation_rad: float = 0.0
     squeeze: float = 1.0
+    rim: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.exponent >= 2:
@@ -44,6 +46,8 @@ class PointSpread:
             raise LensError(f"sigma_per_coc is {self.sigma_per_coc}; it must be positive (physics: 0.25)")
         if self.blades and self.blades < 3:
             raise LensError(f"blades is {self.blades}; a diaphragm has 0 (round) or at least 3")
+        if not self.rim > -1:
+            raise LensError(f"rim is {self.rim}; it must be more than -1 (a disk that is dark at its edge)")
 
     def kernel(self, coc_px: float) -> NDArray[np.float32]:
         """The normalised kernel (odd x odd) of a blur diameter; 1x1 where the blur is not visible.
@@ -88,7 +92,8 @@ class PointSpread:
             area_radius = np.sqrt(np.pi / (self.blades * np.tan(np.pi / self.blades)))
             r = r * np.cos(angle) / area_radius
         if np.isinf(self.exponent):
-            return (r <= 2 * sigma_px).astype(np.float32)
+            inside = (r <= 2 * sigma_px).astype(np.float32)
+            return inside * (1 + np.float32(self.rim) * (r / (2 * sigma_px)) ** 2) if self.rim else inside
         return np.exp(-np.power(r / (sigma_px * _scale_of_unit_sigma(self.exponent)), self.exponent))
 
 

@@ -56,6 +56,64 @@ def coc_nll(
 
 
 @in_full_precision
+def blur_cross_entropy(logits: Tensor, target_px: Tensor, centres_px: Tensor) -> Tensor:
+    """Cross-entropy [nat] of a distribution over bins of blur, stated for cells of the image.
+
+    A true blur between two centres is shared between their bins (linear in asinh(c / 2), on which they are even); a
+    cell across a border holds the blur of both sides, in the share of their pixels.
+
+    Args:
+        logits: (B, bins, h, w), each cell H / h x W / w pixels; cells beyond the target (padding) are left out.
+        target_px: (B, 1, H, W) true total blur, NaN where unknown.
+        centres_px: (bins,) from 0.
+    """
+    shares, weight = _shares_of_cells(target_px, centres_px)
+    height, width = shares.shape[-2:]
+    log_likelihood = torch.log_softmax(logits[..., :height, :width], dim=1)
+    return -(shares * log_likelihood).sum() / weight.sum().clamp(min=1)
+
+
+def _shares_of_cells(target_px: Tensor, centres_px: Tensor, cell: int = 4) -> tuple[Tensor, Tensor]:
+    """(B, bins, h, w) share of each bin in a cell of `cell` x `cell` pixels, and (B, 1, h, w) share that is known."""
+    batch, _, height, width = target_px.shape
+    rows, columns = height // cell, width // cell
+    cells = target_px[..., : rows * cell, : columns * cell].reshape(batch, rows, cell, columns, cell)
+    cells = cells.permute(0, 2, 4, 1, 3).reshape(batch, cell * cell, rows, columns)
+    known = torch.isfinite(cells)
+    last = len(centres_px) - 1
+    place = torch.asinh(torch.where(known, cells, 0.0) / 2) / torch.asinh(centres_px[1] / 2)
+    place = place.clamp(max=last)
+    lower = place.floor().clamp(max=last - 1)
+    upper_share = (place - lower) * known / cell**2
+    lower_share = known / cell**2 - upper_share
+    shares = torch.zeros(batch, last + 1, rows, columns, device=target_px.device)
+    shares.scatter_add_(1, lower.long(), lower_share)
+    shares.scatter_add_(1, lower.long() + 1, upper_share)
+    return shares, known.float().mean(1, keepdim=True)
+
+
+@in_full_precision
+def border_loss(coc_px: Tensor, target_px: Tensor, reach_px: int = 4) -> Tensor:
+    """Mean difference of the blur's steps across `reach_px` pixels [px], along x and y: wants borders, and plains flat.
+
+    Args:
+        coc_px: (B, 1, H, W) predicted.
+        target_px: (B, 1, H, W) true, NaN where unknown.
+        reach_px: distance of the pixels that are compared; a border is a few pixels wide.
+    """
+    terms = []
+    for axis in (-1, -2):
+        ahead = target_px.narrow(axis, reach_px, target_px.shape[axis] - reach_px)
+        behind = target_px.narrow(axis, 0, target_px.shape[axis] - reach_px)
+        wanted = ahead - behind
+        said = coc_px.narrow(axis, reach_px, coc_px.shape[axis] - reach_px)
+        said = said - coc_px.narrow(axis, 0, coc_px.shape[axis] - reach_px)
+        mask = torch.isfinite(wanted)
+        terms.append(masked_mean(masked_difference(said, wanted, mask).abs(), mask))
+    return terms[0] + terms[1]
+
+
+@in_full_precision
 def reblur_loss(
     reblurred: Tensor, defocused: Tensor, ssim_share: float = REBLUR_SSIM_SHARE, mask: Tensor | None = None
 ) -> Tensor:

@@ -76,12 +76,18 @@ class DataConfig:
     """Generated scenes: how often a photograph is drawn rather than a procedural texture."""
     scene_size_px: int = 192
     """Generated scenes: side of the images, at least the crop's."""
-    largest_coc_px: float = 27.0
+    largest_coc_px: float = 45.0
     """Generated scenes: upper end of the blur."""
+    rendered: Path | None = None
+    """Generated scenes: folder of sharp RGB-D images to draw scenes from; null: procedural ones only."""
+    rendered_share: float = 0.6
+    """Generated scenes: how often one of these is drawn, where there are any."""
     scenes: int = 100_000
     """Generated scenes: how many there are before they repeat."""
+    uses: int = 1
+    """Generated scenes: how often each blurred scene is used, by another camera and in another crop."""
     keep_scenes: Path | None = None
-    """Generated scenes: folder that keeps what is rendered (8 bytes a pixel) for later epochs; null: render anew."""
+    """Generated scenes: folder that keeps what is blurred (16 bytes a pixel) for later uses; null: blur anew."""
     validation_scenes: int = 48
     """Generated scenes: how many to measure on, none of which is learnt from."""
     licences: dict[str, str] = field(default_factory=dict)
@@ -90,7 +96,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         require(0 <= self.photograph_share <= 1, f"data.photograph_share is {self.photograph_share}; expected 0 to 1")
         require(self.scene_size_px >= 32, f"data.scene_size_px is {self.scene_size_px}; expected 32 or more")
+        require(0 <= self.rendered_share <= 1, f"data.rendered_share is {self.rendered_share}; expected 0 to 1")
         require(self.scenes > 0 and self.validation_scenes > 0, "data.scenes and validation_scenes must be positive")
+        require(self.uses > 0, f"data.uses is {self.uses}; expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +119,9 @@ class ObjectiveConfig:
     """Psi of equation 3.6 (target depth and deblur_only)."""
     nll_weight: float = 0.3
     """coc: weight of the likelihood that teaches the log-variance; the mean learns from L1 alone."""
+    border_weight: float = 0.0
+    """coc: weight of the difference of the blur's steps [px]. From the first step on it holds a network that reads no
+    blur yet at a constant; give it to one that does."""
     aif_weight: float = 20.0
     """coc: weight of the Charbonnier loss of the all-in-focus image beside an error in px."""
     sigma_per_coc: float = 0.25
@@ -121,7 +132,7 @@ class ObjectiveConfig:
     """self_supervised: re-blur in light = value ** gamma (2.2 for camera images; 1 as in the thesis)."""
 
     def __post_init__(self) -> None:
-        for name in ("gradient_weight", "ssim_weight", "nll_weight", "aif_weight"):
+        for name in ("gradient_weight", "ssim_weight", "nll_weight", "border_weight", "aif_weight"):
             require(getattr(self, name) >= 0, f"objective.{name} is {getattr(self, name)}; expected 0 or more")
         for name in ("sigma_per_coc", "largest_coc_px", "gamma"):
             require(getattr(self, name) > 0, f"objective.{name} is {getattr(self, name)}; it must be positive")

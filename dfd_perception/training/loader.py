@@ -67,13 +67,20 @@ class SampleStream(Dataset):
         self.dataset, self._augment, self._seed, self._parts = dataset, augment, seed, parts
 
     def __getitem__(self, position: int) -> Batch | DfdPerceptionError:
-        epoch, place = divmod(position, len(self.dataset))
-        index = int(sample_order(self._seed, epoch, len(self.dataset))[place])
+        index = self._index_at(position)
         try:
             sample = self._augment(self.dataset[index], np.random.default_rng((self._seed, position)))
             return tensors_of(sample, self._parts)
         except DfdPerceptionError as error:
             return error
+
+
+    def _index_at(self, position: int) -> int:
+        own_order = getattr(self.dataset, "index_at", None)
+        if own_order is not None:
+            return own_order(position, self._seed)
+        epoch, place = divmod(position, len(self.dataset))
+        return int(sample_order(self._seed, epoch, len(self.dataset))[place])
 
 
 @lru_cache(maxsize=2)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dfd_perception.core.blur_bins import bin_centres_px
 from dfd_perception.core.prediction import Heads
-from dfd_perception.losses.defocus import coc_nll, self_supervised_loss
+from dfd_perception.losses.defocus import blur_cross_entropy, border_loss, coc_nll, self_supervised_loss
 from dfd_perception.losses.depth import depth_loss, l1_depth
 from dfd_perception.losses.image import charbonnier, deblur_loss
 from dfd_perception.losses.masking import masked_difference, masked_mean
@@ -69,15 +70,14 @@ class DepthOnly(Objective):
 
 
 class SupervisedCoc(Objective):
-    """L1 [px] + likelihood of the spread + Charbonnier (3.4) of the image."""
+    """Blur (`coc_terms`) + Charbonnier (3.4) of the image."""
 
     parts = ("coc_px", "aif")
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        l1, nll = coc_terms(said, batch)
+        blur, terms = coc_terms(said, batch, self.config)
         deblurring = charbonnier(_of(said.aif), batch.parts["aif"])
-        total = l1 + self.config.nll_weight * nll + self.config.aif_weight * deblurring
-        return LossTerms(total, {"coc_l1_px": l1, "coc_nll": nll, "deblurring": deblurring})
+        return LossTerms(blur + self.config.aif_weight * deblurring, {**terms, "deblurring": deblurring})
 
 
 class CocOnly(Objective):
@@ -87,8 +87,7 @@ class CocOnly(Objective):
     parts = ("coc_px",)
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        l1, nll = coc_terms(said, batch)
-        return LossTerms(l1 + self.config.nll_weight * nll, {"coc_l1_px": l1, "coc_nll": nll})
+        return LossTerms(*coc_terms(said, batch, self.config))
 
 
 class DeblurOnly(Objective):
@@ -148,15 +147,23 @@ def depth_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> 
     return l1_depth(prediction_m, target_m) + weight * row.term(prediction_m, target_m)
 
 
-def coc_terms(said: TwoHeadedOutput, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Mean |error| [px], and the Laplace likelihood with the error held fixed.
+def coc_terms(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of the blur and its terms: mean |error| [px], likelihood, borders.
 
-    Held fixed, the log-variance learns the spread of the errors without telling the mean which of them to leave.
+    The likelihood is the cross-entropy of the distribution where the network states one. Else it is Laplace's with the
+    error held fixed: the log-variance learns the spread of the errors without telling the mean which of them to leave.
     """
     coc_px, target_px = _of(said.coc_px), batch.parts["coc_px"]
     mask = torch.isfinite(target_px)
-    l1 = masked_mean(masked_difference(coc_px, target_px, mask).abs(), mask)
-    return l1, coc_nll(coc_px.detach(), _of(said.coc_log_var), target_px)
+    terms = {"coc_l1_px": masked_mean(masked_difference(coc_px, target_px, mask).abs(), mask)}
+    if said.coc_logits is not None:
+        centres_px = torch.from_numpy(bin_centres_px(said.coc_logits.shape[1])).to(coc_px.device)
+        terms["coc_nll"] = blur_cross_entropy(said.coc_logits, target_px, centres_px)
+    else:
+        terms["coc_nll"] = coc_nll(coc_px.detach(), _of(said.coc_log_var), target_px)
+    terms["border_px"] = border_loss(coc_px, target_px)
+    weights = {"coc_l1_px": 1.0, "coc_nll": config.nll_weight, "border_px": config.border_weight}
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms
 
 
 def _of(part: Tensor | None) -> Tensor:

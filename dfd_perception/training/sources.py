@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
 from dfd_perception.datasets.generated.kept_scenes import KeptScenes
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
+from dfd_perception.datasets.generated.scenes.rendered import RenderedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.datasets.registry import LAYOUTS, open_dataset, open_sharp, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split
@@ -61,6 +62,11 @@ class WithLens:
 
     def __len__(self) -> int:
         return len(self._dataset)
+
+    @property
+    def index_at(self) -> Callable[[int, int], int] | None:
+        """The data set's own order of training, if it has one."""
+        return getattr(self._dataset, "index_at", None)
 
     def __getitem__(self, index: int) -> DefocusSample:
         sample = self._dataset[index]
@@ -129,15 +135,23 @@ def _generated(config: DataConfig, seed: int) -> tuple[SceneSource, SceneSource]
             raise ConfigError(f"data.textures is {config.textures}: no such folder; see docs/training-data.md")
         textures = TextureBank.from_folder(config.textures)
         textures.photograph_share = config.photograph_share
+    rendered = None
+    if config.rendered is not None:
+        if not config.rendered.is_dir():
+            raise ConfigError(f"data.rendered is {config.rendered}: no such folder; leave it out to do without")
+        rendered = RenderedScenes(config.rendered)
     train = GeneratedScenes(
         textures=textures,
+        rendered=rendered,
+        rendered_share=config.rendered_share,
         size_px=config.scene_size_px,
         largest_coc_px=config.largest_coc_px,
         seed=seed,
         length=config.scenes,
+        uses=config.uses,
     )
     other_seed = seed + VALIDATION_SEED_STEP
-    measured = replace(train, seed=other_seed, length=config.validation_scenes, name="generated-validation")
+    measured = replace(train, seed=other_seed, length=config.validation_scenes, uses=1, name="generated-validation")
     if config.keep_scenes is None:
         return train, measured
     return KeptScenes(train, config.keep_scenes / "train"), KeptScenes(measured, config.keep_scenes / "validation")

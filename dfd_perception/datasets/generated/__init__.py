@@ -1,1 +1,1 @@
-"""Training scenes that are drawn, not downloaded."""
+"""Training images without a download: sharp scenes, procedural or rendered, behind a lens, taken by a camera."""

@@ -1,6 +1,6 @@
-"""Generated scenes that are rendered once: the first reading of an item writes it, every later one reads the file.
+"""Exposures that are blurred once: the first reading of one writes it, every later one reads the file.
 
-Rendering a scene takes longer than learning from a crop of it; over several epochs the renderer is the brake.
+Blurring a scene takes longer than learning from a crop of it; camera, noise and crop are drawn anew each time.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
+from dfd_perception.datasets.generated.scenes.exposure import Exposure
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError
 from dfd_perception.files.images import write_bytes
 
 SETTINGS_FILE = "scenes.json"
+FORMAT = 2
+"""Raised when the generator changes what an exposure is: a folder of before is refused, not mixed in."""
 
 
 class KeptScenes:
-    """The items of a generator, kept in a folder: 8 bytes a pixel, the blur rounded to float16.
+    """The exposures of a generator, kept in a folder: 14 bytes a pixel, as float16.
 
     Several processes may share the folder: a file appears whole or not at all.
 
@@ -37,11 +40,14 @@ class KeptScenes:
         self.name = scenes.name
         self._scenes, self._folder = scenes, folder
         settings = {
+            "format": FORMAT,
             "size_px": scenes.size_px,
             "largest_coc_px": scenes.largest_coc_px,
             "seed": scenes.seed,
             "photographs": len(scenes.textures.pyramids),
             "photograph_share": scenes.textures.photograph_share,
+            "rendered": len(scenes.rendered) if scenes.rendered is not None else 0,
+            "rendered_share": scenes.rendered_share,
         }
         path = folder / SETTINGS_FILE
         if path.is_file():
@@ -54,30 +60,44 @@ class KeptScenes:
     def __len__(self) -> int:
         return len(self._scenes)
 
+    def index_at(self, position: int, seed: int) -> int:
+        """Which sample stands at a position of the endless training stream."""
+        return self._scenes.index_at(position, seed)
+
     def __getitem__(self, index: int) -> DefocusSample:
-        """Scene `index`, rendered if this is its first reading.
+        """Sample `index`; its exposure is drawn if this is its first reading.
 
         Raises:
             DatasetError: the file is damaged.
             RecordingError: the disk is full or not writable.
         """
-        path = self._folder / f"{index:06d}.npy"
+        number = index // self._scenes.uses
+        path = self._folder / f"{number:06d}.npy"
         if not path.is_file():
-            self._keep(path, self._scenes[index])
+            self._keep(path, self._scenes.exposure(number))
+        return self._scenes.sample_of(self._read(path), index)
+
+    def _read(self, path: Path) -> Exposure:
         try:
-            bytes_HW8 = np.load(path)
-            coc_px = np.ascontiguousarray(bytes_HW8[..., 6:]).view(np.float16)[..., 0].astype(np.float32)
-        except (ValueError, OSError) as error:
-            raise DatasetError(f"{path}: cannot be read ({error}); delete it, and it is rendered again") from error
-        return DefocusSample(
-            name=f"{self.name}-{index:06d}", defocused=bytes_HW8[..., :3], aif=bytes_HW8[..., 3:6], coc_px=coc_px
+            planes_HW8 = np.load(path)
+            maps = planes_HW8[..., :7].astype(np.float32)
+            variance_px2, gamma = (float(value) for value in planes_HW8[0, :2, 7])
+        except (ValueError, OSError, IndexError) as error:
+            raise DatasetError(f"{path}: cannot be read ({error}); delete it, and it is drawn again") from error
+        return Exposure(
+            light=np.ascontiguousarray(maps[..., :3]),
+            sharp_light=np.ascontiguousarray(maps[..., 3:6]),
+            signed_coc_px=np.ascontiguousarray(maps[..., 6]),
+            floor_variance_px2=variance_px2,
+            gamma=gamma,
         )
 
-    def _keep(self, path: Path, sample: DefocusSample) -> None:
-        assert sample.aif is not None
-        assert sample.coc_px is not None
-        coc_bytes = sample.coc_px.astype(np.float16)[..., None].view(np.uint8)
-        bytes_HW8 = np.concatenate([sample.defocused, sample.aif, coc_bytes], axis=-1)
+    def _keep(self, path: Path, exposure: Exposure) -> None:
+        height, width = exposure.signed_coc_px.shape
+        planes_HW8 = np.zeros((height, width, 8), np.float16)
+        planes_HW8[..., :3], planes_HW8[..., 3:6] = exposure.light, exposure.sharp_light
+        planes_HW8[..., 6] = exposure.signed_coc_px
+        planes_HW8[0, :2, 7] = exposure.floor_variance_px2, exposure.gamma
         content = io.BytesIO()
-        np.save(content, bytes_HW8)
+        np.save(content, planes_HW8)
         write_bytes(path, content.getvalue())

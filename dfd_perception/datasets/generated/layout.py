@@ -35,6 +35,9 @@ def random_layout(rng: np.random.Generator, size_px: int, textures: TextureBank)
     # A third of the scenes are nearly empty: a robot sees few things on a large plain surface.
     for _ in range(rng.integers(0, 4) if rng.random() < 0.35 else rng.integers(3, 15)):
         _add_object(rng, x, y, nearness, image, textures)
+    if rng.random() < 0.3:
+        for _ in range(rng.integers(1, 7)):
+            _add_rod(rng, x, y, nearness, image)
     image *= (_illumination(rng, x, y) * _shadows(rng, x, y))[..., None]
     low, high = float(nearness.min()), float(nearness.max())
     return Layout(np.clip(image, 0, 1), (nearness - low) / max(high - low, 1e-6))
@@ -46,7 +49,13 @@ def _background(
     size_px = x.shape[0]
     planes = [rng.uniform(0, 0.3) + 0 * x]
     slope = rng.uniform(0.1, 0.9)
-    if rng.random() < 0.55:
+    draw = rng.random()
+    if draw < 0.25:
+        # One wall or floor at an angle, its texture in perspective.
+        angle, slant = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.85)
+        inverse_depth = (1 + slant * (np.cos(angle) * x + np.sin(angle) * y) / np.sqrt(2)).astype(np.float32)
+        return inverse_depth, textures.on_plane(rng, x, y, inverse_depth)
+    if draw < 0.65:
         # A room: floor, walls, ceiling; the nearest along each ray has the largest inverse depth.
         for direction in (y, -y, x, -x):
             if rng.random() < 0.6:
@@ -91,6 +100,22 @@ def _add_object(
     alpha = cv2.GaussianBlur(shown[box].astype(np.float32), (3, 3), 0.5)[..., None]
     image[box] += alpha * (texture[: alpha.shape[0], : alpha.shape[1]] - image[box])
     nearness[shown] = surface[shown]
+
+
+def _add_rod(rng: np.random.Generator, x: FloatMap, y: FloatMap, nearness: FloatMap, image: FloatMap) -> None:
+    """A wire, rod or stem before everything that it crosses: 2 to 16 px wide in a scene of 320 px, straight or bent."""
+    along, across = _turned(x - rng.uniform(-0.9, 0.9), y - rng.uniform(-0.9, 0.9), rng.uniform(0, np.pi))
+    across = across - rng.normal(0, 0.25) * along**2
+    half_width = np.exp(rng.uniform(np.log(0.006), np.log(0.05)))
+    shown = (np.abs(across) < half_width) & (np.abs(along) < rng.uniform(0.4, 3.0))
+    if not shown.any():
+        return
+    distance = float(nearness[shown].max()) + abs(rng.normal(0.05, 0.3))
+    shading = np.sqrt(np.clip(1 - (across / half_width) ** 2, 0, 1)) * 0.5 + 0.5
+    colour = (rng.uniform(0.02, 0.95) + rng.normal(0, 0.1, 3)).astype(np.float32)
+    alpha = cv2.GaussianBlur(shown.astype(np.float32), (3, 3), 0.5)[..., None]
+    image += alpha * (shading[..., None].astype(np.float32) * colour - image)
+    nearness[shown] = distance
 
 
 def _turned(x: FloatMap, y: FloatMap, angle: float) -> tuple[FloatMap, FloatMap]:

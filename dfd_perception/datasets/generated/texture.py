@@ -68,6 +68,28 @@ class TextureBank:
         mean = texture.mean((0, 1))
         return np.clip(gain * (mean + contrast * (texture - mean)), 0, 1).astype(np.float32)
 
+    def on_plane(
+        self, rng: np.random.Generator, x: FloatImage, y: FloatImage, inverse_depth: FloatImage
+    ) -> FloatImage:
+        """A texture painted on a plane, as a pinhole camera sees it: detail shrinks with distance.
+
+        Args:
+            rng: draws the texture and how it lies.
+            x, y: (H, W) image coordinates, -1 to 1.
+            inverse_depth: (H, W) of the plane, positive, in any unit.
+        """
+        size_px = 2 * x.shape[0]
+        texture = self.random(rng, size_px)
+        # A point of the plane is its ray times its depth; any two directions across it span the texture.
+        depth = inverse_depth.mean() / inverse_depth
+        angle, zoom = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(np.log(0.35), np.log(1.0)))
+        along, across = x * depth, y * depth + rng.normal(0, 0.5) * (depth - 1)
+        u = (np.cos(angle) * along + np.sin(angle) * across) * zoom * size_px / 2 + size_px / 2
+        v = (np.cos(angle) * across - np.sin(angle) * along) * zoom * size_px / 2 + size_px / 2
+        return cv2.remap(
+            texture, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+
     def _photograph(self, rng: np.random.Generator, size_px: int) -> FloatImage:
         pyramid = self.pyramids[rng.integers(len(self.pyramids))]
         level = pyramid[rng.integers(len(pyramid))].astype(np.float32) / 255
@@ -106,11 +128,13 @@ def _plain(rng: np.random.Generator, size_px: int) -> FloatImage:
 
 
 def _pattern(rng: np.random.Generator, size_px: int) -> FloatImage:
-    kind = rng.choice(["octaves", "stripes", "checks", "dots", "text", "lines"])
+    kind = rng.choice(["octaves", "stripes", "checks", "dots", "text", "lines", "bricks", "bricks"])
     dark, light = (rng.uniform(0, 1) + rng.normal(0, 0.15, 3) for _ in range(2))
     if kind == "octaves":
         scales = (4, 8, 16, 32, 64, 128)
         cover = sum(_noise(rng, size_px, s) * (s / 4) ** -rng.uniform(0.2, 1.2) for s in scales) + 0.5
+    elif kind == "bricks":
+        return _bricks(rng, size_px, dark, light)
     elif kind in ("stripes", "checks"):
         cover = _grating(rng, size_px, crossed=kind == "checks")
     else:
@@ -127,6 +151,28 @@ def _grating(rng: np.random.Generator, size_px: int, crossed: bool) -> FloatImag
     wave = np.sin(u) * np.sin(v) if crossed else np.sin(u)
     # The slope of one pixel at the crossing keeps edges sharp without aliasing.
     return (wave * period / 6 + 0.5).clip(0, 1)
+
+
+def _bricks(
+    rng: np.random.Generator, size_px: int, mortar: NDArray[np.float64], brick: NDArray[np.float64]
+) -> FloatImage:
+    """Rows of bricks, tiles or planks, each of its own shade, with joints between them."""
+    row_px = np.exp(rng.uniform(np.log(8), np.log(60)))
+    brick_px = row_px * np.exp(rng.uniform(0, np.log(5)))
+    joint_px = max(1.0, row_px * rng.uniform(0.03, 0.15))
+    y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
+    row = np.floor(y / row_px)
+    shifted = x + (row % 2) * brick_px * rng.choice([0.0, 0.5])
+    column = np.floor(shifted / brick_px)
+    to_joint = np.minimum(
+        np.minimum(y - row * row_px, (row + 1) * row_px - y),
+        np.minimum(shifted - column * brick_px, (column + 1) * brick_px - shifted),
+    )
+    inside = np.clip(to_joint - joint_px / 2 + 0.5, 0, 1)[..., None]
+    shades = rng.normal(0, rng.uniform(0, 0.12), (int(row.max()) + 1, int(column.max()) + 2))
+    shade = shades[row.astype(int), column.astype(int)][..., None]
+    grain = rng.standard_normal((size_px, size_px, 1)) * rng.choice([0, 0.02, 0.06])
+    return (mortar + inside * (brick + shade - mortar) + grain).astype(np.float32)
 
 
 def _drawing(rng: np.random.Generator, size_px: int, kind: str) -> FloatImage:

@@ -1,0 +1,63 @@
+"""Sharp scenes from RGB-D images with exact depth (rendered interiors), beside the procedural ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfd_perception.core.holes import filled_from_nearest
+from dfd_perception.datasets.generated.layout import Layout
+from dfd_perception.datasets.rgbd import RgbdFolder
+from dfd_perception.errors import DatasetError
+
+
+class RenderedScenes:
+    """Random square windows of sharp RGB-D images, as layouts.
+
+    Args:
+        folder: NAME/{rgb.png|jpg, depth.png} or rgb/ and depth/ (datasets.rgbd.RgbdFolder).
+
+    Raises:
+        DatasetError: nothing of that layout there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._source = RgbdFolder(folder)
+        if len(self._source) == 0:
+            raise DatasetError(f"{folder}: no RGB-D images")
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def random(self, rng: np.random.Generator, size_px: int) -> Layout:
+        """A window of `size_px` square, mirrored at random; images that are smaller are repeated at their border."""
+        frame = self._source[int(rng.integers(len(self._source)))]
+        known = np.isfinite(frame.depth_m)
+        inverse = (1.0 / filled_from_nearest(frame.depth_m, known)).astype(np.float32)
+        image = frame.rgb.astype(np.float32) / np.float32(255)
+        scale = float(rng.uniform(0.75, 1.0)) if rng.random() < 0.5 else 1.0
+        scale = max(scale, size_px / min(image.shape[:2]))
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            # Depth is never averaged across a step.
+            inverse = cv2.resize(inverse, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        image, inverse = _padded(image, size_px), _padded(inverse, size_px)
+        y = int(rng.integers(image.shape[0] - size_px + 1))
+        x = int(rng.integers(image.shape[1] - size_px + 1))
+        image, inverse = image[y : y + size_px, x : x + size_px], inverse[y : y + size_px, x : x + size_px]
+        if rng.random() < 0.5:
+            image, inverse = image[:, ::-1], inverse[:, ::-1]
+        low, high = float(inverse.min()), float(inverse.max())
+        nearness = (inverse - low) / max(high - low, 1e-6)
+        return Layout(np.ascontiguousarray(image), np.ascontiguousarray(nearness))
+
+
+def _padded(array: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:
+    bottom, right = max(size_px - array.shape[0], 0), max(size_px - array.shape[1], 0)
+    if not (bottom or right):
+        return array
+    return cv2.copyMakeBorder(array, 0, bottom, 0, right, cv2.BORDER_REFLECT_101)

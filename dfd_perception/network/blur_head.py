@@ -1,0 +1,105 @@
+"""The upper head of `2hded-small` for blur: a distribution over the circle of confusion, upsampled along image edges.
+
+The thesis' up-projections end at 1/4 of the size, where each pixel states how likely each bin of blur is. Mean and
+spread follow from that, so the spread is a real uncertainty (ordinal targets: Fu et al., DORN, CVPR 2018), and what a
+lens makes impossible enters as a log-prior. The maps grow to 1/2 as convex combinations of their neighbours (Teed &
+Deng, RAFT, ECCV 2020), weighted by features of 1/2 of the size, which see the borders; the rest is linear.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dfd_perception.core.blur_bins import bin_centres_px
+from dfd_perception.network.compact_encoder import conv_bn_relu
+from dfd_perception.network.decoder import UpBlock
+
+LEAST_VARIANCE_PX2 = 0.01
+
+
+class BlurDistribution(NamedTuple):
+    """What the head says of the blur; maps have the size of the head's input image."""
+
+    coc_px: Tensor
+    """(B, 1, H, W) mean [px]."""
+    variance_px2: Tensor
+    """(B, 1, H, W) of the distribution [px^2]."""
+    logits: Tensor
+    """(B, bins, H / 4, W / 4) log-likelihood of each bin, without the prior and unnormalised."""
+
+
+class BlurHead(nn.Module):
+    """Bottleneck and skips to a distribution over blur.
+
+    `widths` are those of two up-projections (to 1/8), of the merge at 1/4, and of the guidance of the upsampling.
+    """
+
+    centres_px: Tensor
+
+    def __init__(
+        self, bottleneck: int, skip_channels: tuple[int, ...], bins: int, widths: tuple[int, int, int, int]
+    ) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth = skip_channels
+        first, second, merged, guide = widths
+        self.blocks = nn.ModuleList(
+            (UpBlock(bottleneck, first, bias=False), UpBlock(first + sixteenth, second, bias=False))
+        )
+        # Interpolated, not transposed: the checkerboard of a transposed convolution would carry signal here.
+        self.up = conv_bn_relu(second + eighth, guide, kernel=1)
+        self.merge = conv_bn_relu(guide + quarter, merged)
+        self.refine = conv_bn_relu(merged, merged)
+        self.logits = nn.Conv2d(merged, bins, 1)
+        self.borders = nn.Sequential(nn.PixelUnshuffle(2), conv_bn_relu(4 * half, guide, kernel=1))
+        self.guide = conv_bn_relu(guide + merged, guide)
+        self.weights = nn.Conv2d(guide, 9 * 4, 1)
+        self.register_buffer("centres_px", torch.from_numpy(bin_centres_px(bins)), persistent=False)
+
+    def forward(self, skips: list[Tensor], bottleneck: Tensor, log_prior: Tensor | None = None) -> BlurDistribution:
+        """Skips at 1/2, 1/4, 1/8, 1/16 and the bottleneck; `log_prior` (1 or B, bins, 1, 1)."""
+        half, quarter, eighth, sixteenth = skips
+        x = torch.cat((sixteenth, self.blocks[0](bottleneck)), 1)
+        x = torch.cat((eighth, self.blocks[1](x)), 1)
+        x = nn.functional.interpolate(self.up(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+        features = self.refine(self.merge(torch.cat((quarter, x), 1)))
+        logits = self.logits(features)
+        moments = self._moments(logits if log_prior is None else logits + log_prior)
+        weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
+        fine = convex_upsampled(moments, weights)
+        fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
+        mean_px, square_px2 = fine[:, :1], fine[:, 1:]
+        # Mixed like the mean, the square says at a border how far apart both sides are.
+        variance_px2 = (square_px2 - mean_px.square()).clamp(min=0) + LEAST_VARIANCE_PX2
+        return BlurDistribution(mean_px, variance_px2, logits)
+
+    def _moments(self, logits: Tensor) -> Tensor:
+        """(B, 2, h, w) mean [px] and mean square [px^2] of the distribution."""
+        # In full precision, since squares of 48 px do not fit into half of it; as sums and not as a convolution, since
+        # what lies between convolutions is what a float16 engine computes in half.
+        likelihood = torch.softmax(logits.float(), dim=1)
+        centres = self.centres_px.float()[None, :, None, None]
+        weighted = likelihood * centres
+        return torch.cat((weighted.sum(1, keepdim=True), (weighted * centres).sum(1, keepdim=True)), 1)
+
+
+def convex_upsampled(maps_BCHW: Tensor, weights_B36HW: Tensor) -> Tensor:
+    """Twice the size: each new pixel a convex combination of the 3x3 neighbours of its old one.
+
+    Args:
+        maps_BCHW: values.
+        weights_B36HW: logits of the nine neighbours for each of the 2x2 new pixels, neighbours first.
+    """
+    batch, channels, height, width = maps_BCHW.shape
+    weights = torch.softmax(weights_B36HW.float().view(batch, 9, 4, height, width), dim=1)
+    padded = nn.functional.pad(maps_BCHW, (1, 1, 1, 1), mode="replicate")
+    total: Tensor | None = None
+    for index in range(9):
+        row, column = divmod(index, 3)
+        neighbour = padded[:, :, row : row + height, column : column + width]
+        term = neighbour[:, :, None] * weights[:, index, None]
+        total = term if total is None else total + term
+    assert total is not None
+    return nn.functional.pixel_shuffle(total.view(batch, 4 * channels, height, width), 2)

@@ -1,0 +1,106 @@
+"""The distribution over blur: its moments, its prior, and the upsampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dfd_perception.core.blur_bins import bin_centres_px
+from dfd_perception.losses.defocus import blur_cross_entropy, border_loss
+from dfd_perception.network import create_network
+from dfd_perception.network.blur_head import LEAST_VARIANCE_PX2, convex_upsampled
+
+SMALL = {
+    "encoder": {"stem": 8, "down": 8, "widths": (8, 8, 8, 8), "layers": (1, 1, 1, 1), "growth": 8, "fine": 8},
+    "upper_widths": (8, 8, 8, 8),
+    "lower_widths": (8, 8, 8, 8, 8),
+}
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(1)
+    return create_network("2hded-small", "coc", **SMALL).eval()
+
+
+def say(network, likelihood):
+    """Make the network say one distribution everywhere."""
+    with torch.no_grad():
+        network.upper_head.logits.weight.zero_()
+        network.upper_head.logits.bias.copy_(torch.log(likelihood))
+
+
+def test_mean_and_variance_are_those_of_the_distribution(network):
+    likelihood = torch.full((28,), 1e-6)
+    likelihood[5], likelihood[20] = 0.25, 0.75
+    say(network, likelihood)
+    centres_px = bin_centres_px(28).astype(np.float64)
+    mean_px = 0.25 * centres_px[5] + 0.75 * centres_px[20]
+    variance_px2 = 0.25 * 0.75 * (centres_px[20] - centres_px[5]) ** 2
+    with torch.inference_mode():
+        said = network(torch.rand(1, 3, 40, 70))
+    torch.testing.assert_close(said.coc_px, torch.full((1, 1, 40, 70), mean_px).float(), rtol=1e-3, atol=1e-3)
+    wanted = torch.full((1, 1, 40, 70), np.log(variance_px2 + LEAST_VARIANCE_PX2)).float()
+    torch.testing.assert_close(said.coc_log_var, wanted, rtol=1e-3, atol=5e-3)
+
+
+def test_the_prior_takes_away_what_cannot_be(network):
+    likelihood = torch.full((28,), 1e-6)
+    likelihood[5], likelihood[20] = 0.5, 0.5
+    say(network, likelihood)
+    prior = torch.zeros(1, 28, 1, 1)
+    prior[:, 10:] = -12
+    with torch.inference_mode():
+        said = network(torch.rand(1, 3, 32, 32), blur_log_prior=prior)
+    assert said.coc_px.mean().item() == pytest.approx(float(bin_centres_px(28)[5]), abs=0.01)
+
+
+def test_fine_layers_start_as_nothing():
+    torch.manual_seed(0)
+    with_fine = create_network("2hded-small", "coc", **SMALL).eval()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        said = with_fine(image).coc_px
+        with_fine.encoder.fine = torch.nn.Identity()
+        torch.testing.assert_close(with_fine(image).coc_px, said)
+
+
+def test_convex_upsampling_keeps_a_plane_and_takes_the_neighbour_it_is_told():
+    flat = torch.full((1, 1, 4, 5), 3.0)
+    torch.testing.assert_close(convex_upsampled(flat, torch.randn(1, 36, 4, 5)), torch.full((1, 1, 8, 10), 3.0))
+    ramp = torch.arange(20.0).view(1, 1, 4, 5)
+    weights = torch.zeros(1, 9, 4, 4, 5)
+    weights[:, 5] = 50.0  # the neighbour to the right
+    upsampled = convex_upsampled(ramp, weights.view(1, 36, 4, 5))
+    assert upsampled[0, 0, 2, :8].tolist() == [6, 6, 7, 7, 8, 8, 9, 9]
+
+
+def test_cross_entropy_is_least_at_the_truth_and_shares_a_cell_across_a_border():
+    centres_px = torch.from_numpy(bin_centres_px(28))
+    target_px = torch.full((1, 1, 8, 8), float(centres_px[7]))
+    target_px[..., 2:4] = float(centres_px[20])  # half of the first cells, none of the others
+    truth = torch.full((28, 2, 2), 1e-9)
+    truth[7] = 1.0
+    truth[7, :, 0], truth[20, :, 0] = 0.5, 0.5
+    best = blur_cross_entropy(truth.log()[None], target_px, centres_px).item()
+    assert best == pytest.approx(0.5 * np.log(2), abs=1e-4)
+    other = truth.roll(1, 0)
+    assert blur_cross_entropy(other.log()[None], target_px, centres_px).item() > best + 1
+
+
+def test_cross_entropy_counts_no_unknown_pixel():
+    centres_px = torch.from_numpy(bin_centres_px(28))
+    logits = torch.randn(1, 28, 4, 4)
+    target_px = torch.rand(1, 1, 16, 16) * 40
+    target_px[..., 8:] = float("nan")
+    half = blur_cross_entropy(logits[..., :2], target_px[..., :8], centres_px)
+    torch.testing.assert_close(blur_cross_entropy(logits, target_px, centres_px), half)
+
+
+def test_border_loss_is_the_missing_step():
+    target_px = torch.zeros(1, 1, 8, 16)
+    target_px[..., 8:] = 6.0
+    assert border_loss(target_px, target_px).item() == 0
+    # A step of 6 px is crossed by 4 of the 12 pairs that are 4 px apart.
+    assert border_loss(torch.zeros_like(target_px), target_px).item() == pytest.approx(6 * 4 / 12)
