@@ -45,8 +45,8 @@ def shared_data() -> Path:
 def tiny_options() -> dict[str, Any]:
     """Return the sizes of a 2hded-small that trains in a second."""
     return {
-        "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
-        "upper_widths": [8, 8, 8],
+        "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8, "fine": 8},
+        "upper_widths": [8, 8, 8, 8],
         "lower_widths": [8, 8, 8, 8],
     }
 

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 Heads = Literal["both", "depth", "deblurred"]
 """Which heads run. "depth" is the upper one, also when it predicts blur."""
 
+IMAGE_INPUT = "image"
+PRIOR_INPUT = "blur_log_prior"
+"""Names of the graph inputs: the second is that of networks that state a distribution over blur (core.blur_bins)."""
+
 OUTPUT_NAMES = {
     ("depth", "both"): ("depth", "deblurred"),
     ("depth", "depth"): ("depth",),

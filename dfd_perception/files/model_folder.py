@@ -74,6 +74,8 @@ class ModelCard:
     """Sizes of the network, as given to create_network."""
     heads: tuple[Literal["depth", "deblurred"], ...] = ("depth", "deblurred")
     """Heads that were trained; the others hold noise and are never run."""
+    blur_bins: int = 0
+    """Bins of blur that the network states a distribution over; its graph then takes `blur_log_prior`. 0: none."""
     normalisation: str = "inside the network: RGB in [0, 1]"
     lens: Lens | None = None
     """The one lens of a `depth` model."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.blur_bins import blur_log_prior
 from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.prediction import Heads, Prediction
@@ -106,7 +107,7 @@ class DepthEstimator:
         started = time.perf_counter()
         batch = self._prepared(image_rgb, geometry, heads)
         prepared = time.perf_counter()
-        outputs = self._run(batch, image_rgb, geometry, heads)
+        outputs = self._run(batch, image_rgb, geometry, heads, self._prior(geometry, curve))
         inferred = time.perf_counter()
         prediction = self._postprocessed(outputs, geometry, curve)
         prediction.latency_s.update(
@@ -142,14 +143,19 @@ class DepthEstimator:
         return geometry.to_network(image_rgb)
 
     def _run(
-        self, batch: NDArray[Any], image_rgb: NDArray[np.uint8], geometry: Geometry, heads: Heads
+        self,
+        batch: NDArray[Any],
+        image_rgb: NDArray[np.uint8],
+        geometry: Geometry,
+        heads: Heads,
+        prior: NDArray[np.float32] | None,
     ) -> dict[str, NDArray[Any]]:
         """Run a compiled network; an engine that breaks while running gives way to the next backend of `auto`."""
         key = (heads, geometry.padded_size)
         chosen = self._compiled[key]
         backend = chosen.backend
         try:
-            return backend.run_image(batch) if isinstance(backend, ImageBackend) else backend.run(batch)
+            return backend.run_image(batch, prior) if isinstance(backend, ImageBackend) else backend.run(batch, prior)
         except EngineError as error:
             if self.options.backend != "auto":
                 raise
@@ -158,7 +164,15 @@ class DepthEstimator:
             self._compiled[key] = self._compile(heads, key[1], failed)
             with contextlib.suppress(EngineError):  # a GPU that reported an error may not even release
                 chosen.backend.close()
-            return self._compiled[key].backend.run(geometry.to_network(image_rgb))
+            return self._compiled[key].backend.run(geometry.to_network(image_rgb), prior)
+
+    def _prior(self, geometry: Geometry, curve: DefocusCurve | None) -> NDArray[np.float32] | None:
+        """What lens and working range leave possible, for networks that ask for it."""
+        bins = self.model.card.blur_bins
+        if not bins or curve is None:
+            return None
+        at_network = curve.scaled(geometry.network_size[1] / geometry.image_size[1])
+        return blur_log_prior(at_network, bins, self.options.depth_min_m, self.options.depth_max_m)
 
     def _require_trained(self, heads: Heads) -> None:
         wanted = {"depth", "deblurred"} if heads == "both" else {heads}

@@ -63,7 +63,8 @@ def save_model(network: TwoHeadedNet, folder: Path, card: ModelCard, with_onnx: 
     save_file(weights, folder / WEIGHTS_FILE)
     # safetensors writes for its owner alone; a model is there to be shared.
     (folder / WEIGHTS_FILE).chmod(0o644)
-    card = replace(card, weights=FileHash(file=WEIGHTS_FILE, sha256=sha256_of(folder / WEIGHTS_FILE)), onnx=None)
+    weights_hash = FileHash(file=WEIGHTS_FILE, sha256=sha256_of(folder / WEIGHTS_FILE))
+    card = replace(card, blur_bins=network.bins, weights=weights_hash, onnx=None)
     if with_onnx:
         from dfd_perception.network.onnx_export import add_onnx
 

@@ -17,8 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
+<<<<<<< HEAD
 from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
 from dfd_perception.core.probe import probe_image, summary_of
+=======
+from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
+>>>>>>> 3e28631 (Give lens and working range to networks that state a distribution over blur)
 from dfd_perception.errors import ModelError
 from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
 from dfd_perception.network.two_headed import TwoHeadedNet
@@ -37,8 +41,9 @@ class _NamedOutputs(nn.Module):
         self.half_inside = half
         self.names = OUTPUT_NAMES[network.target, heads]
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        said = self.network(image.half() if self.half_inside else image, heads=self.heads)
+    def forward(self, image: Tensor, blur_log_prior: Tensor | None = None) -> tuple[Tensor, ...]:
+        image = image.half() if self.half_inside else image
+        said = self.network(image, heads=self.heads, blur_log_prior=blur_log_prior)
         return tuple(getattr(said, OUTPUT_FIELDS[name]).float() for name in self.names)
 
 
@@ -68,21 +73,24 @@ def export_onnx(
         raise ModelError(f"size is {size[0]}x{size[1]}; expected multiples of {SIZE_MULTIPLE} (height x width)")
     module = _NamedOutputs(copy.deepcopy(network).cpu().eval(), heads, half).eval()
     # Not a size of any use: odd ratios, so that the exporter cannot take one dimension for another.
-    example = torch.zeros(1, 3, *(size or (64, 96)))
-    dynamic = None
+    examples = {IMAGE_INPUT: torch.zeros(1, 3, *(size or (64, 96)))}
+    if network.bins and heads != "deblurred":
+        examples[PRIOR_INPUT] = torch.zeros(1, network.bins, 1, 1)
+    dynamic: dict[str, Any] | None = None
     if size is None:
         blocks = (torch.export.Dim("blocks_high", min=1, max=256), torch.export.Dim("blocks_wide", min=1, max=256))
-        dynamic = {"image": {2: SIZE_MULTIPLE * blocks[0], 3: SIZE_MULTIPLE * blocks[1]}}
+        dynamic = {name: None for name in examples}
+        dynamic[IMAGE_INPUT] = {2: SIZE_MULTIPLE * blocks[0], 3: SIZE_MULTIPLE * blocks[1]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for talkative in ("torch.onnx", "onnxscript", "onnx_ir"):
             logging.getLogger(talkative).setLevel(logging.ERROR)
         program = torch.onnx.export(
             module,
-            (example,),
+            tuple(examples.values()),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["image"],
+            input_names=list(examples),
             output_names=list(module.names),
             dynamic_shapes=dynamic,
             external_data=False,

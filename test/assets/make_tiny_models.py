@@ -18,7 +18,7 @@ from dfd_perception.network.checkpoint import save_model
 
 HERE = Path(__file__).resolve().parent
 OPTIONS = {
-    "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8},
+    "encoder": {"stem": 8, "down": 8, "widths": [8, 8, 8, 8], "layers": [1, 1, 1, 1], "growth": 8, "fine": 8},
     "upper_widths": [8, 8, 8, 8],
     "lower_widths": [8, 8, 8, 8, 8],
 }
@@ -31,8 +31,10 @@ def main() -> None:
         network = create_network("2hded-small", target, **OPTIONS).eval()
         # So deep a stack of random layers says almost the same everywhere: make it say something.
         network.lower_head.last_conv.weight.data *= 10
-        network.upper_head.last_conv.weight.data *= 10
-        network.upper_head.last_conv.bias.data.fill_(1.0)
+        last = network.upper_head.logits if target == "coc" else network.upper_head.last_conv
+        last.weight.data *= 10
+        if target == "depth":
+            last.bias.data.fill_(1.0)
         card = ModelCard(
             variant="2hded-small",
             target=target,

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
+from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
 from dfd_perception.files.model_folder import ModelFolder
 
 BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
@@ -26,8 +26,13 @@ class InferenceBackend(Protocol):
     details: dict[str, str]
     """More for diagnostics: engine key, runtime version."""
 
-    def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Outputs by name, each (1, C, H, W); the arrays are the caller's until the next run."""
+    def run(
+        self, image_1x3HxW: NDArray[np.float32], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, each (1, C, H, W); the arrays are the caller's until the next run.
+
+        `blur_log_prior` (1, bins, 1, 1) goes to networks that take one (BackendRequest.prior_bins); None: no prior.
+        """
 
     def close(self) -> None:
         """Release what it holds; using it afterwards is an error."""
@@ -37,7 +42,9 @@ class InferenceBackend(Protocol):
 class ImageBackend(Protocol):
     """A backend that converts between images and planes itself (on the GPU)."""
 
-    def run_image(self, image_HxWx3: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run_image(
+        self, image_HxWx3: NDArray[np.uint8], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """As `run` of an InferenceBackend, from and to uint8: `deblurred` is (1, H, W, 3) uint8."""
 
 
@@ -61,3 +68,22 @@ class BackendRequest:
     @property
     def output_names(self) -> tuple[str, ...]:
         return OUTPUT_NAMES[self.model.card.target, self.heads]
+
+    @property
+    def prior_bins(self) -> int:
+        """Bins of the prior that the graph of these heads takes beside the image; 0: it takes none."""
+        return 0 if self.heads == "deblurred" else self.model.card.blur_bins
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the graph's inputs."""
+        return (IMAGE_INPUT, PRIOR_INPUT) if self.prior_bins else (IMAGE_INPUT,)
+
+    def inputs(
+        self, image: NDArray[Any], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The graph's inputs by name; without a prior, nothing is held against any blur."""
+        if not self.prior_bins:
+            return {IMAGE_INPUT: image}
+        none_known = np.zeros((1, self.prior_bins, 1, 1), np.float32)
+        return {IMAGE_INPUT: image, PRIOR_INPUT: none_known if blur_log_prior is None else blur_log_prior}

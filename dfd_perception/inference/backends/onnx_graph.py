@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.core.prediction import IMAGE_INPUT, PRIOR_INPUT
 from dfd_perception.errors import BackendError, ModelError
 from dfd_perception.inference.backends.interface import BackendRequest
 
@@ -26,17 +27,23 @@ def require_fitting_graph(
         BackendError: the graph is for another size.
     """
     where = request.model.onnx_path
-    if set(inputs) != {"image"}:
-        raise ModelError(f"{where}: takes {', '.join(sorted(inputs)) or 'nothing'}; expected one input, image")
+    if set(inputs) != set(request.input_names):
+        raise ModelError(
+            f"{where}: takes {', '.join(sorted(inputs)) or 'nothing'}; expected {', '.join(request.input_names)}"
+        )
+    if request.prior_bins and not _may_be(inputs[PRIOR_INPUT][1], request.prior_bins):
+        raise ModelError(
+            f"{where}: {PRIOR_INPUT} has {inputs[PRIOR_INPUT][1]} bins; the card says {request.prior_bins}"
+        )
     absent = [name for name in request.output_names if name not in outputs]
     if absent:
         raise ModelError(
             f"{where}: has no output {', '.join(absent)}; it has {', '.join(sorted(outputs)) or 'none'}. "
             f"Write it anew: dfd export {request.model.path} --out {where}"
         )
-    wanted = {"image": IMAGE_CHANNELS, **{name: CHANNELS[name] for name in request.output_names}}
+    wanted = {IMAGE_INPUT: IMAGE_CHANNELS, **{name: CHANNELS[name] for name in request.output_names}}
     for name, channels in wanted.items():
-        shape = inputs[name] if name == "image" else outputs[name]
+        shape = inputs[name] if name == IMAGE_INPUT else outputs[name]
         if len(shape) != 4 or not _may_be(shape[0], 1) or not _may_be(shape[1], channels):
             said = "x".join(str(side) for side in shape)
             raise ModelError(f"{where}: {name} has shape {said}; expected 1 x {channels} x height x width")
@@ -52,7 +59,7 @@ def _may_be(dimension: Any, wanted: int) -> bool:
 
 
 def pruned_graph(request: BackendRequest, path: Path | None = None) -> bytes:
-    """Serialised graph from `image` to the outputs of the asked heads; the other head's nodes are gone.
+    """Serialised graph from its inputs to the outputs of the asked heads; the other head's nodes are gone.
 
     Runtimes execute every node of a graph, wanted or not, so leaving a head out must happen here.
 
@@ -76,4 +83,5 @@ def pruned_graph(request: BackendRequest, path: Path | None = None) -> bytes:
     absent = [name for name in request.output_names if name not in known]
     if absent:
         raise BackendError(f"{path}: has no output {', '.join(absent)}; it has {', '.join(sorted(known))}")
-    return bytes(Extractor(graph).extract_model(["image"], list(request.output_names)).SerializeToString())
+    pruned = Extractor(graph).extract_model(list(request.input_names), list(request.output_names))
+    return bytes(pruned.SerializeToString())

@@ -37,13 +37,16 @@ class OnnxRuntimeBackend:
             {found.name: found.shape for found in self._session.get_outputs()},
         )
         self._outputs = list(request.output_names)
+        self._inputs = request.inputs
         self.precision: Precision = "fp32"
         self.device = "CPU"
         self.details = {"runtime": f"onnxruntime {onnxruntime.__version__}"}
 
-    def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def run(
+        self, image_1x3HxW: NDArray[np.float32], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         try:
-            answers = self._session.run(self._outputs, {"image": image_1x3HxW})
+            answers = self._session.run(self._outputs, self._inputs(image_1x3HxW, blur_log_prior))
         except Exception as error:  # as above
             raise BackendError(f"ONNX Runtime cannot run the graph: {error}") from error
         return dict(zip(self._outputs, answers, strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.prediction import IMAGE_INPUT
 from dfd_perception.errors import BackendError
 from dfd_perception.inference.backends.interface import BackendRequest, Precision
 from dfd_perception.inference.backends.onnx_graph import pruned_graph, require_fitting_graph
@@ -38,18 +39,22 @@ class OpenVinoBackend:
             core = openvino.Core()
             model = core.read_model(pruned_graph(request))
             require_fitting_graph(request, _shapes(model.inputs), _shapes(model.outputs))
-            model.reshape([1, 3, *request.size])
+            model.reshape({IMAGE_INPUT: [1, 3, *request.size]})
             self._compiled = core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO refuses {request.model.onnx_path}: {error}") from error
         self._request = self._compiled.create_infer_request()
+        self._inputs = request.inputs
         self.precision: Precision = request.precision
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
         self.details = {"runtime": f"openvino {openvino.__version__.split('-')[0]}"}
 
-    def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def run(
+        self, image_1x3HxW: NDArray[np.float32], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        inputs = self._inputs(image_1x3HxW, blur_log_prior)
         try:
-            results = self._request.infer({0: image_1x3HxW}, share_inputs=True, share_outputs=True)
+            results = self._request.infer(inputs, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot run the graph: {error}") from error
         return {output.get_any_name(): results[output] for output in self._compiled.outputs}

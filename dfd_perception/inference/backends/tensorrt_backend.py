@@ -49,6 +49,7 @@ class TensorRtBackend:
             (self._runner, found), self.precision = _first_trusted(provider, request)
         finally:
             provider.close()
+        self._inputs = request.inputs
         self.device = provider.device.name
         self.details = {
             "runtime": f"TensorRT {version_of(provider.trt)}, CUDA {provider.device.cuda_version}",
@@ -56,11 +57,15 @@ class TensorRtBackend:
             **found,
         }
 
-    def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        return as_planes(self._runner.run({"image": as_image(image_1x3HxW)}))
+    def run(
+        self, image_1x3HxW: NDArray[np.float32], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        return as_planes(self._runner.run(self._inputs(as_image(image_1x3HxW), blur_log_prior)))
 
-    def run_image(self, image_HxWx3: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        return self._runner.run({"image": image_HxWx3[None]})
+    def run_image(
+        self, image_HxWx3: NDArray[np.uint8], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        return self._runner.run(self._inputs(image_HxWx3[None], blur_log_prior))
 
     def close(self) -> None:
         self._runner.close()

@@ -46,14 +46,17 @@ class TorchBackend:
         self.device = torch.cuda.get_device_name(self._device) if device != "cpu" else "CPU"
         self.details = {"runtime": f"torch {torch.__version__}"}
 
-    def run(self, image_1x3HxW: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def run(
+        self, image_1x3HxW: NDArray[np.float32], blur_log_prior: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         torch = self._torch
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32),
         ):
             image = torch.from_numpy(image_1x3HxW).to(self._device, memory_format=torch.channels_last)
-            said = self._network(image, heads=self._heads)
+            prior = None if blur_log_prior is None else torch.from_numpy(blur_log_prior).to(self._device)
+            said = self._network(image, heads=self._heads, blur_log_prior=prior)
         fields = {"depth": said.depth_m, "coc": said.coc_px, "coc_log_var": said.coc_log_var, "deblurred": said.aif}
         return {name: fields[name].float().cpu().numpy() for name in self._outputs}
 

@@ -32,7 +32,7 @@ class CpuReference:
             self._backend = _compiled(self._request)
 
         def engine(frame: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-            return as_planes(runner.run({"image": as_image(frame)}))
+            return as_planes(runner.run(self._request.inputs(as_image(frame))))
 
         return check_engine(engine, self._backend.run, stored_frames(self._request.size), precision)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dfd_perception.core.prediction import PRIOR_INPUT
 from dfd_perception.inference.backends.interface import BackendRequest, Precision
 from dfd_perception.inference.tensorrt.device_memory import DeviceMemory
 from dfd_perception.inference.tensorrt.engine_precision import require_engine_precision
@@ -38,6 +39,8 @@ def load_plan(
     image = Tensor((1, height, width, 3), np.dtype(np.uint8))
     tensors = {name: Tensor((1, 1, height, width)) for name in request.output_names}
     tensors.update({name: image for name in ("image", IMAGE_OUTPUT) if name == "image" or name in tensors})
+    if request.prior_bins:
+        tensors[PRIOR_INPUT] = Tensor((1, request.prior_bins, 1, 1))
     memory = open_memory()
     try:
         runner = EngineRunner(trt, engine, memory, tensors)

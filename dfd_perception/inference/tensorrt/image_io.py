@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.prediction import IMAGE_INPUT
+
 IMAGE_OUTPUT = "deblurred"
 
 
@@ -19,8 +21,8 @@ def add_image_io(model: Any) -> None:
     from onnx import TensorProto, helper
 
     graph = model.graph
-    planes = f"{graph.input[0].name}_planes"
-    name = graph.input[0].name
+    image = next(value for value in graph.input if value.name == IMAGE_INPUT)
+    name, planes = IMAGE_INPUT, f"{IMAGE_INPUT}_planes"
     _rename(graph, name, planes)
     weights = {"image_scale": 1 / 255, "image_steps": 255.0, "image_half_step": 0.5}
     for key, value in weights.items():
@@ -43,7 +45,7 @@ def add_image_io(model: Any) -> None:
     nodes = [*before, *(_copy(node) for node in graph.node), *after]
     del graph.node[:]
     graph.node.extend(nodes)
-    for value in [graph.input[0], *(output for output in graph.output if output.name == IMAGE_OUTPUT)]:
+    for value in [image, *(output for output in graph.output if output.name == IMAGE_OUTPUT)]:
         _make_packed(value, TensorProto.UINT8)
 
 

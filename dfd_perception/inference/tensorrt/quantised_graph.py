@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
+from dfd_perception.core.prediction import IMAGE_INPUT
 from dfd_perception.errors import EngineError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.tensorrt.half_graph import CONVOLUTIONS
@@ -88,7 +89,7 @@ def _quantise(
     quantization.quantize_static(
         model,
         str(out),
-        _reader(quantization.CalibrationDataReader, images),
+        _reader(quantization.CalibrationDataReader, images, model),
         quant_format=quantization.QuantFormat.QDQ,
         activation_type=quantization.QuantType.QInt8,
         weight_type=quantization.QuantType.QInt8,
@@ -133,7 +134,14 @@ def _edge_convolutions(graph: Any) -> set[str]:
     return {name for name in convolutions if not behind[name] or name not in before}
 
 
-def _reader(base: Any, images: Sequence[NDArray[np.float32]]) -> Any:
+def _reader(base: Any, images: Sequence[NDArray[np.float32]], model: Any) -> Any:
+    # Calibrated without a lens: the prior's input holds nothing against any blur.
+    others = {
+        value.name: np.zeros([dim.dim_value for dim in value.type.tensor_type.shape.dim], np.float32)
+        for value in model.graph.input
+        if value.name != IMAGE_INPUT
+    }
+
     class Images(base):
         """Hands the images out once, as the tool asks for them."""
 
@@ -142,7 +150,7 @@ def _reader(base: Any, images: Sequence[NDArray[np.float32]]) -> Any:
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             image = next(self._images, None)
-            return None if image is None else {"image": image}
+            return None if image is None else {IMAGE_INPUT: image, **others}
 
     return Images()
 
