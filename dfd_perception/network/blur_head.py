@@ -58,6 +58,13 @@ class BlurHead(nn.Module):
         self.weights = nn.Conv2d(guide, 9 * 4, 1)
         self.register_buffer("centres_px", torch.from_numpy(bin_centres_px(bins)), persistent=False)
 
+    def start_at_little_blur(self) -> None:
+        """Say about 3 px everywhere: the same for every image, and within the range of any re-blurring loss."""
+        nn.init.normal_(self.logits.weight, std=1e-3)
+        with torch.no_grad():
+            assert self.logits.bias is not None
+            self.logits.bias.copy_(-self.centres_px / 4)
+
     def forward(self, skips: list[Tensor], bottleneck: Tensor, log_prior: Tensor | None = None) -> BlurDistribution:
         """Skips at 1/2, 1/4, 1/8, 1/16 and the bottleneck; `log_prior` (1 or B, bins, 1, 1)."""
         half, quarter, eighth, sixteenth = skips

@@ -153,6 +153,7 @@ def create_network(variant: str, target: Target = "depth", **options: Any) -> Tw
     # Heads that start near nothing: the all-in-focus image begins as the input itself, not as noise on it.
     for head in (network.upper_head, network.lower_head):
         if isinstance(head, BlurHead):
+            head.start_at_little_blur()
             continue
         nn.init.normal_(head.last_conv.weight, std=1e-3)
         if head is network.upper_head and target == "depth" and head.last_conv.bias is not None:

@@ -14,8 +14,8 @@ from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
 from dfd_perception.datasets.generated.kept_scenes import KeptScenes
+from dfd_perception.datasets.generated.rendered import RenderedScenes
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
-from dfd_perception.datasets.generated.scenes.rendered import RenderedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.datasets.registry import LAYOUTS, open_dataset, open_sharp, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split

@@ -68,7 +68,7 @@ def test_an_altered_file_is_noticed(saved):
     [
         ("2hded-small", "depth", SMALL),
         ("2hded-small", "coc", {}),
-        ("2hded-small", "coc", SMALL | {"upper_widths": [8, 8, 16]}),
+        ("2hded-small", "coc", SMALL | {"upper_widths": [8, 8, 8, 16]}),
     ],
 )
 def test_weights_of_another_network_are_refused(saved, variant, target, options):

@@ -57,7 +57,7 @@ def test_a_graph_has_the_names_that_the_design_gives(tmp_path, target, tiny_opti
     names = export_onnx(network, tmp_path / "m.onnx", metadata={"unit": "px"})
     graph = onnx.load(str(tmp_path / "m.onnx"))
     assert names == (["coc", "coc_log_var", "deblurred"] if target == "coc" else ["depth", "deblurred"])
-    assert [value.name for value in graph.graph.input] == ["image"]
+    assert [value.name for value in graph.graph.input] == (["image", "blur_log_prior"] if target == "coc" else ["image"])
     assert [value.name for value in graph.graph.output] == names
     assert {prop.key: prop.value for prop in graph.metadata_props}["unit"] == "px"
     assert graph.opset_import[0].version == 18
@@ -71,7 +71,7 @@ def test_a_static_half_precision_graph_is_near_the_full_one(tmp_path, tiny_optio
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     image = np.random.default_rng(0).random((1, 3, 64, 96), np.float32)
     session = onnxruntime.InferenceSession(str(tmp_path / "half.onnx"), providers=["CPUExecutionProvider"])
-    (coc,) = session.run(["coc"], {"image": image})
+    (coc,) = session.run(["coc"], {"image": image, "blur_log_prior": np.zeros((1, 28, 1, 1), np.float32)})
     with torch.inference_mode():
         expected = network(torch.from_numpy(image)).coc_px.numpy()
     assert coc.dtype == np.float32

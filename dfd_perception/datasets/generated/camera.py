@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, jpeg_round_trip, uint8_from_encoded
-from dfd_perception.datasets.generated.scenes.exposure import Exposure
+from dfd_perception.datasets.generated.exposure import Exposure
 from dfd_perception.datasets.sample import DefocusSample
 
 FloatMap = NDArray[np.float32]

@@ -79,7 +79,7 @@ def signed_blur(rng: np.random.Generator, nearness: FloatMap, largest_coc_px: fl
     elif draw < 0.55:
         # A strong lens focused at the near end.
         nearest = max(rng.normal(1.5, 3.0), -4.0)
-        farthest = rng.uniform(max(nearest, 8.0), largest_coc_px)
+        farthest = rng.uniform(min(max(nearest, 8.0), largest_coc_px), largest_coc_px)
     elif draw < 0.88:
         # Everything is far from focus.
         middle, reach = rng.uniform(0.3, 1.05) * largest_coc_px, rng.uniform(0.5, 12.0)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dfd_perception.datasets.generated.exposure import Exposure
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
-from dfd_perception.datasets.generated.scenes.exposure import Exposure
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError
 from dfd_perception.files.images import write_bytes

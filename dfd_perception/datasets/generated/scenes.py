@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dfd_perception.datasets.generated.camera import photograph
+from dfd_perception.datasets.generated.exposure import Exposure, expose
 from dfd_perception.datasets.generated.layout import Layout, random_layout
-from dfd_perception.datasets.generated.scenes.camera import photograph
-from dfd_perception.datasets.generated.scenes.exposure import Exposure, expose
-from dfd_perception.datasets.generated.scenes.rendered import RenderedScenes
+from dfd_perception.datasets.generated.rendered import RenderedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.datasets.sample import DefocusSample
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from dfd_perception.datasets.generated.scenes.camera import photograph
-from dfd_perception.datasets.generated.scenes.exposure import Exposure, signed_blur, soften_source
 
+from dfd_perception.datasets.generated.camera import photograph
+from dfd_perception.datasets.generated.exposure import Exposure, signed_blur, soften_source
 from dfd_perception.datasets.generated.layout import random_layout
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.generated.texture import TextureBank

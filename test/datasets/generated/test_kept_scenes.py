@@ -26,8 +26,9 @@ def test_a_kept_scene_is_the_generated_one(scenes: GeneratedScenes, tmp_path: Pa
     for again in (kept[2], kept[2]):
         rendered = scenes[2]
         assert again.name == rendered.name
-        # Kept as float16: a grey level more or less.
-        np.testing.assert_allclose(again.defocused.astype(int), rendered.defocused, atol=3)
+        # Kept as float16; sharpening and compression make more of a rounded grey level.
+        np.testing.assert_allclose(again.defocused.astype(int), rendered.defocused, atol=8)
+        assert np.abs(again.defocused.astype(int) - rendered.defocused).mean() < 0.5
         np.testing.assert_allclose(again.aif.astype(int), rendered.aif, atol=1)
         np.testing.assert_allclose(again.coc_px, rendered.coc_px, atol=0.01)
     assert len(kept) == 4

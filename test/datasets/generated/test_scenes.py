@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from dfd_perception.datasets.generated.scenes.exposure import signed_blur
-from dfd_perception.datasets.generated.scenes.rendered import RenderedScenes
 
+from dfd_perception.datasets.generated.exposure import signed_blur
 from dfd_perception.datasets.generated.layout import random_layout
+from dfd_perception.datasets.generated.rendered import RenderedScenes
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.errors import DatasetError
@@ -80,8 +80,8 @@ def test_most_outlines_are_those_of_things_on_a_surface_not_afloat() -> None:
         layout = random_layout(np.random.default_rng(seed), 96, TextureBank())
         outline = np.abs(np.diff(layout.image.mean(2), axis=1)) > 0.2
         jumps.append(np.abs(np.diff(layout.nearness, axis=1))[outline])
-    # 0.58 before things lay on what is behind them; many outlines are drawn inside a texture.
-    assert 0.61 < np.mean(np.concatenate(jumps) < 0.1) < 0.9
+    # 0.58 before things lay on what is behind them. Rods stand before what they cross, and textures hold outlines too.
+    assert 0.59 < np.mean(np.concatenate(jumps) < 0.1) < 0.9
 
 
 def test_photographs_come_from_a_folder_and_an_empty_one_is_refused(tmp_path) -> None:
