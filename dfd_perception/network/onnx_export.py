@@ -17,12 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
-<<<<<<< HEAD
-from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
-from dfd_perception.core.probe import probe_image, summary_of
-=======
 from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
->>>>>>> 3e28631 (Give lens and working range to networks that state a distribution over blur)
+from dfd_perception.core.probe import probe_image, summary_of
 from dfd_perception.errors import ModelError
 from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
 from dfd_perception.network.two_headed import TwoHeadedNet

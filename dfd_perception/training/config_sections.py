@@ -68,6 +68,8 @@ class DataConfig:
     """Lens that sharp images are defocused with, and of defocused ones whose data set does not say."""
     gain_px_per_dioptre: tuple[float, float] | None = None
     """Target coc: K that the model may be used with, for its card; null: that of the lens."""
+    typical_floor_px: float | None = None
+    """Target coc: blur that ordinary cameras carry in focus, for its card; null: that of the lens."""
     input: Literal["defocused", "aif"] = "defocused"
     """Image that the network sees; aif: the all-in-focus one, to compare."""
     textures: Path | None = None

@@ -63,6 +63,8 @@ def model_card(
     return ModelCard(
         variant=config.model.variant,
         target=config.model.target,
+        blur="total" if is_coc else "lens",
+        blur_floor_px=_floor_px(config, sources) if is_coc else None,
         options=config.model.options,
         heads=heads[state.objective.heads],
         lens=None if is_coc else sources.lens,
@@ -89,6 +91,13 @@ def model_card(
             "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels",
         },
     )
+
+
+def _floor_px(config: TrainConfig, sources: Sources) -> float | None:
+    """What the card says of cameras in focus: the recipe's word, else the calibrated floor of the lens learnt from."""
+    if config.data.typical_floor_px is not None:
+        return config.data.typical_floor_px
+    return None if sources.curve is None else sources.curve.blur_floor_px
 
 
 def require_publishable(config: TrainConfig, sources: Sources) -> None:

@@ -148,6 +148,11 @@ def _start_from(network: TwoHeadedNet, config: ModelConfig) -> None:
             f"{model.path}: its upper head says {card.target}, the recipe's {config.target}; "
             "set model.start_parts: [encoder, lower_head] to start that head anew"
         )
+    if card.blur == "lens" and card.target == config.target == "coc" and "upper_head" in config.start_parts:
+        raise ModelError(
+            f"{model.path}: its blur is that of the lens alone (blur: lens), this recipe teaches the total blur; start "
+            "from a model with blur: total, or set model.start_parts: [encoder, lower_head]"
+        )
     source = create_network(card.variant, card.target, **card.options)
     load_weights(source, model.weights_path)
     for part in config.start_parts:
