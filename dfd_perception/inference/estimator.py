@@ -148,14 +148,14 @@ class DepthEstimator:
         image_rgb: NDArray[np.uint8],
         geometry: Geometry,
         heads: Heads,
-        prior: NDArray[np.float32] | None,
+        prior: tuple[NDArray[np.float32], ...],
     ) -> dict[str, NDArray[Any]]:
         """Run a compiled network; an engine that breaks while running gives way to the next backend of `auto`."""
         key = (heads, geometry.padded_size)
         chosen = self._compiled[key]
         backend = chosen.backend
         try:
-            return backend.run_image(batch, prior) if isinstance(backend, ImageBackend) else backend.run(batch, prior)
+            return backend.run_image(batch, *prior) if isinstance(backend, ImageBackend) else backend.run(batch, *prior)
         except EngineError as error:
             if self.options.backend != "auto":
                 raise
@@ -164,15 +164,15 @@ class DepthEstimator:
             self._compiled[key] = self._compile(heads, key[1], failed)
             with contextlib.suppress(EngineError):  # a GPU that reported an error may not even release
                 chosen.backend.close()
-            return self._compiled[key].backend.run(geometry.to_network(image_rgb), prior)
+            return self._compiled[key].backend.run(geometry.to_network(image_rgb), *prior)
 
-    def _prior(self, geometry: Geometry, curve: DefocusCurve | None) -> NDArray[np.float32] | None:
-        """What lens and working range leave possible, for networks that ask for it."""
+    def _prior(self, geometry: Geometry, curve: DefocusCurve | None) -> tuple[NDArray[np.float32], ...]:
+        """What lens and working range leave possible, for networks that ask for it; none for the others."""
         bins = self.model.card.blur_bins
         if not bins or curve is None:
-            return None
+            return ()
         at_network = curve.scaled(geometry.network_size[1] / geometry.image_size[1])
-        return blur_log_prior(at_network, bins, self.options.depth_min_m, self.options.depth_max_m)
+        return (blur_log_prior(at_network, bins, self.options.depth_min_m, self.options.depth_max_m),)
 
     def _require_trained(self, heads: Heads) -> None:
         wanted = {"depth", "deblurred"} if heads == "both" else {heads}

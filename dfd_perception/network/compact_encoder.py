@@ -46,12 +46,11 @@ class FineLayers(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
+        normalised = nn.BatchNorm2d(channels)
+        nn.init.zeros_(normalised.weight)
         self.layers = nn.Sequential(
-            conv_bn_relu(channels, hidden),
-            nn.Conv2d(hidden, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            conv_bn_relu(channels, hidden), nn.Conv2d(hidden, channels, 3, padding=1, bias=False), normalised
         )
-        nn.init.zeros_(self.layers[-1].weight)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return torch.relu(x_BCHW + self.layers(x_BCHW))

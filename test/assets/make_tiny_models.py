@@ -31,10 +31,12 @@ def main() -> None:
         network = create_network("2hded-small", target, **OPTIONS).eval()
         # So deep a stack of random layers says almost the same everywhere: make it say something.
         network.lower_head.last_conv.weight.data *= 10
-        last = network.upper_head.logits if target == "coc" else network.upper_head.last_conv
-        last.weight.data *= 10
-        if target == "depth":
-            last.bias.data.fill_(1.0)
+        if target == "coc":
+            network.upper_head.logits.weight.data *= 300
+            network.upper_head.logits.bias.data.zero_()
+        else:
+            network.upper_head.last_conv.weight.data *= 10
+            network.upper_head.last_conv.bias.data.fill_(1.0)
         card = ModelCard(
             variant="2hded-small",
             target=target,

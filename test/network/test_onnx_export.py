@@ -57,7 +57,8 @@ def test_a_graph_has_the_names_that_the_design_gives(tmp_path, target, tiny_opti
     names = export_onnx(network, tmp_path / "m.onnx", metadata={"unit": "px"})
     graph = onnx.load(str(tmp_path / "m.onnx"))
     assert names == (["coc", "coc_log_var", "deblurred"] if target == "coc" else ["depth", "deblurred"])
-    assert [value.name for value in graph.graph.input] == (["image", "blur_log_prior"] if target == "coc" else ["image"])
+    inputs = ["image", "blur_log_prior"] if target == "coc" else ["image"]
+    assert [value.name for value in graph.graph.input] == inputs
     assert [value.name for value in graph.graph.output] == names
     assert {prop.key: prop.value for prop in graph.metadata_props}["unit"] == "px"
     assert graph.opset_import[0].version == 18
