@@ -40,7 +40,9 @@ def describe(folder: Path, **changes) -> Path:
 def test_kept_scenes_are_those_of_the_recipe_and_apart_from_the_measured(tmp_path):
     kept, rendered = sources_of(**GENERATED, keep_scenes=tmp_path / "kept"), sources_of(**GENERATED)
     for part in ("train", "validation"):
-        np.testing.assert_array_equal(getattr(kept, part)[1].defocused, getattr(rendered, part)[1].defocused)
+        # Kept as float16: sharpening and compression make a few grey levels of it.
+        difference = getattr(kept, part)[1].defocused.astype(int) - getattr(rendered, part)[1].defocused
+        assert np.abs(difference).max() <= 8
         assert (tmp_path / "kept" / part / "000001.npy").is_file()
 
 
