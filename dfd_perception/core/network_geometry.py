@@ -15,6 +15,9 @@ SIZE_MULTIPLE = 32
 
 LARGEST_SIDE_PX = 8192
 
+LARGEST_INPUT_PX = 3840 * 2176
+"""Of the network: a 4K image. At this size the small network holds 1.3 GB."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -37,11 +40,19 @@ class Geometry:
             raise ImageError(
                 f"image is {image_size[1]}x{image_size[0]}; expected 1 to {LARGEST_SIDE_PX} pixels a side"
             )
-        if input_size is None:
-            return cls(image_size, image_size)
-        scale = min(input_size[0] / image_size[0], input_size[1] / image_size[1])
-        height, width = (max(1, round(side * scale)) for side in image_size)
-        return cls(image_size, (height, width))
+        height, width = image_size
+        if input_size is not None:
+            scale = min(input_size[0] / image_size[0], input_size[1] / image_size[1])
+            height, width = (max(1, round(side * scale)) for side in image_size)
+        geometry = cls(image_size, (height, width))
+        padded_height, padded_width = geometry.padded_size
+        if padded_height * padded_width > LARGEST_INPUT_PX:
+            raise ImageError(
+                f"the network would get {padded_width}x{padded_height} pixels of an image of {image_size[1]}x"
+                f"{image_size[0]}; it takes {LARGEST_INPUT_PX / 1e6:.1f} million at most. Make it smaller: "
+                "parameter input.size, or --input-size"
+            )
+        return geometry
 
     @property
     def scale(self) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.errors import ModelError
@@ -83,6 +84,8 @@ class ModelCard:
     """Data with their licences, recipe, duration."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Figures measured, each with its data and protocol."""
+    protocol: ImageProtocol | None = None
+    """How the images were made that the weights learnt from; None: not known."""
     probe: dict[str, list[float]] = field(default_factory=dict)
     """What the weights answer to the probe image of inference/model_trial.py: the graph must answer the same."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dfd_perception.core.lens import LensDescription
+from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.datasets.generated.texture import PHOTOGRAPH_SHARE
 from dfd_perception.errors import ConfigError
 
@@ -66,6 +67,8 @@ class DataConfig:
     """Split to measure on; auto: "val" or "test", whichever the data set has."""
     lens: LensDescription | None = None
     """Lens that sharp images are defocused with, and of defocused ones whose data set does not say."""
+    point_spread: PointSpread = DISK
+    """Shape of the blur given to sharp images: {exponent: 2, sigma_per_coc: 0.3} is the Gaussian of Carvalho et al."""
     gain_px_per_dioptre: tuple[float, float] | None = None
     """Target coc: K that the model may be used with, for its card; null: that of the lens."""
     typical_floor_px: float | None = None

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.datasets.sample import DefocusDataset
 from dfd_perception.errors import ConfigError
 from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
@@ -86,6 +87,9 @@ def model_card(
             "date": datetime.date.today().isoformat(),
             "git_revision": git_revision(),
         },
+        protocol=ImageProtocol(
+            lens=config.data.lens, point_spread=config.data.point_spread, crop_px=config.augmentation.crop_px
+        ),
         metrics={
             "validation": {name: round(value, 5) for name, value in metrics.items()},
             "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels",

@@ -99,7 +99,7 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     kind = recognise(config.path) if config.kind == "auto" else config.kind
     resolved = _lens_of(config, config.path, kind)
     curve = None if resolved is None else resolved.curve
-    whole = open_dataset(config.path, kind, curve=curve, seed=seed)
+    whole = open_dataset(config.path, kind, curve=curve, point_spread=config.point_spread, seed=seed)
     train = select_split(whole, config.train_split)
     validation = _validation(whole, config)
     return Sources(

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from dfd_perception.core.image_protocol import ImageProtocol, scale_of, shape_of
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.point_spread import PointSpread
 from dfd_perception.datasets.registry import LAYOUTS
 from dfd_perception.errors import ConfigError
@@ -14,10 +16,17 @@ from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.run import begin_anew, evaluate
 from dfd_perception.evaluation.scoring.protocol import Protocol, protocol_named
 from dfd_perception.evaluation.thesis.thesis_tables import SOURCES, TABLES, TEST_SPLITS, ThesisRow, ThesisTable
+from dfd_perception.files.configuration import write_yaml
+from dfd_perception.files.lens_file import read_lens
+from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import EstimatorOptions
 
-CARVALHO_LENS = "focal_length_mm: 15\nf_number: 2.8\npixel_pitch_um: 5.6\nfocus_distance_m: 2\n"
-CARVALHO_BLUR = PointSpread(exponent=2.0, sigma_per_coc=0.3)
+CARVALHO = ImageProtocol(
+    lens=LensDescription(focal_length_mm=15, f_number=2.8, pixel_pitch_um=5.6, focus_distance_m=2),
+    point_spread=PointSpread(exponent=2.0, sigma_per_coc=0.3),
+    scale_px=(256, 256),
+)
+"""The generator that the authors followed; for models whose card does not say how their images were made."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class FilledRow:
     model: str | None = None
     frames: int = 0
     reason: str | None = None
+    protocol: dict[str, Any] | None = None
+    """How the images were made that ours was measured on."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,8 @@ def fill_table(request: TableRequest) -> FilledTable:
     if not request.root.is_dir():
         raise ConfigError(f"{request.root}: no such folder; expected the one that holds the data sets")
     models = _models_by_key(request.models, table)
+    if table.own_model_each:
+        _require_own_models(models)
     protocol = replace(protocol_named(request.protocol or "thesis-256"), edges=request.edges)
     rows = tuple(_filled(row, table, models, request, protocol) for row in table.rows)
     return FilledTable(table.number, table.title, table.columns, rows, protocol.described(), table.notes)
@@ -96,6 +110,7 @@ def table_text(table: FilledTable) -> str:
         if row.ours is not None:
             who = f"ours     {_cells(row.ours, table.columns, widths)}  {row.model}, {row.frames} frames of {row.test}"
             lines.append(" " * label_width + who)
+            lines += [" " * (label_width + 9) + note for note in row.notes]
         elif row.reason:
             lines.append(" " * label_width + f"ours     {row.reason}")
     lines += ["", f"Protocol of ours: {table.protocol['name']}, {table.protocol['headline']}."]
@@ -114,13 +129,54 @@ def _filled(
         return replace(empty, reason=f"no {row.test} below {request.root}: get {where}; expected {tree}")
     model = models.get(row.key)
     if model is None:
-        return replace(empty, reason=f"no model given; --model {row.key}=MODEL")
+        alone = " of its own: rows of this table differ in training alone" if table.own_model_each else ""
+        return replace(empty, reason=f"no model given{alone}; --model {row.key}=MODEL")
+    images, notes = _images_of(row.test, load_model_folder(model), request)
+    if request.protocol is None:
+        protocol = replace(protocol, resolution=images.scale_px)
     with TemporaryDirectory(prefix="dfd_table_") as scratch:
-        plan = _plan(row, table, model, path, request, protocol, Path(scratch))
+        plan = _plan(row, table, model, path, request, protocol, images, Path(scratch))
         begin_anew(plan.out)
         report = evaluate(plan)
     ours = {column: _headline(report, column, protocol) for column in table.columns}
-    return replace(empty, ours=ours, model=report["model"]["name"], frames=report["frames"])
+    name, frames = report["model"]["name"], report["frames"]
+    return replace(empty, ours=ours, model=name, frames=frames, protocol=images.described(), notes=notes)
+
+
+def _images_of(kind: str, model: ModelFolder, request: TableRequest) -> tuple[ImageProtocol, tuple[str, ...]]:
+    """How the images of a row are made, as the model's card says unless the request does; and what differs from it."""
+    own = model.card.protocol
+    images = own or CARVALHO
+    if request.protocol is not None:
+        images = replace(images, scale_px=protocol_named(request.protocol).resolution)
+    if request.lens is not None and LAYOUTS[kind].sharp:
+        images = replace(images, lens=read_lens(request.lens))
+    if LAYOUTS[kind].sharp and images.lens is None:
+        images = replace(images, lens=CARVALHO.lens)
+    if own is None:
+        return images, (
+            f"* {model.name}: its card does not say how its training images were made; here {_said(images)}",
+        )
+    differing = images.differences_from(own)
+    if differing:
+        return images, (f"* {model.name}: not the images that it was trained for: {'; '.join(differing)}",)
+    return images, ()
+
+
+def _said(images: ImageProtocol) -> str:
+    return f"{shape_of(images.point_spread)}, {scale_of(images.scale_px)}"
+
+
+def _require_own_models(models: dict[str, str]) -> None:
+    """Take out of the keys those whose model stands for another row too, or for all.
+
+    Raises:
+        ModelError: of a model that cannot be read.
+    """
+    hashes = {key: load_model_folder(model).card.weights.sha256 for key, model in models.items()}
+    for key, found in hashes.items():
+        if list(hashes.values()).count(found) > 1:
+            models.pop(key)
 
 
 def _plan(
@@ -130,14 +186,15 @@ def _plan(
     path: Path,
     request: TableRequest,
     protocol: Protocol,
+    images: ImageProtocol,
     scratch: Path,
 ) -> EvaluationPlan:
     assert row.test is not None
-    lens, spread = request.lens, PointSpread()
+    lens = request.lens
     if LAYOUTS[row.test].sharp and lens is None:
-        lens = scratch / "carvalho.yaml"
-        lens.write_text(CARVALHO_LENS, "utf-8")
-        spread = CARVALHO_BLUR
+        assert images.lens is not None
+        lens = scratch / "lens.yaml"
+        write_yaml(lens, {name: value for name, value in asdict(images.lens).items() if value is not None})
     out = scratch / "out" if request.out is None else request.out / f"table_{table.number}_{row.key}_{row.test}"
     return EvaluationPlan(
         model=model,
@@ -146,7 +203,7 @@ def _plan(
         data_kind=row.test,
         split=TEST_SPLITS[row.test],
         lens=lens,
-        point_spread=spread,
+        point_spread=images.point_spread,
         sharp_input=table.sharp_input,
         estimator=request.estimator,
         protocol=protocol,

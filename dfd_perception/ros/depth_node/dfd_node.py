@@ -33,6 +33,7 @@ from dfd_perception.ros.shared.diagnostics import (
     same_name_warning,
 )
 from dfd_perception.ros.shared.guarded_services import guard_services
+from dfd_perception.ros.shared.lossless_subscriptions import published_near
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
 from dfd_perception.ros.shared.spinning import spin_node
@@ -58,6 +59,7 @@ class DfdNode(LifecycleNode):
         self._status = StatusFiller(self.statistics, self.resolve_topic_name("image"))
         self._input = ImageInput(self, self.statistics, self._status, self._log)
         self._status.publisher_count = self._input.publisher_count
+        self._status.published_near = lambda: published_near(self, self._status.topic)
         self._model_services = ModelServices(self, self._log, self._running)
         guard_services(self, self._log)
 

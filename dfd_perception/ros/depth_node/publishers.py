@@ -7,18 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.colormap import colour_depth
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.core.prediction import Heads, Prediction
-from dfd_perception.ros.shared.conversions import depth_message, image_message, point_cloud_message, scaled_camera_info
+from dfd_perception.ros.shared.conversions import (
+    compressed_depth_message,
+    depth_message,
+    image_message,
+    point_cloud_message,
+    scaled_camera_info,
+)
 from dfd_perception.ros.shared.qos import overridable, publisher_events, qos_profile
 
 TOPICS: dict[str, type] = {
     "depth/image": Image,
+    "depth/image/compressedDepth": CompressedImage,
     "depth/std": Image,
     "depth/camera_info": CameraInfo,
     "depth/points": PointCloud2,
@@ -27,7 +34,7 @@ TOPICS: dict[str, type] = {
     "deblurred/image": Image,
     "deblurred/camera_info": CameraInfo,
 }
-METRIC = frozenset({"depth/image", "depth/std", "depth/points", "depth/image_color"})
+METRIC = frozenset({"depth/image", "depth/image/compressedDepth", "depth/std", "depth/points", "depth/image_color"})
 """Topics that need depth, hence a lens where the model has none."""
 NEEDS_DEPTH_HEAD = METRIC | {"defocus/image"}
 NEEDS_DEBLURRED_HEAD = frozenset({"deblurred/image", "depth/points"})
@@ -97,6 +104,8 @@ class OutputPublishers:
         depth_m, deblurred = prediction.depth_m, prediction.deblurred
         if depth_m is not None and "depth/image" in wanted:
             self._send("depth/image", depth_message(depth_m, depth_encoding, header))
+        if depth_m is not None and "depth/image/compressedDepth" in wanted:
+            self._send("depth/image/compressedDepth", compressed_depth_message(depth_m, header))
         if deblurred is not None and "deblurred/image" in wanted:
             pixels = deblurred if colour_encoding == "rgb8" else deblurred[..., ::-1]
             self._send("deblurred/image", image_message(pixels, colour_encoding, header))

@@ -20,7 +20,7 @@ from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdFrame
 from dfd_perception.ros.recorder_node.fixed_transform import FixedTransform
 from dfd_perception.ros.recorder_node.recorder_parameters import RecorderParameters
-from dfd_perception.ros.recorder_node.recorder_rig import RigFromFile, RigFromTf, read_calibration
+from dfd_perception.ros.recorder_node.recorder_rig import RigFromFile, RigFromTf, SameFrame, read_calibration
 from dfd_perception.ros.recorder_node.recorder_status import recorder_status
 from dfd_perception.ros.recorder_node.recording_services import RecordingServices, start, stop
 from dfd_perception.ros.recorder_node.rgbd_topics import RgbdTopics
@@ -117,14 +117,16 @@ class GroundTruthRecorderNode(LifecycleNode):
 
     def _make_rig(self, parameters: RecorderParameters, subscribe: Subscribe) -> RigFromFile | RigFromTf:
         """Subscribe to the robot camera, if there is one, and say where its calibration comes from."""
-        from_tf, transport = parameters.extrinsic_from_tf, parameters.input_transport
+        transport = parameters.input_transport
+        transforms = SameFrame() if parameters.depth_is_registered else self._transforms
+        from_topics = transforms is not None and (parameters.extrinsic_from_tf or parameters.depth_is_registered)
         camera = None
         if transport != "none":
-            camera = RobotCamera(self, subscribe, transport == "compressed", from_tf, self._on_image)
-        if not from_tf or camera is None or self._transforms is None:
+            camera = RobotCamera(self, subscribe, transport == "compressed", from_topics, self._on_image)
+        if not from_topics or camera is None or transforms is None:
             return RigFromFile(self._calibration, self._on_rig)
         quality = {} if self._calibration is None else self._calibration.quality
-        return RigFromTf(camera, self._transforms, quality, self._on_rig, self._log)
+        return RigFromTf(camera, transforms, quality, self._on_rig, self._log)
 
     def _open_sensor(
         self,
@@ -138,6 +140,7 @@ class GroundTruthRecorderNode(LifecycleNode):
             return RgbdTopics(
                 self,
                 subscribe,
+                parameters.sensor_transport == "compressed",
                 parameters.record_colour,
                 parameters.pairing_bound_ms,
                 transform,
@@ -180,6 +183,9 @@ class GroundTruthRecorderNode(LifecycleNode):
             self._control.add_image(image)
 
     def _on_watch(self) -> None:
+        if self._topics is not None and self._control is not None and self._control.running:
+            for silence in self._topics.silences():
+                self._log("warning", silence)
         if self._rig is not None:
             self._rig.update()
         self._recording.watch()
@@ -191,7 +197,9 @@ class GroundTruthRecorderNode(LifecycleNode):
         active = self._recording.control is not None
         if self._sensor is None:
             return recorder_status(self._control, "", {}, active)
-        return recorder_status(self._control, self._sensor.problem, self._sensor.facts(), active)
+        silent = [] if self._topics is None else self._topics.silences()
+        problem = "; ".join(silent) or self._sensor.problem
+        return recorder_status(self._control, problem, self._sensor.facts(), active)
 
     def _pause(self) -> None:
         self._recording.control = None

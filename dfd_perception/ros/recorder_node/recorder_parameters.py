@@ -43,6 +43,11 @@ class RecorderParameters:
         False,
         "T_camera_kinect from TF and the robot camera from camera_info, instead of calibration; needs tf2",
     )
+    depth_is_registered: bool = parameter(
+        "camera.depth_is_registered",
+        False,
+        "Source rgbd_topics: depth is registered to the robot camera by its driver, so that no board is needed",
+    )
     input_transport: str = parameter(
         "input.transport", "raw", "Robot camera on image (raw), image/compressed, or none to record the sensor alone",
         choices=("raw", "compressed", "none"),
@@ -88,6 +93,16 @@ class RecorderParameters:
             raise ConfigError(
                 "parameter camera.extrinsic_from_tf is true, but input.transport is none, so that there is no robot "
                 "camera; set input.transport to raw or compressed, or camera.extrinsic_from_tf to false"
+            )
+        if self.depth_is_registered and self.source != "rgbd_topics":
+            raise ConfigError(
+                f"parameter camera.depth_is_registered is true, and source is {self.source!r}; only depth of "
+                "rgbd_topics can be registered by a driver"
+            )
+        if self.depth_is_registered and (self.extrinsic_from_tf or self.input_transport == "none"):
+            raise ConfigError(
+                "parameter camera.depth_is_registered needs the robot camera's images and nothing of TF: set "
+                "camera.extrinsic_from_tf to false and input.transport to raw or compressed"
             )
         if self.extrinsic_from_tf and not self.kinect_frame_id:
             raise ConfigError("parameter kinect.frame_id is empty; expected a frame on TF, such as depth_camera_link")

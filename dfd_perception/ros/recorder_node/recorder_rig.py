@@ -42,6 +42,24 @@ def read_calibration(parameters: RecorderParameters) -> RigCalibration | None:
     return calibration
 
 
+class SameFrame:
+    """Stands for TF where depth is registered to the robot camera already: both are in one frame."""
+
+    def lookup(self, camera_frame: str, depth_frame: str) -> tuple[RigidTransform, bool]:
+        """No movement between them.
+
+        Raises:
+            CalibrationError: they are in different frames.
+        """
+        if camera_frame != depth_frame:
+            raise CalibrationError(
+                f"depth is in frame {depth_frame!r}, the images are in {camera_frame!r}, so that depth is not "
+                "registered to them; set parameter camera.depth_is_registered to false, or take the registered "
+                "depth of its driver"
+            )
+        return RigidTransform.identity(), True
+
+
 class RigFromFile:
     """The sensor's own calibration, and the robot camera of a calibration file if there is one."""
 
@@ -72,7 +90,7 @@ class RigFromTf:
     def __init__(
         self,
         camera: RobotCamera,
-        transforms: FixedTransform,
+        transforms: FixedTransform | SameFrame,
         quality: dict[str, Any],
         on_rig: Callable[[RigCalibration], None],
         log: Log,
@@ -114,6 +132,8 @@ class RigFromTf:
         camera, camera_frame = self._camera.calibrated()
         transform, is_static = self._transforms.lookup(camera_frame, depth_frame)
         said = f"TF, from {depth_frame!r} to {camera_frame!r}"
+        if isinstance(self._transforms, SameFrame):
+            said = f"depth that is registered to {camera_frame!r} by its driver"
         self._quality |= {"T_camera_kinect": said, "T_camera_kinect_is_static": is_static}
         self._log("info", f"T_camera_kinect is of {said}: translation {transform.translation_m.round(4).tolist()} m")
         if not is_static:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
@@ -18,37 +19,33 @@ from dfd_perception.errors import CalibrationError, DfdPerceptionError, ImageErr
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame
 from dfd_perception.ros.recorder_node.robot_camera import Subscribe
 from dfd_perception.ros.shared.camera_infos import stamp_ns
-from dfd_perception.ros.shared.conversions import distorted_camera_of, rgb_of
+from dfd_perception.ros.shared.conversions import depth_m_of, distorted_camera_of, rgb_of
 from dfd_perception.ros.shared.node_log import Log
 
-DEPTH_TYPES = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
 
-
-def depth_mm_of(message: Image) -> NDArray[np.uint16]:
-    """(H, W) uint16 millimetres, 0 for no depth, of 16UC1 [mm] or 32FC1 [m] (REP 118).
+def depth_mm_of(message: Image | CompressedImage) -> NDArray[np.uint16]:
+    """(H, W) uint16 millimetres, 0 for no depth, of 16UC1 [mm], 32FC1 [m] (REP 118) or compressedDepth.
 
     Raises:
-        ImageError: another encoding, or fewer bytes than stated.
+        ImageError: another encoding, damaged, or fewer bytes than stated.
     """
-    if message.encoding not in DEPTH_TYPES:
-        raise ImageError(f"depth is encoded as {message.encoding!r}; expected 16UC1 [mm] or 32FC1 [m]")
-    kind = np.dtype(DEPTH_TYPES[message.encoding]).newbyteorder(">" if message.is_bigendian else "<")
-    height, width = message.height, message.width
-    if message.step < width * kind.itemsize or len(message.data) < message.step * height:
-        raise ImageError(
-            f"depth of {width} x {height} comes with {len(message.data)} bytes and a step of {message.step}"
-        )
-    rows = np.frombuffer(message.data, np.uint8)[: message.step * height].reshape(height, message.step)
-    depth = np.ascontiguousarray(rows[:, : width * kind.itemsize]).view(kind)
-    return uint16_mm_from_depth_m(depth) if kind.kind == "f" else depth.astype(np.uint16)
+    return uint16_mm_from_depth_m(depth_m_of(message))
+
+
+RAW = ((Image, "depth/image"), (Image, "colour/image"))
+COMPRESSED = ((CompressedImage, "depth/image/compressedDepth"), (CompressedImage, "colour/image/compressed"))
+AnyImage: TypeAlias = Image | CompressedImage
 
 
 class RgbdTopics:
     """Subscriptions depth/image, depth/camera_info, colour/image, colour/camera_info.
 
+    Compressed: depth/image/compressedDepth and colour/image/compressed.
+
     Args:
         node: on which they are made.
         subscribe: makes one subscription with the node's QoS.
+        compressed: take the compressed topics.
         with_colour: also wait for, and pair, the colour topics.
         bound_ms: largest time between depth and its colour.
         transform: colour from depth, when the parameters' calibration knows it; without, both must share a frame_id.
@@ -60,6 +57,7 @@ class RgbdTopics:
         self,
         node: Node,
         subscribe: Subscribe,
+        compressed: bool,
         with_colour: bool,
         bound_ms: float,
         transform: RigidTransform | None,
@@ -71,12 +69,13 @@ class RgbdTopics:
         self._on_calibration, self._on_frame = on_calibration, on_frame
         self._infos: dict[str, CameraInfo] = {}
         self._known = False
-        self._pairing: StampPairing[Image, Image] = StampPairing(bound_ms)
+        self._pairing: StampPairing[AnyImage, AnyImage] = StampPairing(bound_ms)
         self.problem = f"nothing on {node.resolve_topic_name('depth/camera_info')} yet"
-        subscribe(Image, "depth/image", self._on_depth)
+        depth, colour = COMPRESSED if compressed else RAW
+        subscribe(*depth, self._on_depth)
         subscribe(CameraInfo, "depth/camera_info", lambda info: self._on_info("depth", info))
         if with_colour:
-            subscribe(Image, "colour/image", self._on_colour)
+            subscribe(*colour, self._on_colour)
             subscribe(CameraInfo, "colour/camera_info", lambda info: self._on_info("colour", info))
 
     def _on_info(self, camera: str, info: CameraInfo) -> None:
@@ -113,16 +112,16 @@ class RgbdTopics:
             transform = RigidTransform.identity()
         return RgbdCalibration(depth, colour, transform)
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: AnyImage) -> None:
         if not self._with_colour:
             self._give(message, None)
             return
         self._give_pairs(self._pairing.add_right(stamp_ns(message.header), message))
 
-    def _on_colour(self, message: Image) -> None:
+    def _on_colour(self, message: AnyImage) -> None:
         self._give_pairs(self._pairing.add_left(stamp_ns(message.header), message))
 
-    def _give_pairs(self, pairs: list[Pair[Image, Image]]) -> None:
+    def _give_pairs(self, pairs: list[Pair[AnyImage, AnyImage]]) -> None:
         for pair in pairs:
             self._give(pair.right, pair.left)
 
@@ -134,7 +133,7 @@ class RgbdTopics:
             "sensor colour without depth": str(counts.left_unmatched),
         }
 
-    def _give(self, depth: Image, colour: Image | None) -> None:
+    def _give(self, depth: AnyImage, colour: AnyImage | None) -> None:
         try:
             frame = RgbdFrame(
                 depth_mm=depth_mm_of(depth),

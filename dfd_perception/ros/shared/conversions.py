@@ -18,9 +18,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.compressed_depth import compressed_from_depth_m, depth_m_from_compressed
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.distortion import DistortedCamera, Distortion
-from dfd_perception.core.image_encoding import rgb_from_compressed, rgb_from_image
+from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
 from dfd_perception.errors import CalibrationError, ImageError
 
@@ -65,6 +66,23 @@ def depth_message(depth_m: NDArray[np.float32], encoding: str, header: Header) -
     if encoding == "16UC1":
         return image_message(uint16_mm_from_depth_m(depth_m), encoding, header)
     raise ImageError(f"depth.encoding is {encoding!r}; expected 32FC1 or 16UC1")
+
+
+def compressed_depth_message(depth_m: NDArray[np.float32], header: Header) -> CompressedImage:
+    """A CompressedImage of a depth map [m], NaN invalid, as PNG of whole millimetres (compressedDepth)."""
+    kind, packed = compressed_from_depth_m(depth_m)
+    return CompressedImage(header=header, format=kind, data=array("B", packed))
+
+
+def depth_m_of(message: Image | CompressedImage) -> NDArray[np.float32]:
+    """(H, W) depth [m], NaN where there is none: integers are millimetres, floats metres (REP 118).
+
+    Raises:
+        ImageError: not depth, damaged, or fewer bytes than stated.
+    """
+    if isinstance(message, CompressedImage):
+        return depth_m_from_compressed(message.data, message.format)
+    return depth_m_from_image(message)
 
 
 def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> PointCloud2:

@@ -121,6 +121,8 @@ class StatusFiller:
         self.state = "inactive"
         self.dropped = lambda: 0
         self.publisher_count = lambda: 0
+        self.published_near = lambda: ""
+        """Same image in another transport, in words."""
         self.facts: dict[str, str] = {}
         """Model, hash, lens: what does not change from frame to frame."""
         self.warnings: dict[str, str] = {}
@@ -157,9 +159,10 @@ class StatusFiller:
         if self.state == "active" and s.received.seconds_since() > SILENCE_S:
             count = self.publisher_count()
             who = "nobody publishes" if count == 0 else f"{count} of its publishers known, nothing arrives on"
+            near = "" if count else self.published_near()
             waited = s.received.seconds_since()
             since = "yet" if waited == float("inf") else f"for {waited:.0f} s"
-            return DiagnosticStatus.WARN, f"no image {since}: {who} {self.topic}", values
+            return DiagnosticStatus.WARN, f"no image {since}: {who} {self.topic}{near}", values
         if self.state == "active" and s.too_old.seconds_since() < SILENCE_S < s.answered.seconds_since():
             return DiagnosticStatus.WARN, f"all images are too old ({s.age_s:.1f} s): see max_age_s", values
         if self.warnings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from dfd_perception.cli.__main__ import main
 from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.thesis.tables import TableRequest, fill_table, table_text
 from dfd_perception.evaluation.thesis.thesis_tables import TABLES
+from dfd_perception.files.configuration import read_yaml, write_yaml
 from dfd_perception.inference.estimator import EstimatorOptions
 
 ESTIMATOR = EstimatorOptions(backend="onnxruntime", num_threads=1)
@@ -104,6 +106,38 @@ def test_chapter_two_feeds_sharp_images(root, tiny_depth_model, tmp_path):
     report = json.loads((tmp_path / "table_2.1_xian_nyu-depth-v2" / "report.json").read_text())
     assert report["deblurred"]["input_psnr_db"] is None  # the input is the all-in-focus image
     assert [row.label for row in TABLES["2.1"].rows if row.figures["depth.rmse_m"] == 0.559] == ["Xian"]
+
+
+def test_a_regulariser_without_a_model_of_its_own_stays_a_dash(root, tiny_depth_model):
+    for models in ((str(tiny_depth_model),), (f"none={tiny_depth_model}", f"hu={tiny_depth_model}")):
+        table = fill_table(TableRequest(number="2.1", root=root, models=models, estimator=ESTIMATOR, edges=False))
+        assert all(row.ours is None for row in table.rows)
+        assert "of its own: rows of this table differ in training alone; --model hu=MODEL" in table_text(table)
+
+
+def with_card(model, folder, **changes):
+    shutil.copytree(model, folder)
+    write_yaml(folder / "model.yaml", read_yaml(folder / "model.yaml") | changes)
+    return folder
+
+
+def test_the_images_of_a_row_are_those_that_the_model_was_trained_for(root, tiny_depth_model, tmp_path):
+    lens = {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6, "pixel_pitch_um": 56.25}
+    trained = with_card(tiny_depth_model, tmp_path / "trained", protocol={"lens": lens, "crop_px": [256, 256]})
+    request = {"number": "3.1", "root": root, "estimator": ESTIMATOR, "edges": False}
+    row = rows_of(fill_table(TableRequest(models=(str(trained),), out=tmp_path / "a", **request)))["2HDED:NET"]
+    assert row.notes == ()
+    assert row.protocol["point_spread"] == "a disk, sigma 0.25 c"
+    report = json.loads((tmp_path / "a" / "table_3.1_nyu_nyu-depth-v2" / "report.json").read_text())
+    assert report["protocol"]["resolution"] is None
+    other = tmp_path / "lens.yaml"
+    write_yaml(other, lens | {"f_number": 2.0})
+    asked = TableRequest(models=(str(trained),), lens=other, protocol="thesis-256", **request)
+    (note,) = rows_of(fill_table(asked))["2HDED:NET"].notes
+    assert "f_number 2.0 instead of 1.4" in note
+    assert "squeezed to 256 x 256 instead of native scale" in note
+    unknown = fill_table(TableRequest(models=(str(tiny_depth_model),), **request))
+    assert "does not say how its training images were made; here a Gaussian, sigma 0.3 c" in table_text(unknown)
 
 
 def test_defocus_maps_and_deblurring(root, tiny_coc_model):

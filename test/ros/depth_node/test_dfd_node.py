@@ -23,6 +23,7 @@ from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.files.configuration import read_yaml, write_yaml
 from dfd_perception.files.model_folder import load_model_folder, sha256_of
 from dfd_perception.inference import DepthEstimator, EstimatorOptions
+from dfd_perception.ros.shared.conversions import depth_m_of
 
 LENS = {"lens__aperture_diameter_mm": 25.0, "lens__focus_distance_m": 0.6}
 FX = 660.0
@@ -139,6 +140,20 @@ def test_size_changes_and_stamps_that_run_backwards(start_node, peer, eventually
     peer.publish_until(lambda: depths[-1].width == 110, "the new size is answered", image=larger, fx=FX)
     peer.number -= 100
     peer.publish_until(lambda: depths[-1].header.stamp.sec < 1000, "old stamps are answered", fx=FX)
+
+
+def test_depth_is_published_as_compressed_depth_to_whoever_subscribes(start_node, peer):
+    plain = peer.subscribe("depth/image")
+    packed = peer.subscribe("depth/image/compressedDepth", CompressedImage)
+    start_node(**LENS)
+    peer.publish_until(lambda: len(plain) > 2 and len(packed) > 2, "both arrive", fx=FX)
+    by_stamp = {(m.header.stamp.sec, m.header.stamp.nanosec): m for m in plain}
+    message = next(m for m in packed if (m.header.stamp.sec, m.header.stamp.nanosec) in by_stamp)
+    assert message.format == "16UC1; compressedDepth png"
+    depth = np.frombuffer(by_stamp[message.header.stamp.sec, message.header.stamp.nanosec].data, np.float32)
+    found = depth_m_of(message).ravel()
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(depth))
+    np.testing.assert_allclose(found, depth, atol=0.00051)
 
 
 def test_output_size_scales_images_and_their_camera_infos(start_node, peer):

@@ -82,11 +82,15 @@ def test_the_shipped_parameter_file_is_accepted(ros_environment, tiny_coc_model,
     assert process.returncode == 0
 
 
-def test_the_shipped_parameter_file_holds_every_parameter_with_its_default(project_root):
+@pytest.mark.parametrize("name", ["dfd", "recorder"])
+def test_the_shipped_parameter_files_hold_every_parameter_with_its_default(project_root, name):
     import dataclasses
 
     from dfd_perception.files.configuration import read_yaml
     from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
+    from dfd_perception.ros.recorder_node.recorder_parameters import RecorderParameters
+
+    declared_by = {"dfd": DfdParameters, "recorder": RecorderParameters}
 
     def flat(mapping, prefix=""):
         for key, value in mapping.items():
@@ -95,9 +99,9 @@ def test_the_shipped_parameter_file_holds_every_parameter_with_its_default(proje
             else:
                 yield f"{prefix}{key}", value
 
-    file = project_root / "config" / "dfd.yaml"
+    file = project_root / "config" / f"{name}.yaml"
     shipped = dict(flat(read_yaml(file)["/**"]["ros__parameters"]))
-    declared = {f.metadata["parameter"].name: f.default for f in dataclasses.fields(DfdParameters)}
-    assert shipped == declared
+    declared = {f.metadata["parameter"].name: f.default for f in dataclasses.fields(declared_by[name])}
+    assert shipped == declared | ({"source": "azure_kinect"} if name == "recorder" else {})
     lines = [line for line in file.read_text().splitlines() if re.match(r"\s+\w+: \S", line)]
     assert all("#" in line for line in lines)

@@ -18,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from dfd_perception.core.camera import CameraIntrinsics
@@ -316,3 +317,35 @@ def test_node_without_tf2_stays_up_and_says_how_to_get_it(robot, recorder, ros_e
     assert "no tf2 here" in said
     assert "ros-$ROS_DISTRO-tf2-ros-py" in said
     assert robot.call("start").message == "the node is not active"
+
+
+def test_compressed_topics_that_are_registered_already_need_no_board(robot, recorder, start, tmp_path):
+    recorder(
+        record_at_start="true",
+        **{"input.transport": "compressed", "sensor.transport": "compressed", "camera.depth_is_registered": "true"},
+    )
+    publisher = start(PUBLISHER, 30, 10, 320, 240, "packed", "registered", "info")
+    publisher.communicate(timeout=90)
+    assert robot.call("stop").success
+    session = tmp_path / "session"
+    description = SessionDescription.read(session)
+    assert description.counts["moments"] > 3
+    registered = SessionRegistration(session).run()
+    depth_mm = cv2.imread(str(session / f"depth/{registered.rows[0].stem}.png"), cv2.IMREAD_UNCHANGED)
+    assert depth_mm.shape == (240, 320)
+    assert np.abs(depth_mm[40:200, 20:300].astype(int) - 1500).max() <= 1
+    assert not depth_mm[:18].any()
+
+
+def test_what_nobody_publishes_and_what_is_there_instead_is_said(robot, recorder, start, tmp_path):
+    recorder(**{"record_at_start": "true"})
+    start(PUBLISHER, 0, 5, 320, 240, "packed")
+    node = robot.node
+    for topic, kind in (("image", Image), ("depth/image", Image)):
+        node.create_subscription(kind, topic, lambda message: None, 1)
+    for topic in ("image/compressed", "depth/image/compressedDepth", "colour/image/compressed"):
+        node.create_subscription(CompressedImage, topic, lambda message: None, 1)
+    for topic in ("depth/camera_info", "colour/camera_info"):
+        node.create_subscription(CameraInfo, topic, lambda message: None, 1)
+    said = robot.wait_status("/depth/image/compressedDepth is published").message
+    assert "nothing on /image yet: nobody publishes, but /image/compressed is published: set input.transport" in said
