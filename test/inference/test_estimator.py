@@ -28,7 +28,7 @@ class Scripted:
         self.request = request
         self.closed = False
 
-    def run(self, image_1x3HxW):
+    def run(self, image_1x3HxW, blur_log_prior=None):
         one = np.ones((1, 1, *image_1x3HxW.shape[2:]), np.float32)
         said = {"coc": 8 * one, "coc_log_var": 2 * np.log(2.0) * one, "depth": 3 * one, "deblurred": image_1x3HxW}
         return {name: np.asarray(said[name], np.float32) for name in self.request.output_names}

@@ -23,7 +23,7 @@ def test_every_recipe_can_be_read_and_built(path):
         create_network(config.model.variant, config.model.target, **config.model.options)
     if config.model.target == "depth" and config.data.kind not in ("auto", "folder"):
         assert config.data.lens is not None, "a depth model belongs to one lens"
-        config.data.lens.lens()
+        assert config.data.lens.resolved().lens is not None
 
 
 def test_there_is_a_recipe_for_each_data_set_of_the_thesis():
