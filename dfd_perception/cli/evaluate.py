@@ -96,6 +96,7 @@ def _run_table(args: argparse.Namespace) -> int:
         estimator=estimator_options_of(args),
         protocol=None if args.protocol == "native" else args.protocol,
         edges=args.edges is not False,
+        max_frames=args.max_frames,
     )
     filled = fill_table(request)
     print(json.dumps(filled.as_mapping(), indent=1) if args.json else table_text(filled))

@@ -55,7 +55,7 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
     )
     bag.add_argument("--board-region", type=float, nargs=4, default=(0.25, 0.75, 0.25, 0.75),
                      metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"), help="where, as fractions of the image")  # fmt: skip
-    bag.add_argument("--max-frames", type=int, metavar="N", help="stop after so many images of each bag")
+    bag.add_argument("--max-frames", type=int, metavar="N", help="stop after so many images of each bag or data set")
     bag.add_argument("--write-bag", action="store_true", help="also write the answers as a bag, OUT/results_BAG")
 
 

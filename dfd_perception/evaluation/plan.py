@@ -127,7 +127,8 @@ class EvaluationPlan:
         dataset = open_dataset(self.data, self.data_kind, self.split, blur, self.point_spread)
         # Images blurred here carry their lens; naming it again could only contradict.
         lens = None if blur is not None else lens
-        yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share, self.fx_px)
+        most = self.bag_options.max_frames
+        yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share, self.fx_px, most)
 
     def prepared(self, frame: EvaluationFrame) -> EvaluationFrame:
         """The frame as it is shown to the model and measured.

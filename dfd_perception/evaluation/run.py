@@ -21,6 +21,7 @@ from dfd_perception.evaluation.scoring.frame_scoring import score_frame
 from dfd_perception.evaluation.scoring.pooling import best_constant_m
 from dfd_perception.evaluation.scoring.rows import RowFile
 from dfd_perception.evaluation.shares import run_in_processes
+from dfd_perception.evaluation.sources.lens_record import lens_of_report
 from dfd_perception.evaluation.worker import Progress, rows_folder, run_share
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator
@@ -114,6 +115,7 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, An
             "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
         },
     )
+    report["lens"] = lens_of_report(report["data"]["sources"])
     if live is not None:
         report["timing"]["live"] = live
     write_report(plan.out / REPORT_NAME, report)

@@ -53,6 +53,7 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
     estimator = DepthEstimator(model, plan.estimator)
     predictors = _predictors(plan, estimator)
     before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
+    lenses = {source["unit"]: source.get("lens") for source in before.get("sources", [])}
     summary: dict[str, Any] = {"sources": [], "runtime": before.get("runtime")}
     finished = 0
     try:
@@ -60,7 +61,10 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
             try:
                 size = _run_source(plan, source, predictors, rows, _after(finished, progress))
                 finished += len(source)
-                summary["sources"].append(source.description())
+                description = source.description()
+                if description.get("lens") is None:  # nothing was left to read: what an earlier sitting saw holds
+                    description["lens"] = lenses.get(description["unit"])
+                summary["sources"].append(description)
             finally:
                 source.close()
             if size is not None and isinstance(predictors[0], ModelPredictor):

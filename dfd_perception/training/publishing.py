@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from dfd_perception.core.image_protocol import ImageProtocol
-from dfd_perception.datasets.sample import DefocusDataset
+from dfd_perception.datasets.sample import DefocusDataset, Subset
 from dfd_perception.errors import ConfigError
 from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
 from dfd_perception.network.checkpoint import save_model
@@ -33,15 +33,23 @@ def publish_model(
 ) -> tuple[dict[str, float], Path]:
     """Calibrate the std of a `coc` model, measure, and write RUN/model; returns the figures and the folder."""
     network = copy.deepcopy(state.measured_network)
-    measure = (state.objective, validation, device, config.channels_last, config.validation_max_side_px)
-    result = validate(network, *measure)
-    if "defocus.share_within_one_std" in result.metrics:
-        calibrate_std(network, result.std_factor)
-        result = validate(network, *measure)
+    how = (device, config.channels_last, config.validation_max_side_px)
+    fitted_on, validation = halves(validation) if config.model.target == "coc" else (None, validation)
+    if fitted_on is not None:
+        calibrate_std(network, validate(network, state.objective, fitted_on, *how).std_factor)
+    result = validate(network, state.objective, validation, *how)
     set_layout(network, channels_last=False)
     card = model_card(state, config, sources, validation, result.metrics)
     save_model(network, folder / MODEL_FOLDER, card, config.onnx)
     return result.metrics, folder / MODEL_FOLDER
+
+
+def halves(dataset: DefocusDataset) -> tuple[DefocusDataset | None, DefocusDataset]:
+    """Every second sample to fit the std on, and the others to measure on; one sample alone is measured on."""
+    if len(dataset) < 2:
+        return None, dataset
+    every = range(len(dataset))
+    return Subset(dataset, [*every[1::2]], "calibration"), Subset(dataset, [*every[::2]], dataset.name)
 
 
 def model_card(
@@ -92,7 +100,8 @@ def model_card(
         ),
         metrics={
             "validation": {name: round(value, 5) for name, value in metrics.items()},
-            "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels",
+            "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels"
+            + ("; std fitted on other images of it" if is_coc else ""),
         },
     )
 

@@ -131,3 +131,28 @@ def test_figures_for_a_program(arguments, capsys):
     printed = json.loads(capsys.readouterr().out)
     assert printed["frames"] == 7
     assert "per_frame" not in printed
+
+
+def test_max_frames_holds_for_data_sets_and_the_lens_is_in_the_report(arguments, tmp_path, capsys):
+    assert main([*arguments, "--max-frames", "3", "--workers", "2"]) == 0
+    report = read_report(tmp_path / "out")
+    jsonschema.validate(report, schema())
+    assert report["frames"] == 3
+    assert report["data"]["sources"][0]["pictures"] == 3
+    lens = report["lens"]
+    assert lens["origin"] == "the data set's own"
+    assert lens["gain_px_per_dioptre"] == pytest.approx(16.7, rel=0.01)
+    assert "focus at 0.5 m" in capsys.readouterr().out
+    assert "focus at 0.5 m" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_without_a_lens_the_report_says_why_and_shows_the_truth(arguments, dataset, tmp_path, capsys):
+    (dataset / "dataset.yaml").write_text("format: 1\nname: bench\ncounts: {defocused: 7, aif: 7, depth: 7}\n")
+    assert main([*arguments, "--max-frames", "2"]) == 0
+    report = read_report(tmp_path / "out")
+    jsonschema.validate(report, schema())
+    assert "depth" not in report
+    assert "states no lens and none was given (--lens)" in report["lens"]["missing"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Depth, true" in page
+    assert "states no lens and none was given" in page

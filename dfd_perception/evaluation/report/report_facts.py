@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from dfd_perception.evaluation.report.report_sections import number, section
+from dfd_perception.evaluation.sources.lens_record import lens_words
 
 
 def baselines(report: dict[str, Any]) -> str:
@@ -45,6 +46,7 @@ def provenance(report: dict[str, Any]) -> str:
             [model["name"], model.get("variant", ""), f"target {model['target']}", f"weights {model['sha256'][:12]}"]
         ),
         "Ran on": ", ".join(str(model[k]) for k in ("backend", "precision", "device", "runtime") if model.get(k)),
+        "Lens": lens_words(report["lens"]) if "lens" in report else "",
         "Protocol": _protocol(protocol),
         "Software": ", ".join(f"{name} {version}" for name, version in report["software"].items()),
         "Run": ", ".join(str(v) for v in (report["run"].get("created"), report["run"].get("machine")) if v),

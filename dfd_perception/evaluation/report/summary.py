@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dfd_perception.evaluation.sources.lens_record import lens_words
+
 
 def summary_text(report: dict[str, Any]) -> str:
     """Headline figures, pooled; the mean of images beside them in brackets."""
@@ -13,6 +15,8 @@ def summary_text(report: dict[str, Any]) -> str:
         "figures over all pixels, in brackets the mean of the images"
     ]
     depth = report.get("depth")
+    if "lens" in report and report["model"]["target"] == "coc":
+        lines.append(f"  lens        {lens_words(report['lens'])}")
     if depth:
         names = [("abs_rel", "AbsRel"), ("rmse_m", "RMSE [m]"), ("delta1", "delta1"), ("coverage", "coverage")]
         lines.append("  depth       " + _figures(depth, *names))

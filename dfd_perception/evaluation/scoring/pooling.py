@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfd_perception.evaluation.scoring import bins
 from dfd_perception.evaluation.scoring.rows import FrameRow
@@ -191,6 +192,14 @@ def best_constant_m(truth_counts: np.ndarray) -> float:
     centres = np.sqrt(bins.TRUTH_EDGES_M[:-1] * bins.TRUTH_EDGES_M[1:])
     weight = np.cumsum(truth_counts / centres)
     return float(centres[np.searchsorted(weight, weight[-1] / 2)])
+
+
+def best_constant_of(target_m: NDArray[np.floating]) -> float:
+    """As `best_constant_m`, of true depths [m] (1-D, all of them valid)."""
+    counts = np.zeros(len(bins.TRUTH_EDGES_M) - 1, np.int64)
+    for key, count in bins.truth_histogram(target_m.astype(np.float64)).items():
+        counts[int(key)] += count
+    return best_constant_m(counts)
 
 
 def latency_summary(rows: Iterable[dict[str, float]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from dfd_perception.evaluation.sources.bag_truth import (
 )
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.evaluation.sources.image_pairing import PairedImage, TruthPairing
+from dfd_perception.evaluation.sources.lens_record import LensRecord
 
 
 class BagSource:
@@ -54,6 +55,14 @@ class BagSource:
         self.path, self.options = path, options or BagOptions()
         self.unit = unit or path.name
         self._lens, self._model_curve, self._fx_px = lens, model_curve, fx_px
+        scale = "fx as given" if fx_px is not None else "fx of camera_info, or of the pixel pitch without one"
+        origin = "the model's card" if lens is None else f"the lens that was given, {scale}"
+        self._record = LensRecord(
+            origin,
+            "no lens was given (--lens), so that a model of blur gives no depth"
+            if lens is None
+            else "the lens was given, but neither camera_info, --fx nor a pixel pitch says how large its images are",
+        )
         self._bag = BagReader(path)
         try:
             o = self.options
@@ -108,6 +117,7 @@ class BagSource:
             "pairing_bound_ms": self.options.bound_ms,
             "pairing": self._pairing,
             "lost": [*self._bag.problems, *self._problems],
+            "lens": self._record.described(),
         }
 
     def close(self) -> None:
@@ -177,6 +187,8 @@ class BagSource:
         if aif_message is not None:
             aif = image_of(aif_message)
             require_same_view(aif, image, aif_message.topic)
+        curve = self._model_curve if self._lens is None else self._curve(camera, image.shape[1])
+        self._record.add(curve)
         return EvaluationFrame(
             unit=self.unit,
             index=paired.index,
@@ -186,7 +198,7 @@ class BagSource:
             image_rgb=image,
             depth_m=depth,
             aif=aif,
-            curve=self._model_curve if self._lens is None else self._curve(camera, image.shape[1]),
+            curve=curve,
             camera=camera,
         )
 

@@ -10,6 +10,7 @@ from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
+from dfd_perception.evaluation.sources.lens_record import LensRecord
 
 
 class DatasetSource:
@@ -24,6 +25,7 @@ class DatasetSource:
         model_curve: DefocusCurve | None = None,
         share: tuple[int, int] = (0, 1),
         fx_px: float | None = None,
+        max_frames: int | None = None,
     ) -> None:
         """Wrap an opened data set.
 
@@ -35,15 +37,22 @@ class DatasetSource:
             model_curve: for a set that knows none.
             share: (i, n): every n-th frame from the i-th on, one worker's part.
             fx_px: focal length of the images, instead of that of their camera.
+            max_frames: only so many of them; None: all.
         """
         self.unit = dataset.name
         self._dataset, self._path, self._split = dataset, path, split
         self._lens, self._model_curve, self._fx_px = lens, model_curve, fx_px
+        self._count = len(dataset) if max_frames is None else min(max_frames, len(dataset))
+        origin = "the data set's own" if model_curve is None else "the data set's own, or the model's card"
+        self._record = LensRecord(
+            origin if lens is None else "the lens that was given, with the fx of the data set's camera",
+            "the data set states no lens and none was given (--lens), so that a model of blur gives no depth",
+        )
         self._notes: list[str] = []
         self._share = share
 
     def __len__(self) -> int:
-        return len(range(self._share[0], len(self._dataset), self._share[1]))
+        return len(range(self._share[0], self._count, self._share[1]))
 
     def frames(self, skip: Collection[int] = ()) -> Iterator[EvaluationFrame]:
         """The share's frames in order.
@@ -51,7 +60,7 @@ class DatasetSource:
         Raises:
             DatasetError: a file that is wrong, by name.
         """
-        for index in range(self._share[0], len(self._dataset), self._share[1]):
+        for index in range(self._share[0], self._count, self._share[1]):
             if index not in skip:
                 yield self._frame(index)
 
@@ -67,7 +76,8 @@ class DatasetSource:
             "unit": self.unit,
             "path": str(self._path),
             "split": self._split,
-            "pictures": len(self._dataset),
+            "pictures": self._count,
+            "lens": self._record.described(),
             "lost": [*getattr(self._dataset, "problems", []), *self._notes],
         }
 
@@ -85,6 +95,7 @@ class DatasetSource:
         curve = sample.curve or self._model_curve
         if self._lens is not None:
             curve = self._curve(self._lens, sample)
+        self._record.add(curve)
         return EvaluationFrame(
             unit=self.unit,
             index=index,

@@ -15,6 +15,7 @@ from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.run import begin_anew, evaluate
 from dfd_perception.evaluation.scoring.protocol import Protocol, protocol_named
+from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.thesis.thesis_tables import SOURCES, TABLES, TEST_SPLITS, ThesisRow, ThesisTable
 from dfd_perception.files.configuration import write_yaml
 from dfd_perception.files.lens_file import read_lens
@@ -78,6 +79,8 @@ class TableRequest:
     protocol: str | None = None
     """Instead of thesis-256."""
     edges: bool = True
+    max_frames: int | None = None
+    """Only so many frames of each data set."""
 
 
 def fill_table(request: TableRequest) -> FilledTable:
@@ -207,6 +210,7 @@ def _plan(
         sharp_input=table.sharp_input,
         estimator=request.estimator,
         protocol=protocol,
+        bag_options=BagOptions(max_frames=request.max_frames),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.colormap import colour_depth, legend
+from dfd_perception.evaluation.scoring.pooling import best_constant_of
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
 from dfd_perception.ros.tools.demo_scene import SceneFrame
@@ -32,13 +33,13 @@ def measure(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: 
     truths = [scene[s].depth_m for s in depths]
     if truths:
         ours, constant = DepthAccumulator(with_edges=False), DepthAccumulator(with_edges=False)
-        median_m = float(np.nanmedian(np.stack(truths)))
+        best_m = best_constant_of(np.concatenate([truth[np.isfinite(truth)] for truth in truths]))
         for stamp, depth_m in depths.items():
             ours.update(depth_m, scene[stamp].depth_m)
-            constant.update(np.full_like(depth_m, median_m), scene[stamp].depth_m)
+            constant.update(np.full_like(depth_m, best_m), scene[stamp].depth_m)
         result["depth"] = _finite(ours.pooled()._asdict())
         result["depth_baseline"] = {
-            "what": f"the best constant: the median of the truth, {median_m:.2f} m, everywhere",
+            "what": f"the best constant: the one distance with the least AbsRel, {best_m:.2f} m, everywhere",
             **_finite(constant.pooled()._asdict()),
         }
     if images:

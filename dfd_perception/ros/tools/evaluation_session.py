@@ -205,12 +205,15 @@ def _play(
                 progress(collector.played.sent, total)
         if collector.error is not None:
             raise collector.error
+        if request.options.max_frames is not None and collector.played.sent >= request.options.max_frames:
+            raise _Enough
 
     played = [topics.image, *([topics.camera_info] if topics.camera_info else [])]
     try:
         player = BagPlayer(node, bag, PlayOptions(topics=played, rate=request.rate, clock=True))
         _wait_for_subscribers(node, found.image)
-        player.play(count)
+        with suppress(_Enough):
+            player.play(count)
     finally:
         node.destroy_node()
 
@@ -227,6 +230,10 @@ def check_transport(node: NodeTopics, topic: str, msgtype: str) -> None:
             f"{topic} of the bag is {msgtype}, and the node takes {node.image_type} on {node.image}; "
             f"set input.transport: {wanted} in its parameters"
         )
+
+
+class _Enough(Exception):
+    """As many images were played as were asked for."""
 
 
 def stamp_ns_of_bytes(content: bytes) -> int:
