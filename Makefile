@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe check format clean
+.PHONY: help setup demo test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe fuzz soak faults check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,6 +14,8 @@ VENV_COLCON ?= .venv-colcon
 VENV_KINECT ?= .venv-kinect
 TESTS ?= test
 PYTEST_OPTIONS ?=
+MINUTES ?= 2
+SEED ?= 0
 RVIZ ?= 0
 DEMO_OPTIONS ?=
 
@@ -66,6 +68,15 @@ test-colcon: $(VENV_COLCON)/.installed ## Build and install the package with col
 
 test-recipe: $(VENV)/.installed ## The README's recipe for a robot, on the OpenCV and colcon of the distribution (apt)
 	$(VENV)/bin/python -m pytest test/test_recipe.py $(PYTEST_OPTIONS)
+
+fuzz: $(VENV)/.installed ## Spoilt messages, bags, recordings, YAML, models, sessions for MINUTES=2 (SEED=0)
+	$(VENV)/bin/python -m pytest -s test/fuzz --fuzz-minutes $(MINUTES) --fuzz-seed $(SEED) --timeout 0 $(PYTEST_OPTIONS)
+
+soak: $(VENV)/.installed ## The node at full rate for MINUTES=2: broken images, transitions, models; figures of memory and log
+	$(VENV)/bin/python benchmarks/soak.py --minutes $(MINUTES) --seed $(SEED)
+
+faults: $(VENV)/.installed ## kill -9, full disk, vanished folder, wrong clocks, wrong requests: nodes and recordings survive
+	$(VENV)/bin/python -m pytest -m fault test $(PYTEST_OPTIONS)
 
 check: $(VENV)/.installed ## Lint and types
 	$(VENV)/bin/python -m ruff check .

@@ -80,6 +80,12 @@ def ros_environment(ros_domain_id: int, tmp_path: Path) -> dict[str, str]:
     return environment
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `make fuzz`."""
+    parser.addoption("--fuzz-minutes", type=float, help="fuzz for so long, over all targets (default: seconds of each)")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="first of the random numbers that spoil inputs")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test under test/ros the marker `ros`."""
     for item in items:

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
-from dfd_perception.errors import DatasetError, RecordingError
+from dfd_perception.errors import DatasetError, RecordingError, reading
 from dfd_perception.groundtruth.session_index import (
     INDEX_NAME,
     PARTIAL_SUFFIX,
@@ -112,16 +112,15 @@ class SessionDescription:
             DatasetError: not a session, or one of another format.
         """
         path = session / RAW / DESCRIPTION_NAME
-        try:
+        if not path.exists():
+            raise DatasetError(f"{session} is not a recorded session: {RAW}/{DESCRIPTION_NAME} is missing")
+        with reading(path, DatasetError, "restore it, or record anew"):
             body = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DatasetError(f"{session} is not a recorded session: {RAW}/{DESCRIPTION_NAME} is missing") from error
-        except ValueError as error:
-            raise DatasetError(f"{path} is not JSON ({error}); restore it, or record anew") from error
         if not isinstance(body, dict) or body.get("format") != FORMAT:
             found = body.get("format") if isinstance(body, dict) else body
-            raise DatasetError(f"{path} is of format {found}; this version reads {FORMAT}")
-        return cls(**body | {"parts": tuple(body["parts"])})
+            raise DatasetError(f"{path} is of format {str(found)[:60]}; this version reads {FORMAT}")
+        with reading(path, DatasetError, "restore it, or record anew"):
+            return cls(**body | {"parts": tuple(body["parts"])})
 
 
 def write_whole(path: Path, body: bytes) -> None:

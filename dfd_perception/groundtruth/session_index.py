@@ -78,7 +78,7 @@ def read_index(path: Path) -> list[IndexRow]:
     text = path.read_bytes().decode("utf-8", "replace")
     lines = text.split("\n")[:-1]  # what follows the last line feed was not written to its end
     if lines and lines[0].split(",") != list(COLUMNS):
-        raise DatasetError(f"{path} begins with {lines[0]!r}; expected {','.join(COLUMNS)}")
+        raise DatasetError(f"{path} begins with {lines[0][:80]!r}; expected {','.join(COLUMNS)}")
     rows = []
     for cells in csv.DictReader(lines):
         if None in cells or None in cells.values():

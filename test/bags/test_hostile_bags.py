@@ -63,6 +63,7 @@ def test_a_path_is_a_path(tmp_path, name):
     assert read(bag) == (firsts(6), [])
 
 
+@pytest.mark.fault
 def test_a_killed_recorder_leaves_a_log_that_is_read(tmp_path):
     bag = write_bag(tmp_path / "bag", "sqlite3", count=2)
     others = write_bag(tmp_path / "others", "sqlite3", count=6)
@@ -124,6 +125,7 @@ def test_sqlite_is_written_by_another_thread_than_made_it(tmp_path):
     assert read(tmp_path / "bag")[0] == firsts(1)
 
 
+@pytest.mark.fault
 def test_a_killed_sqlite_recording_keeps_what_was_committed(tmp_path, monkeypatch):
     monkeypatch.setattr("dfd_perception.bags.writer.COMMIT_PERIOD_S", 0.0)
     bag = BagWriter(tmp_path / "bag", "sqlite3")
@@ -135,6 +137,7 @@ def test_a_killed_sqlite_recording_keeps_what_was_committed(tmp_path, monkeypatc
     bag.close()
 
 
+@pytest.mark.fault
 def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     bag = BagWriter(tmp_path / "bag", "sqlite3")
     bag._writer.storage.conn.execute("pragma max_page_count=8")

@@ -95,6 +95,7 @@ def test_moment_with_a_part_missing_is_refused(tmp_path):
     writer.close()
 
 
+@pytest.mark.fault
 def test_free_space_guard_stops_before_the_disk_is_full(tmp_path):
     writer = new_writer(tmp_path / "session", least_free_mb=1e9)
     with pytest.raises(RecordingError, match="are free"):
@@ -126,6 +127,7 @@ def record_in_child(session: Path, count: int, preparation: str = "") -> subproc
     return subprocess.Popen([sys.executable, "-c", program, str(session)], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("delay_s", [0.05, 0.31, 0.52])
 def test_killed_recording_keeps_every_whole_frame(tmp_path, delay_s):
     child = record_in_child(tmp_path / "session", 1_000_000)
@@ -173,6 +175,7 @@ def test_foreign_csv_is_refused(tmp_path):
         read_index(tmp_path / "frames.csv")
 
 
+@pytest.mark.fault
 def test_full_disk_stops_cleanly(tmp_path):
     """A limit on file size stands for the full disk: the index cannot grow beyond it, as with no space left."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))"
@@ -192,6 +195,7 @@ def test_full_disk_stops_cleanly(tmp_path):
     assert counts["moments"] + counts["failed"] + counts["dropped"] == counts["offered"] == 400
 
 
+@pytest.mark.fault
 def test_full_file_system_stops_cleanly(tmp_path):
     """A file system of 1 MB, where we may mount one."""
     disk = tmp_path / "disk"
@@ -217,6 +221,7 @@ def _make_room(disk: Path) -> bool:
     return subprocess.run(["mount", "-o", "remount,size=4m", str(disk)]).returncode == 0
 
 
+@pytest.mark.fault
 def test_slow_disk_drops_and_counts(tmp_path, monkeypatch):
     writer = new_writer(tmp_path / "session")
     write = writer.write

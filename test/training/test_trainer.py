@@ -213,6 +213,7 @@ def test_a_run_in_use_is_refused(recipe, monkeypatch):
     assert (broken.folder / "last.pt").read_bytes() == before
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("largest_file", [400_000, 20_000])
 def test_a_full_disk_keeps_the_checkpoint_of_before(recipe, monkeypatch, largest_file):
     with monkeypatch.context() as patch:

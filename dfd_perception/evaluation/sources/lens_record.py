@@ -60,7 +60,7 @@ def lens_words(lens: dict[str, Any]) -> str:
     if lens.get("missing"):
         return f"none: {lens['missing']}"
     words = (
-        f"blur grows {lens['gain_px_per_dioptre']:.2f} px per dioptre, focus at {lens['focus_distance_m']:.3g} m, scene "
-        f"on the {lens['side']} side, {lens['blur_floor_px']:.2g} px in focus ({lens['origin']})"
+        f"blur grows {lens['gain_px_per_dioptre']:.2f} px per dioptre, focus at {lens['focus_distance_m']:.3g} m, "
+        f"scene on the {lens['side']} side, {lens['blur_floor_px']:.2g} px in focus ({lens['origin']})"
     )
     return f"{words}; {lens['note']}" if lens.get("note") else words

@@ -18,6 +18,8 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from rosgraph_msgs.msg import Clock
 
+pytestmark = pytest.mark.fault
+
 NODES = {
     "dfd": "dfd_perception.ros.depth_node.dfd_node",
     "ground_truth_recorder": "dfd_perception.ros.recorder_node.recorder_node",

@@ -28,6 +28,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
     pytest.fail(f"the process ended without saying {pattern!r}; it said:\n{seen}")
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_with_exit_code_0_and_no_traceback(ros_environment, tiny_coc_model, stop):
     process = start(ros_environment, "-p", f"model:={tiny_coc_model}")
@@ -39,6 +40,7 @@ def test_signals_end_it_with_exit_code_0_and_no_traceback(ros_environment, tiny_
     assert "Traceback" not in rest
 
 
+@pytest.mark.fault
 def test_a_signal_ends_it_in_the_middle_of_frames(ros_environment, tiny_coc_model, peer):
     depths = peer.subscribe("depth/image")
     process = start(

@@ -167,6 +167,7 @@ def test_live_topics_are_recorded_without_silent_loss(robot, recorder, start, tm
     assert process.wait(10) == 0
 
 
+@pytest.mark.fault
 def test_killed_recorder_leaves_a_session_that_can_be_rebuilt(robot, recorder, start, tmp_path):
     process = recorder(record_colour="false", record_at_start="true")
     start(PUBLISHER, 0, 15, 320, 240, "float")
@@ -206,6 +207,7 @@ def test_static_pair_is_taken_in_two_calls(robot, recorder, start, tmp_path):
     assert set(np.unique(depth)) == {0, 1500}
 
 
+@pytest.mark.fault
 def test_trouble_is_told(robot, recorder):
     recorder(source="azure_kinect", retry_s=0.5)
     answer = robot.call("start")
@@ -223,6 +225,7 @@ def test_shipped_parameters_are_taken(robot, start, project_root):
     robot.wait_status("requirements/kinect.txt")  # configured, active, and looking for its Azure Kinect
 
 
+@pytest.mark.fault
 def test_full_disk_stops_the_session_and_not_the_node(robot, recorder, start, tmp_path):
     recorder(record_colour="false", least_free_mb=1e9)
     start(PUBLISHER, 0, 15, 320, 240, "float")
