@@ -91,7 +91,7 @@ def ummenhofer(prediction_m: Tensor, target_m: Tensor) -> Tensor:
             break
         valid = mask[..., :-h, :-h] & mask[..., :-h, h:] & mask[..., h:, :-h]
         difference = _relative_steps(inverse_prediction, h) - _relative_steps(inverse_target, h)
-        # 1e-5 under the root, as the authors have it: the length has no gradient at zero.
+        # 1e-10 under the root (the authors: 1e-5, and 0.01 in the denominator): the length has no gradient at zero.
         total = total + masked_mean((difference**2).sum(1, keepdim=True).add(1e-10).sqrt(), valid)
     return total
 
