@@ -45,4 +45,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"skipped  {topic}: {reason}")
     if report.dropped:
         print(f"dropped  {report.dropped} messages that came faster than the disk takes them")
+    print(f"{sum(report.messages.values())} messages in {args.out}")
     return 0

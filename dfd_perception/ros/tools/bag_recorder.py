@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import rclpy
 import rclpy.executors
@@ -16,9 +18,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy
 
 from dfd_perception.bags.writer import BagWriter, Compression
-from dfd_perception.errors import DatasetError, RecordingError
+from dfd_perception.errors import DatasetError, RecordingError, reason_of
 from dfd_perception.ros.shared.message_types import message_class
 from dfd_perception.ros.shared.qos import qos_profile
+
+log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 100
 QUEUE = 10
@@ -107,6 +111,8 @@ class BagRecorder:
                 self.report.skipped[topic] = str(error)
             except RecordingError as error:
                 self.problem = error
+            except Exception as error:  # whatever ends the writer ends the recording, with its words
+                self.problem = RecordingError(f"{self._writer.path}: writing has stopped ({reason_of(error)})")
 
 
 def record_bag(path: Path, options: RecordOptions, ros_arguments: Sequence[str] = ()) -> RecordReport:
@@ -114,30 +120,58 @@ def record_bag(path: Path, options: RecordOptions, ros_arguments: Sequence[str] 
 
     Raises:
         DatasetError: the bag exists already.
-        RecordingError: the disk refuses; what was written stays.
+        RecordingError: the disk refuses, what was written stays; or nothing came, and no bag is left.
     """
-    writer = BagWriter(path, options.storage, options.compression)
     rclpy.init(args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
-    node = rclpy.create_node("dfd_record_bag")
-    recorder = BagRecorder(node, writer, options.topics)
+    try:
+        node = rclpy.create_node("dfd_record_bag")
+        writer = BagWriter(path, options.storage, options.compression)
+        log.info("recording to %s", path)
+        recorder = BagRecorder(node, writer, options.topics)
+        try:
+            _spin(node, recorder, options.duration_s)
+            silent = _silence(node, recorder, options.topics)
+        finally:
+            recorder.close()
+            _close(writer, recorder)
+    finally:
+        rclpy.try_shutdown()
+    if recorder.problem is not None:
+        raise recorder.problem
+    if not writer.count:
+        shutil.rmtree(path)
+        raise RecordingError(f"nothing was recorded: {silent}; {path} is not kept")
+    return recorder.report
+
+
+def _spin(node: Node, recorder: BagRecorder, duration_s: float | None) -> None:
     executor = rclpy.executors.SingleThreadedExecutor()
     executor.add_node(node)
-    end_s = None if options.duration_s is None else time.monotonic() + options.duration_s
+    end_s = None if duration_s is None else time.monotonic() + duration_s
     try:
         while rclpy.ok() and recorder.problem is None and (end_s is None or time.monotonic() < end_s):
             executor.spin_once(timeout_sec=0.1)
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
         pass
-    finally:
-        _finish(recorder, writer, node)
-    if recorder.problem is not None:
-        raise recorder.problem
-    return recorder.report
 
 
-def _finish(recorder: BagRecorder, writer: BagWriter, node: Any) -> None:
-    recorder.close()
-    writer.close()
-    node.destroy_node()
-    if rclpy.ok():
-        rclpy.shutdown()
+def _silence(node: Node, recorder: BagRecorder, topics: Sequence[str]) -> str:
+    """Why nothing came, if nothing came: said while the node still knows who publishes."""
+    if recorder.report.skipped:
+        return "; ".join(f"{topic}: {reason}" for topic, reason in recorder.report.skipped.items())
+    if not topics:
+        return "no topic has sent a message"
+    if not rclpy.ok():
+        return f"no message came on {', '.join(topics)}"
+    named = [node.resolve_topic_name(topic) for topic in topics]
+    unpublished = [topic for topic in named if not node.count_publishers(topic)]
+    if unpublished:
+        return f"nobody publishes {', '.join(unpublished)}"
+    return f"no message came on {', '.join(named)}"
+
+
+def _close(writer: BagWriter, recorder: BagRecorder) -> None:
+    try:
+        writer.close()
+    except RecordingError as error:
+        recorder.problem = recorder.problem or error
