@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 it failed, 2 bad use or bad input, 130 interrupted, 141 th
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import importlib.util
 import logging
@@ -21,6 +22,7 @@ from dfd_perception import __version__
 from dfd_perception.errors import DfdPerceptionError
 
 EXIT_FAILED = 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -104,6 +106,11 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, OSError) and error.filename is not None:
         user_error = isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError))
         return f"{error.filename}: {error.strerror}", EXIT_USAGE if user_error else EXIT_FAILED
+    if isinstance(error, OSError) and error.errno in FULL:
+        # A write that fails does not say to which file.
+        return f"{error.strerror}: free some space, or choose a folder on another disk", EXIT_FAILED
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; use smaller images or fewer workers", EXIT_FAILED
     return None
 
 

@@ -41,15 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate; exit code 2 when the result is too poor to use."""
     from dfd_perception.core.distortion import DistortedCamera
-    from dfd_perception.errors import CalibrationError
+    from dfd_perception.errors import CalibrationError, writing
     from dfd_perception.groundtruth.rig.board import Board
     from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
     from dfd_perception.groundtruth.rig.solve import QualityLimits, solve_pair
     from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration
-    from dfd_perception.groundtruth.session import RAW
+    from dfd_perception.groundtruth.session import RAW, SessionDescription
 
     board = Board.from_text(args.board)
     limits = QualityLimits(fewest_views=args.min_views, largest_rms_px=args.max_rms, least_coverage=args.min_coverage)
+    SessionDescription.read(args.session)
     rig = RigCalibration.read(args.session / RAW / FILE_NAME)
     if rig.sensor.colour is None:
         raise CalibrationError(f"{args.session} has no colour camera beside the depth; the board cannot be seen by it")
@@ -86,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         quality=figures,
     )
     out = args.out or args.session / FILE_NAME
-    out.write_text(solved.text(), encoding="utf-8")
+    with writing(out):
+        out.write_text(solved.text(), encoding="utf-8")
     if args.json:
         print(json.dumps(figures | {"file": str(out)}))
     else:
@@ -103,6 +105,7 @@ def _find(session: Path, part: str, board: Board, quiet: bool) -> list[BoardView
     from tqdm import tqdm
 
     from dfd_perception.errors import DatasetError
+    from dfd_perception.files.images import read_rgb
     from dfd_perception.groundtruth.rig.board import find_board
     from dfd_perception.groundtruth.session import RAW, SessionDescription
     from dfd_perception.groundtruth.session_index import rebuild_index
@@ -114,7 +117,10 @@ def _find(session: Path, part: str, board: Board, quiet: bool) -> list[BoardView
     views = []
     for row in tqdm(rows, desc=part, unit=" images", disable=quiet):
         path = next((session / RAW / part).glob(f"{row.stem}.[pj]*g"))
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        try:
+            image = cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY)
+        except DatasetError:
+            image = None  # a damaged file is a view without a board
         views.append(None if image is None else find_board(image, board))
     return views
 
@@ -122,7 +128,10 @@ def _find(session: Path, part: str, board: Board, quiet: bool) -> list[BoardView
 def _solve(
     args: argparse.Namespace, part: str, views: list[BoardView | None], board: Board, limits: QualityLimits
 ) -> tuple[SolvedCamera, list[str]]:
-    """Intrinsics of one camera, its faults; its coverage image is written even when it cannot be solved."""
+    """Intrinsics of one camera, and its faults.
+
+    Its coverage image is written even when it cannot be solved, under another name: that of a good calibration stays.
+    """
     import cv2
 
     from dfd_perception.errors import CalibrationError
@@ -133,9 +142,12 @@ def _solve(
     seen = [view for view in views if view is not None]
     first = sorted((args.session / RAW / part).iterdir())[0]
     image = read_rgb(first)
-    write_png(args.session / f"coverage_{part}.png", coverage_image(seen, image))
+    write_png(args.session / f"coverage_{part}_failed.png", coverage_image(seen, image))
     try:
         solved = solve_camera(seen, board, image.shape[:2], args.rational)
     except cv2.error as error:
         raise CalibrationError(f"{part}: the views of the board contradict each other; record others") from error
-    return solved, faults_of(part, solved, limits)
+    faults = faults_of(part, solved, limits)
+    if not faults or args.accept_poor:
+        (args.session / f"coverage_{part}_failed.png").replace(args.session / f"coverage_{part}.png")
+    return solved, faults

@@ -25,6 +25,8 @@ def report_dataset(path: Path, as_json: bool) -> int:
     print(f"  size      {', '.join(f'{width} x {height}' for height, width in summary.sizes)}")
     if summary.depth_range_m is not None:
         print("  depth     {:.3f} to {:.3f} m".format(*summary.depth_range_m))
+    for line in summary.depth_unit:
+        print(f"            {line}")
     print(f"  checked   {summary.checked} of {summary.frames} frames read whole")
     for problem in summary.problems:
         print(f"  !!  {problem}")

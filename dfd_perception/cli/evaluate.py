@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.overwrite:
         if share is not None:
             raise ConfigError("--overwrite with shares would remove what another share writes; empty OUT first")
+        plan.require_inputs()
         begin_anew(args.out)
     with _Bar(args.json) as progress:
         report = evaluate_share(plan, share, progress) if share else evaluate(plan, args.workers, progress)
@@ -64,6 +65,7 @@ def _run_live(args: argparse.Namespace) -> int:
     plan = plan_of(args)
     if (args.out / "report.json").exists() and not args.overwrite:
         raise ConfigError(f"{args.out} holds a report, and playing cannot go on; --overwrite begins anew")
+    plan.require_inputs()
     begin_anew(args.out)
     request = LiveRequest(
         bag=args.bag[0],

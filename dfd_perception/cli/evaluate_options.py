@@ -48,7 +48,8 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
         "--pairing-ms", type=float, default=20.0, metavar="MS", help="largest distance of a pair (default: 20)"
     )
     bag.add_argument("--stamps", choices=("header", "log"), default="header", help="what to pair by (default: header)")
-    bag.add_argument("--depth-unit", choices=("mm", "m"), help="of mono16 depth, whose encoding has no unit")
+    bag.add_argument("--depth-unit", metavar="U", help="of integer depth in bags and data sets: mm (default), tum "
+                     "(1/5000 m), kitti (1/256 m), m, or metres per count; mono16 needs it")  # fmt: skip
     bag.add_argument("--any-frame", action="store_true", help="take depth of another frame_id as registered")
     bag.add_argument(
         "--board-distance", type=float, metavar="M", help="truth: a flat board, this far away"
@@ -96,6 +97,7 @@ def plan_of(args: argparse.Namespace) -> Any:
     """
     import dataclasses
 
+    from dfd_perception.core.depth_encoding import parse_depth_unit
     from dfd_perception.core.point_spread import PointSpread
     from dfd_perception.evaluation.plan import EvaluationPlan
     from dfd_perception.evaluation.scoring.protocol import protocol_named
@@ -111,7 +113,7 @@ def plan_of(args: argparse.Namespace) -> Any:
         aif_topic=args.aif_topic,
         bound_ms=args.pairing_ms,
         stamps=args.stamps,
-        depth_unit=args.depth_unit,
+        depth_unit_m=None if args.depth_unit is None else parse_depth_unit(args.depth_unit),
         any_frame=args.any_frame,
         board_distance_m=args.board_distance,
         board_region=tuple(args.board_region),

@@ -66,5 +66,6 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(counts | {"session": str(args.out), "bytes": done.written_bytes}))
     else:
         print(f"{args.out}: {done.written} captures, {done.written_bytes / 1e6:.1f} MB", end="")
-        print(f"; left out {left_out} without colour, {source.damaged} damaged. Next: dfd register {args.out}")
+        print(f"; left out {left_out} without colour, {source.damaged} damaged.", end=" ")
+        print(f"Next: dfd register {args.out} (with --sharp, if dfd synthesize shall blur it)")
     return 0

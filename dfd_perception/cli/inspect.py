@@ -70,11 +70,13 @@ def _recorded(folder: Path) -> dict[str, Any]:
 def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
     import numpy as np
 
+    from dfd_perception.datasets.depth_units import unit_lines_of
     from dfd_perception.datasets.folder import open_folder
     from dfd_perception.files.images import write_png
     from dfd_perception.groundtruth.rig.overlay import edge_offset, overlay, sheet
 
     dataset = open_folder(folder)
+    unit = unit_lines_of(dataset, "depth_unit_m in dataset.yaml, or --depth-unit")
     chosen = sorted({round(k) for k in np.linspace(0, len(dataset) - 1, max(1, frames))})
     overlays, titles, offsets = [], [], []
     for index in chosen:
@@ -88,6 +90,9 @@ def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
         overlays.append(overlay(sample.defocused, sample.depth_m))
         titles.append(f"{sample.name}   depth on {valid.mean():.1%}   {said}")
     found: dict[str, Any] = {"frames": len(dataset), "edge_offsets_px": offsets}
+    if dataset.depth_unit is not None and dataset.frames[0].depth is not None:
+        found["depth_unit_m"] = dataset.depth_unit.metres_per_count
+        found |= {"depth_unit": " ".join(unit)} if unit else {}
     if overlays:
         write_png(out, sheet(overlays, titles))
         found["sheet"] = str(out)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,7 @@ def _describe(
                 name=args.session.resolve().name,
                 lens=lens,
                 camera=result.camera,
+                depth_unit_m=1e-3,
                 depth_range_m=result.depth_range_m,
                 provenance=provenance,
                 counts=dict.fromkeys(result.parts, len(result.rows)),
@@ -102,7 +104,10 @@ def _report(args: argparse.Namespace, result: RegisteredSession) -> None:
         "without_depth": len(result.without_depth),
         "recovered": result.rebuilt.recovered,
         "lost": result.rebuilt.lost,
+        "refused": len(result.refused),
     }
+    if result.refused:
+        print(f"dfd: {len(result.refused)} moments left out, the first: {result.refused[0]}", file=sys.stderr)
     if args.json:
         print(json.dumps(counts))
     else:

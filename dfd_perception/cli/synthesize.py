@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lens", type=Path, required=True, metavar="LENS.yaml", help="lens to take them with")
     parser.add_argument("--fx", type=float, metavar="PX", help="focal length of the images [px] (default: their own)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new data set folder")
+    parser.add_argument(
+        "--depth-unit", metavar="U", help="of 16-bit depth: mm (default), tum (1/5000 m), kitti (1/256 m), m, or metres"
+    )
     parser.add_argument("--split", help="only this split of RGBD_DIR")
     parser.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="shape of the blur (default: disk)")
     parser.add_argument(
@@ -32,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the lens, blur every frame, write the folder."""
+    from dfd_perception.core.depth_encoding import parse_depth_unit
     from dfd_perception.core.point_spread import PointSpread
     from dfd_perception.core.sensor import SensorNoise
+    from dfd_perception.datasets.depth_units import unit_lines_of
     from dfd_perception.datasets.registry import open_sharp
     from dfd_perception.datasets.rgbd import DefocusedRgbd
     from dfd_perception.datasets.sample import select_split
@@ -41,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     from dfd_perception.files.lens_file import read_lens
 
     lens = read_lens(args.lens)
-    source = open_sharp(args.rgbd)
+    unit_m = None if args.depth_unit is None else parse_depth_unit(args.depth_unit)
+    source = open_sharp(args.rgbd, depth_unit_m=unit_m)
+    for line in unit_lines_of(source, "--depth-unit"):
+        print(f"note: {line}", file=sys.stderr)
     point_spread = PointSpread(
         exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
     )

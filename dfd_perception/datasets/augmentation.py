@@ -19,7 +19,7 @@ from dfd_perception.errors import ConfigError, DatasetError
 SMALLEST_CROP_PX = 16
 """Below it no window of SSIM fits, and no network sees anything."""
 
-PARTS = ("defocused", "aif", "depth_m", "coc_px")
+PARTS = ("defocused", "aif", "seen", "depth_m", "coc_px")
 
 
 @dataclass(frozen=True, kw_only=True)

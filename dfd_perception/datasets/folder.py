@@ -1,7 +1,9 @@
 """The project's own data set folder: what the recorder and `dfd synthesize` write and the trainer reads.
 
     NAME/dataset.yaml
-    NAME/{defocused,aif,depth}/STEM.png|jpg     depth: uint16 millimetres, 0 invalid; parts are paired by STEM
+    NAME/{defocused,aif,depth}/STEM.png|jpg     parts are paired by STEM; depth: uint16 of `depth_unit_m` (millimetres),
+                                                0 and 65535 none, or float metres (tif, npy)
+    NAME/{seen,measured}/STEM.png               masks of aif and depth: 0 where filled in; nothing counts there
     NAME/frames.csv, NAME/raw/                  of recorded sessions; not read here
 
 `aif` or `depth` may be absent as a whole (dataset.yaml counts what there is); a single missing file is an error.
@@ -11,20 +13,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.depth_encoding import MILLIMETRES, parse_depth_unit
 from dfd_perception.core.lens import LensDescription, ResolvedLens
+from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
 from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import ConfigError, DatasetError, UsageError
 from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
-from dfd_perception.files.images import write_bytes
+from dfd_perception.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES, read_depth_m, write_bytes
 
 FORMAT = 1
 DESCRIPTION_NAME = "dataset.yaml"
 PARTS = ("defocused", "aif", "depth")
+MASKS = {"seen": "aif", "measured": "depth"}
+"""Folder of masks to the part that it is of; there is one where the part was filled in."""
 BLUR_KEY = "blur"
 """In the provenance of sets whose blur was computed: how."""
 
@@ -40,6 +47,8 @@ class DatasetDescription:
     """Lens of the defocused images, None where it is not known."""
     camera: CameraIntrinsics | None = None
     """K of the defocused camera."""
+    depth_unit_m: float | None = None
+    """Metres per count of the depth files; None: nobody said, millimetres are taken."""
     depth_range_m: tuple[float, float] | None = None
     """Nearest and farthest depth in the set."""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -52,6 +61,8 @@ class DatasetDescription:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise DatasetError(f"format is {self.format}; this version reads format {FORMAT}")
+        if self.depth_unit_m is not None:
+            parse_depth_unit(self.depth_unit_m)
 
     def resolved(self) -> ResolvedLens | None:
         """The lens on the camera of the stored images; None where either is not known."""
@@ -94,14 +105,25 @@ def write_dataset_yaml(folder: Path, description: DatasetDescription) -> None:
     write_bytes(folder / DESCRIPTION_NAME, yaml_text(mapping).encode())
 
 
-def open_folder(folder: Path) -> FilesDataset:
+def open_folder(folder: Path, depth_unit_m: float | None = None) -> FilesDataset:
     """Open a data set folder.
+
+    Args:
+        folder: of the set.
+        depth_unit_m: metres per count of its depth; None: as dataset.yaml says.
 
     Raises:
         DatasetError: what is missing or wrong, by name.
     """
     description = read_description(folder)
-    files = {part: files_by_stem(folder / part) for part in PARTS if _has(folder, part, description)}
+    files = {
+        part: files_by_stem(folder / part, DEPTH_SUFFIXES if part == "depth" else IMAGE_SUFFIXES)
+        for part in PARTS
+        if _has(folder, part, description)
+    }
+    for mask, part in MASKS.items():
+        if part in files and (folder / mask).is_dir():
+            files[mask] = files_by_stem(folder / mask)
     lines = unpaired(files)
     if lines:
         raise DatasetError(f"{folder}: {'; '.join(lines)}; add the files or remove their partners")
@@ -112,7 +134,17 @@ def open_folder(folder: Path) -> FilesDataset:
     splits = _splits(folder, description, stems)
     resolved = description.resolved()
     curve = None if resolved is None else resolved.curve
-    return FilesDataset(description.name or folder.name, frames, splits, description.camera, curve)
+    said = depth_unit_m if depth_unit_m is not None else description.depth_unit_m
+    unit = DepthUnit(MILLIMETRES if said is None else said, stated=said is not None)
+    return FilesDataset(
+        description.name or folder.name,
+        frames,
+        splits,
+        description.camera,
+        curve,
+        read_depth=partial(read_depth_m, metres_per_count=unit.metres_per_count),
+        depth_unit=unit,
+    )
 
 
 def _has(folder: Path, part: str, description: DatasetDescription) -> bool:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError
-from dfd_perception.files.images import IMAGE_SUFFIXES, read_depth_m, read_rgb
+from dfd_perception.files.images import IMAGE_SUFFIXES, read_depth_m, read_mask, read_rgb
 
 NAMED_AT_MOST = 3
 
@@ -30,6 +31,10 @@ class FrameFiles:
     aif: Path | None = None
     depth: Path | None = None
     coc: Path | None = None
+    seen: Path | None = None
+    """Mask: where `aif` was really seen."""
+    measured: Path | None = None
+    """Mask: where a sensor measured `depth`; elsewhere it was filled in."""
 
 
 class FilesDataset:
@@ -44,6 +49,7 @@ class FilesDataset:
         read_depth: file and (height, width) to depth [m].
         read_coc: file and (height, width) to circle of confusion [px].
         problems: what was left out and why, for `dfd doctor`.
+        depth_unit: of depth whose files do not say; None where the data set is published with its unit.
     """
 
     def __init__(
@@ -56,12 +62,14 @@ class FilesDataset:
         read_depth: MapReader = read_depth_m,
         read_coc: MapReader | None = None,
         problems: Sequence[str] = (),
+        depth_unit: DepthUnit | None = None,
     ) -> None:
         if not frames:
             raise DatasetError(f"{name}: no complete frame found" + "".join(f"; {problem}" for problem in problems))
         self.name, self.frames, self.splits = name, list(frames), dict(splits)
         self.camera, self.curve = camera, curve
         self.problems = list(problems)
+        self.depth_unit = depth_unit
         self._read_depth, self._read_coc = read_depth, read_coc
 
     def __len__(self) -> int:
@@ -69,9 +77,10 @@ class FilesDataset:
 
     def __getitem__(self, index: int) -> DefocusSample:
         files = self.frames[index]
-        defocused = read_rgb(files.defocused)
+        beside_map = files.depth is not None or files.coc is not None or self.camera is not None
+        defocused = read_rgb(files.defocused, beside_map)
         size = defocused.shape[:2]
-        aif = None if files.aif is None else read_rgb(files.aif)
+        aif = None if files.aif is None else read_rgb(files.aif, beside_map)
         if aif is not None and aif.shape != defocused.shape:
             raise DatasetError(
                 f"{files.aif}: image is {aif.shape[1]} x {aif.shape[0]} px, {files.defocused.name} is "
@@ -86,11 +95,21 @@ class FilesDataset:
             name=files.name,
             defocused=defocused,
             aif=aif,
-            depth_m=None if files.depth is None else self._read_depth(files.depth, size),
+            seen=None if files.seen is None or aif is None else read_mask(files.seen, size),
+            depth_m=None if files.depth is None else self._measured_depth(files.depth, files.measured, size),
             coc_px=None if files.coc is None or self._read_coc is None else self._read_coc(files.coc, size),
             camera=self.camera,
             curve=self.curve,
         )
+
+    def _measured_depth(self, depth: Path, measured: Path | None, size: tuple[int, int]) -> NDArray[np.float32]:
+        depth_m = self._read_depth(depth, size)
+        if measured is None:
+            return depth_m
+        kept = np.where(read_mask(measured, size), depth_m, np.float32(np.nan))
+        if not np.isfinite(kept).any():
+            raise DatasetError(f"{measured}: nothing of {depth.name} was measured; remove this frame")
+        return kept
 
 
 def files_by_stem(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, Path]:

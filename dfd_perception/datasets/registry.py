@@ -13,6 +13,7 @@ from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.core.sensor import SensorNoise
 from dfd_perception.datasets import folder, rgbd
+from dfd_perception.datasets.depth_units import FRAMES_LOOKED_AT, depth_unit_lines
 from dfd_perception.datasets.published import defocus_maps, dfd_indoor, diode, idfd, make3d, nyu_depth_v2
 from dfd_perception.datasets.rgbd import NO_NOISE, DefocusedRgbd, SharpSource
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, select_split
@@ -25,12 +26,14 @@ class Layout(NamedTuple):
     """A kind of data set: how its folder is recognised, how it is opened, and whether it needs a lens."""
 
     recognised: Callable[[Path], bool]
-    opened: Callable[[Path], Any]
+    opened: Callable[..., Any]
     sharp: bool = False
+    any_unit: bool = False
+    """`opened` takes the unit of depth; published sets have theirs."""
 
 
 LAYOUTS: dict[str, Layout] = {
-    "folder": Layout(lambda path: (path / folder.DESCRIPTION_NAME).is_file(), folder.open_folder),
+    "folder": Layout(lambda path: (path / folder.DESCRIPTION_NAME).is_file(), folder.open_folder, any_unit=True),
     "idfd": Layout(lambda path: idfd.is_idfd(path, "idfd"), idfd.open_idfd),
     "idfd-raw": Layout(lambda path: idfd.is_idfd(path, "idfd-raw"), lambda path: idfd.open_idfd(path, "idfd-raw")),
     "dfd-indoor": Layout(dfd_indoor.is_dfd_indoor, dfd_indoor.open_dfd_indoor),
@@ -44,7 +47,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "diode": Layout(diode.is_diode, diode.Diode, sharp=True),
     "make3d": Layout(make3d.is_make3d, make3d.Make3D, sharp=True),
-    "rgbd": Layout(rgbd.is_rgbd_folder, rgbd.RgbdFolder, sharp=True),
+    "rgbd": Layout(rgbd.is_rgbd_folder, rgbd.RgbdFolder, sharp=True, any_unit=True),
 }
 """Asked in this order; the first that recognises the folder is taken."""
 
@@ -66,8 +69,13 @@ def recognise(path: Path) -> str:
     )
 
 
-def open_sharp(path: Path, kind: str | None = None) -> SharpSource:
+def open_sharp(path: Path, kind: str | None = None, depth_unit_m: float | None = None) -> SharpSource:
     """Open sharp RGB-D images.
+
+    Args:
+        path: their folder.
+        kind: a key of LAYOUTS; None: by the look of the folder.
+        depth_unit_m: metres per count of depth that does not say; None: not stated, millimetres.
 
     Raises:
         DatasetError: not recognised, not a set of sharp images, or incomplete.
@@ -75,7 +83,16 @@ def open_sharp(path: Path, kind: str | None = None) -> SharpSource:
     kind = kind or recognise(path)
     if not _layout(kind).sharp:
         raise DatasetError(f"{path}: {kind} is defocused already; expected sharp images with depth")
-    return _layout(kind).opened(path)
+    return _opened(path, kind, depth_unit_m)
+
+
+def _opened(path: Path, kind: str, depth_unit_m: float | None) -> Any:
+    layout = _layout(kind)
+    if depth_unit_m is None:
+        return layout.opened(path)
+    if not layout.any_unit:
+        raise DatasetError(f"{path}: {kind} is published with the unit of its depth; leave the depth unit out")
+    return layout.opened(path, depth_unit_m)
 
 
 def open_dataset(
@@ -86,6 +103,7 @@ def open_dataset(
     point_spread: PointSpread = DISK,
     noise: SensorNoise = NO_NOISE,
     seed: int = 0,
+    depth_unit_m: float | None = None,
 ) -> DefocusDataset:
     """Open a data set for training or evaluation.
 
@@ -97,12 +115,13 @@ def open_dataset(
         point_spread: shape of the blur given to sharp images.
         noise: of the sensor, for sharp images.
         seed: of the noise.
+        depth_unit_m: metres per count of depth; None: as the set says, or millimetres.
 
     Raises:
         DatasetError: not recognised, incomplete, without the split, or sharp and no lens given.
     """
     kind = kind or recognise(path)
-    opened = _layout(kind).opened(path)
+    opened = _opened(path, kind, depth_unit_m)
     if _layout(kind).sharp:
         if curve is None:
             raise DatasetError(f"{path}: {kind} holds sharp images; give the lens that shall defocus them")
@@ -123,6 +142,8 @@ class DatasetSummary:
     depth_range_m: tuple[float, float] | None
     checked: int
     problems: list[str]
+    depth_unit: list[str]
+    """What the depth would be in other units, where nobody stated one."""
 
 
 def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
@@ -137,6 +158,7 @@ def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
     parts: set[str] = set()
     sizes: set[tuple[int, int]] = set()
     depths: list[float] = []
+    maps_m: list[np.ndarray] = []
     chosen = np.unique(np.linspace(0, len(opened) - 1, min(len(opened), LARGEST_CHECK)).round().astype(int))
     for index in chosen:
         try:
@@ -148,6 +170,7 @@ def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
         parts |= set(found)
         sizes.add(found[next(iter(found))].shape[:2])
         if "depth" in found:
+            maps_m += [found["depth"]] if len(maps_m) < FRAMES_LOOKED_AT else []
             depths += [float(np.nanmin(found["depth"])), float(np.nanmax(found["depth"]))]
     return DatasetSummary(
         path=str(path),
@@ -159,6 +182,9 @@ def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
         depth_range_m=(min(depths), max(depths)) if depths else None,
         checked=len(chosen),
         problems=problems,
+        depth_unit=depth_unit_lines(unit, maps_m, "depth_unit_m in dataset.yaml, or --depth-unit")
+        if (unit := getattr(opened, "depth_unit", None))
+        else [],
     )
 
 

@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.depth_encoding import MILLIMETRES
 from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_from_encoded, uint8_from_encoded
+from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import files_by_stem, unpaired
 from dfd_perception.datasets.sample import DefocusSample, tail_split
 from dfd_perception.errors import DatasetError
-from dfd_perception.files.images import read_depth_m, read_rgb
+from dfd_perception.files.images import DEPTH_SUFFIXES, read_depth_m, read_mask, read_rgb
 
 NO_NOISE = SensorNoise()
 
@@ -31,6 +33,8 @@ class SharpFrame(NamedTuple):
     rgb: NDArray[np.uint8]
     depth_m: NDArray[np.float32]
     camera: CameraIntrinsics | None
+    measured: NDArray[np.bool_] | None = None
+    """(H, W) where a sensor measured the depth; None: everywhere."""
 
 
 class SharpSource(Protocol):
@@ -75,6 +79,7 @@ class DefocusedRgbd:
     ) -> None:
         self.name, self.splits = source.name, source.splits
         self.curve = curve
+        self.underlying = source
         self._source, self._point_spread, self._noise, self._seed = source, point_spread, noise, seed
 
     def __len__(self) -> int:
@@ -92,22 +97,31 @@ class DefocusedRgbd:
             name=frame.name,
             defocused=uint8_from_encoded(encoded_from_linear(light)),
             aif=frame.rgb,
-            depth_m=frame.depth_m,
-            coc_px=np.where(known, total_px, np.nan).astype(np.float32),
+            depth_m=_truth(frame.depth_m, frame),
+            coc_px=_truth(np.where(known, total_px, np.nan).astype(np.float32), frame),
             camera=frame.camera,
             curve=self.curve,
         )
+
+
+def _truth(values: NDArray[np.float32], frame: SharpFrame) -> NDArray[np.float32]:
+    """A map without what was filled in."""
+    return values if frame.measured is None else np.where(frame.measured, values, np.float32(np.nan))
 
 
 class RgbdFolder:
     """A SharpSource of files, in one of two layouts.
 
     NAME/{rgb.png|jpg, depth.png, meta.json}, one folder a frame, meta.json with fx, fy, cx, cy (optional);
-    or rgb/STEM.png|jpg and depth/STEM.png. Depth is uint16 millimetres, 0 invalid. Last fifth in order: "val".
+    or rgb/STEM.png|jpg and depth/STEM.png (and measured/STEM.png, 0 where depth was filled in: it blurs, and is no
+    truth). Depth is uint16 of `depth_unit_m` (None: millimetres, nobody said), 0 and 65535 none, or float metres (tif,
+    npy). Last fifth in order: "val".
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, depth_unit_m: float | None = None) -> None:
         self.name = folder.name
+        self.depth_unit = DepthUnit(depth_unit_m or MILLIMETRES, stated=depth_unit_m is not None)
+        self._measured = files_by_stem(folder / "measured") if (folder / "measured").is_dir() else {}
         self._frames = _flat_frames(folder) if (folder / "rgb").is_dir() else _nested_frames(folder)
         self.splits: Mapping[str, Sequence[int]] = tail_split(len(self._frames))
 
@@ -116,9 +130,11 @@ class RgbdFolder:
 
     def __getitem__(self, index: int) -> SharpFrame:
         name, image, depth = self._frames[index]
-        rgb = read_rgb(image)
-        depth_m = read_depth_m(depth, rgb.shape[:2])
-        return SharpFrame(name, rgb, depth_m, _camera(depth.with_name("meta.json"), rgb.shape[:2]))
+        rgb = read_rgb(image, beside_map=True)
+        size = rgb.shape[:2]
+        depth_m = read_depth_m(depth, size, self.depth_unit.metres_per_count)
+        measured = read_mask(self._measured[name], size) if name in self._measured else None
+        return SharpFrame(name, rgb, depth_m, _camera(depth.with_name("meta.json"), size), measured)
 
 
 def is_rgbd_folder(folder: Path) -> bool:
@@ -129,7 +145,7 @@ def is_rgbd_folder(folder: Path) -> bool:
 
 
 def _flat_frames(folder: Path) -> list[tuple[str, Path, Path]]:
-    parts = {"rgb": files_by_stem(folder / "rgb"), "depth": files_by_stem(folder / "depth", (".png",))}
+    parts = {"rgb": files_by_stem(folder / "rgb"), "depth": files_by_stem(folder / "depth", DEPTH_SUFFIXES)}
     lines = unpaired(parts)
     if lines or not parts["rgb"]:
         raise DatasetError(f"{folder}: {'; '.join(lines) or 'rgb and depth hold no images'}; images pair by stem")
@@ -142,9 +158,7 @@ def _nested_frames(folder: Path) -> list[tuple[str, Path, Path]]:
         images = [path for path in files_by_stem(frame).values() if path.stem == "rgb"]
         depth = frame / "depth.png"
         if not images or not depth.is_file():
-            raise DatasetError(
-                f"{frame}: no {'depth.png' if images else 'rgb.png or rgb.jpg'} in it; add or remove it"
-            )
+            raise DatasetError(f"{frame}: no {'depth.png' if images else 'rgb.png or rgb.jpg'} in it; add or remove it")
         frames.append((frame.name, images[0], depth))
     if not frames:
         raise DatasetError(f"{folder}: no folder with rgb.png (or rgb.jpg) and depth.png in it")

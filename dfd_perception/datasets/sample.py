@@ -21,7 +21,9 @@ class DefocusSample:
     name: unique within the data set, fit for a file name.
     defocused: (H, W, 3) uint8 RGB.
     aif: all-in-focus image, (H, W, 3) uint8 RGB.
-    depth_m: z-depth [m], (H, W) float32, NaN where there is none.
+    seen: (H, W) bool, where `aif` was really seen; elsewhere something else stands in, and no loss and no metric counts
+        it. None: everywhere.
+    depth_m: z-depth [m], (H, W) float32, NaN where there is none, or where it was filled in and not measured.
     coc_px: diameter of the total blur [px], (H, W) float32, NaN where unknown.
     camera: intrinsics of the defocused image.
     curve: the lens of the defocused image at its size.
@@ -30,6 +32,7 @@ class DefocusSample:
     name: str
     defocused: NDArray[np.uint8]
     aif: NDArray[np.uint8] | None = None
+    seen: NDArray[np.bool_] | None = None
     depth_m: NDArray[np.float32] | None = None
     coc_px: NDArray[np.float32] | None = None
     camera: CameraIntrinsics | None = None
@@ -42,6 +45,7 @@ class DefocusSample:
             )
         height, width = self.defocused.shape[:2]
         self._require("aif", self.aif, np.uint8, (height, width, 3))
+        self._require("seen", self.seen, np.bool_, (height, width))
         self._require("depth_m", self.depth_m, np.float32, (height, width))
         self._require("coc_px", self.coc_px, np.float32, (height, width))
         if self.camera is not None and (self.camera.height, self.camera.width) != (height, width):
@@ -97,7 +101,7 @@ class Subset:
     def __init__(self, dataset: DefocusDataset, indices: Sequence[int], split: str) -> None:
         self.name = f"{dataset.name}/{split}"
         self.splits: Mapping[str, Sequence[int]] = {split: range(len(indices))}
-        self._dataset = dataset
+        self._dataset = self.underlying = dataset
         self._indices = list(indices)
 
     def __len__(self) -> int:

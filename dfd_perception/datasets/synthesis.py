@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dfd_perception.core.camera import CameraIntrinsics
-from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
+from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.datasets.folder import PARTS, DatasetDescription, write_dataset_yaml
 from dfd_perception.datasets.rgbd import SharpSource
@@ -65,6 +65,8 @@ class FolderWriter:
         if sample.depth_m is not None and np.isfinite(sample.depth_m).any():
             nearest, farthest = float(np.nanmin(sample.depth_m)), float(np.nanmax(sample.depth_m))
             self._range_m = (min(self._range_m[0], nearest), max(self._range_m[1], farthest))
+        if sample.seen is not None:
+            write_png(self._folder / "seen" / f"{sample.name}.png", sample.seen.astype(np.uint8) * 255)
         self._cameras.add(sample.camera)
 
     def finish(self) -> None:
@@ -75,6 +77,7 @@ class FolderWriter:
             name=self._folder.name,
             lens=self._lens,
             camera=camera,
+            depth_unit_m=MILLIMETRES if self._counts["depth"] else None,
             depth_range_m=(round(nearest, 3), round(farthest, 3)) if farthest > 0 else None,
             provenance=self._provenance,
             counts=self._counts,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.bags.storage import find_files
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
-from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.errors import ConfigError, DatasetError, LensError, reading
 from dfd_perception.evaluation.predictors import BASELINES
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.sources.bag_options import BagOptions
@@ -63,6 +64,22 @@ class EvaluationPlan:
         if self.predictions is not None and len(self.bags) != 1:
             raise ConfigError("answers of a node belong to one bag; give that bag alone")
 
+    def require_inputs(self) -> None:
+        """Look at model, lens, bags and data before anything is written or removed.
+
+        Raises:
+            UsageError: one of them is not there, or is something else.
+        """
+        self.identity(self.opened_model())
+        if self.lens is not None:
+            read_lens(self.lens)
+        for bag in self.bags:
+            find_files(bag)
+        if self.data is not None and self.data_kind is None:
+            from dfd_perception.datasets.registry import recognise
+
+            recognise(self.data)
+
     def identity(self, model: ModelFolder) -> dict[str, Any]:
         """What rows must agree on to be of one evaluation; paths of the machine and threads are not part of it."""
         options = dataclasses.asdict(self.estimator)
@@ -74,7 +91,7 @@ class EvaluationPlan:
             "data": None if self.data is None else str(self.data),
             "kind": self.data_kind,
             "split": self.split,
-            "lens": None if self.lens is None else self.lens.read_text("utf-8"),
+            "lens": self._lens_text(),
             "fx_px": self.fx_px,
             "bag_options": dataclasses.asdict(self.bag_options),
             "estimator": {name: _plain(value) for name, value in options.items()},
@@ -84,6 +101,12 @@ class EvaluationPlan:
             "baselines": list(self.baselines),
             "predictions": self.predictions is not None,
         }
+
+    def _lens_text(self) -> str | None:
+        if self.lens is None:
+            return None
+        with reading(self.lens, LensError, "expected a lens file"):
+            return self.lens.read_text("utf-8")
 
     def units(self) -> list[str]:
         """Name of each bag within the evaluation: its own, with a number where two have the same."""
@@ -124,7 +147,10 @@ class EvaluationPlan:
         from dfd_perception.datasets.registry import open_dataset
 
         blur = self._blur(lens, model_curve)
-        dataset = open_dataset(self.data, self.data_kind, self.split, blur, self.point_spread)
+        dataset = open_dataset(
+            self.data, self.data_kind, self.split, blur, self.point_spread,
+            depth_unit_m=self.bag_options.depth_unit_m,
+        )  # fmt: skip
         # Images blurred here carry their lens; naming it again could only contradict.
         lens = None if blur is not None else lens
         most = self.bag_options.max_frames
@@ -153,7 +179,9 @@ class EvaluationPlan:
         kind = self.data_kind or recognise(self.data)
         if kind not in LAYOUTS:
             raise DatasetError(f"kind of data set is {kind!r}; expected one of {', '.join(LAYOUTS)}")
-        return lens_on(lens, open_sharp(self.data, kind), self.fx_px).curve if LAYOUTS[kind].sharp else None
+        if not LAYOUTS[kind].sharp:
+            return None
+        return lens_on(lens, open_sharp(self.data, kind, self.bag_options.depth_unit_m), self.fx_px).curve
 
 
 def _plain(value: Any) -> Any:

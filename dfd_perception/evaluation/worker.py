@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, writing
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import (
     ClassicalPredictor,
@@ -38,6 +38,7 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
     Raises:
         UsageError: of plan, model or data.
     """
+    plan.require_inputs()
     model = plan.opened_model()
     folder = rows_folder(plan.out)
     name = f"{share[0]}-of-{share[1]}"
@@ -47,9 +48,11 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
     # Another division of the work may have done some of it.
     for other in folder.glob("*.jsonl"):
         if other != rows.path:
-            with other.open("rb") as file:
-                require_identity(other, file.readline(), identity)
-            rows.done.update(key for key, _, _ in scan_rows(other))
+            keys = [key for key, _, _ in scan_rows(other)]
+            if keys:  # one without rows is of an evaluation that never began
+                with other.open("rb") as file:
+                    require_identity(other, file.readline(), identity)
+            rows.done.update(keys)
     estimator = DepthEstimator(model, plan.estimator)
     predictors = _predictors(plan, estimator)
     before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
@@ -164,5 +167,7 @@ def _losses(source: FrameSource) -> str:
 
 def _write_atomically(path: Path, content: dict[str, Any]) -> None:
     draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_text(json.dumps(content), "utf-8")
-    draft.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(content), "utf-8")
+        draft.replace(path)

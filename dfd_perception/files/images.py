@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm
-from dfd_perception.core.image_decoding import decoded_rgb
-from dfd_perception.errors import DatasetError, ImageError, RecordingError
+from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
+from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb, orientation_of
+from dfd_perception.core.image_header import UPRIGHT, require_area
+from dfd_perception.errors import DatasetError, ImageError, RecordingError, reading
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
+
+LARGEST_FILE_BYTES = 1 << 30
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a PNG or JPEG; grey images are repeated in the three channels.
+def read_rgb(path: Path, beside_map: bool = False) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of an image file of 8 or 16 bits: colour, grey, palette or with alpha.
+
+    Photographs come upright, as Exif says.
+
+    Args:
+        path: the file.
+        beside_map: depth, blur or K belong to the stored pixels. A photograph that is stored turned is refused then:
+            nobody can tell which way up its map is.
 
     Raises:
-        DatasetError: missing, unreadable, or not 8-bit.
+        DatasetError: missing, unreadable, cut short, too large, or turned beside a map.
     """
-    image = _decoded(path)
-    if image.dtype != np.uint8:
-        raise DatasetError(f"{path}: image is {image.dtype}; expected 8 bits a channel")
-    if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    return np.ascontiguousarray(image[..., 2::-1])
+    with _named(path):
+        content = _content(path)
+        if beside_map and orientation_of(content) != UPRIGHT:
+            raise ImageError(
+                f"is stored turned (Exif orientation {orientation_of(content)}), and depth or K beside it belong to "
+                "stored pixels; write it upright without the tag"
+            )
+        return decoded_rgb(content, upright=True)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -40,38 +55,60 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise ImageError(f"{path}: {'a folder; expected an image file' if path.is_dir() else 'no such image'}")
     try:
-        return decoded_rgb(path.read_bytes(), upright=True)
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
+        return read_rgb(path)
+    except DatasetError as error:
+        raise ImageError(str(error)) from error
 
 
-def read_depth_m(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
-    """(H, W) float32 metres of a 16-bit PNG in millimetres, NaN where it holds 0.
+def read_depth_m(
+    path: Path, size: tuple[int, int] | None = None, metres_per_count: float = MILLIMETRES
+) -> NDArray[np.float32]:
+    """(H, W) float32 metres of a depth map, NaN where there is none.
+
+    16 bits (PNG, TIFF, NPY) are counts of a unit, 0 and 65535 none; floats (TIFF, NPY) are metres.
 
     Args:
         path: the file.
         size: expected (height, width) [px].
+        metres_per_count: unit of integers.
 
     Raises:
-        DatasetError: missing, unreadable, not 16-bit single-channel, of another size, or without any valid pixel.
+        DatasetError: missing, unreadable, of another type, of another size, or without any valid pixel.
     """
-    depth_mm = _decoded(path)
-    if depth_mm.dtype != np.uint16 or depth_mm.ndim != 2:
-        channels = 1 if depth_mm.ndim == 2 else depth_mm.shape[2]
-        raise DatasetError(
-            f"{path}: depth has {8 * depth_mm.itemsize} bits and {channels} channel(s); expected a 16-bit PNG of one "
-            "channel in millimetres (8 bits have lost the unit: export it again)"
+    with _named(path):
+        stored = _stored_map(path)
+        if stored.ndim == 3 and stored.shape[2] == 1:
+            stored = stored[..., 0]
+        if stored.ndim != 2 or not (stored.dtype == np.uint16 or stored.dtype.kind == "f"):
+            channels = 1 if stored.ndim == 2 else stored.shape[-1]
+            raise ImageError(
+                f"depth has {8 * stored.itemsize} bits ({stored.dtype}) and {channels} channel(s); expected one "
+                "channel of 16 bits, or of floats in metres (8 bits have lost the unit: export it again)"
+            )
+        if size is not None and stored.shape != size:
+            raise ImageError(
+                f"depth is {stored.shape[1]} x {stored.shape[0]} px, its image {size[1]} x {size[0]}; register the "
+                "depth to the image"
+            )
+        depth_m = (
+            depth_m_from_float(stored) if stored.dtype.kind == "f" else depth_m_from_counts(stored, metres_per_count)
         )
-    if size is not None and depth_mm.shape != size:
-        raise DatasetError(
-            f"{path}: depth is {depth_mm.shape[1]} x {depth_mm.shape[0]} px, its image {size[1]} x {size[0]}; "
-            "register the depth to the image"
-        )
-    if not depth_mm.any():
-        raise DatasetError(f"{path}: no valid depth at all (every pixel is 0); remove this frame")
-    return depth_m_from_uint16_mm(depth_mm)
+        if not np.isfinite(depth_m).any():
+            raise ImageError("no valid depth at all (every pixel is 0 or a sentinel); remove this frame")
+        return depth_m
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) of an 8-bit image: True where it is not 0.
+
+    Raises:
+        DatasetError: missing, unreadable, not 8 bits of one channel, or of another size.
+    """
+    with _named(path):
+        mask = decoded_pixels(_content(path))
+        if mask.dtype != np.uint8 or mask.shape != size:
+            raise ImageError(f"mask is {mask.dtype} {mask.shape}; expected uint8 {size}, the size of its image")
+        return mask > 0
 
 
 def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
@@ -108,14 +145,25 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _decoded(path: Path) -> NDArray:
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of an image as those of the data set that it belongs to, with the file's name."""
     try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
-    # Orientation tags are ignored: depth and K belong to the pixels as stored.
-    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(content, flags) if content.size else None
-    if image is None:
-        raise DatasetError(f"{path}: not a readable image ({content.size} bytes); replace or remove it")
-    return image
+        with reading(path, DatasetError):
+            yield
+    except ImageError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST_FILE_BYTES:
+        raise ImageError(f"file holds {path.stat().st_size} bytes; no image does")
+    return path.read_bytes()
+
+
+def _stored_map(path: Path) -> NDArray[Any]:
+    if path.suffix.lower() != ".npy":
+        return decoded_pixels(_content(path))
+    stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    require_area(stored.shape[1] if stored.ndim > 1 else 0, stored.shape[0] if stored.ndim else 0)
+    return np.array(stored)

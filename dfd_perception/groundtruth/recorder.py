@@ -6,7 +6,7 @@ import queue
 import threading
 from dataclasses import dataclass
 
-from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.errors import DfdPerceptionError, reason_of
 from dfd_perception.groundtruth.session import RecordedMoment, SessionWriter
 
 WRITERS = 2
@@ -88,9 +88,13 @@ class SessionRecorder:
                 continue
             try:
                 self.writer.write(moment)
-            except DfdPerceptionError as error:
+            except Exception as error:  # whatever it is, the thread lives on: a full queue would hold everyone up
                 with self._lock:
-                    self._error = self._error or str(error)
+                    self._error = self._error or (
+                        str(error)
+                        if isinstance(error, DfdPerceptionError)
+                        else f"recording has stopped: {reason_of(error)}"
+                    )
                     self._failed += 1
 
     def progress(self) -> RecordingProgress:

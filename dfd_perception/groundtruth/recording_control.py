@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
+from dfd_perception.core.stamp_guard import StampGuard
 from dfd_perception.core.stamp_pairing import PairingCounts, StampPairing
 from dfd_perception.errors import ImageError, RecordingError
 from dfd_perception.groundtruth.clean_up import movement_px, temporal_mode
@@ -83,11 +84,16 @@ class GapCounter:
 
     def __init__(self) -> None:
         self.missing = 0
+        self._guard: StampGuard[None] = StampGuard()
         self._last_ns: int | None = None
         self._periods: deque[int] = deque(maxlen=15)
 
     def add(self, stamp_ns: int) -> None:
-        """Take the stamp of a frame that arrived."""
+        """Take the stamp of a frame that arrived; one that jumps counts when the next confirms it."""
+        for believed_ns, _ in self._guard.take(stamp_ns, None).believed:
+            self._count(believed_ns)
+
+    def _count(self, stamp_ns: int) -> None:
         if self._last_ns is not None and stamp_ns > self._last_ns:
             period_ns = stamp_ns - self._last_ns
             if len(self._periods) >= 5:
@@ -303,9 +309,7 @@ class RecordingControl:
         colour = frame.colour_jpeg if frame.colour_jpeg is not None else frame.colour_rgb
         if "colour" in self._parts and colour is not None:
             parts["colour"] = colour
-        moment = RecordedMoment(
-            parts=parts, stamps=frame.stamps, image_ns=None if image is None else image.stamp_ns
-        )
+        moment = RecordedMoment(parts=parts, stamps=frame.stamps, image_ns=None if image is None else image.stamp_ns)
         if patiently:
             recorder.offer_patiently(moment)
         else:

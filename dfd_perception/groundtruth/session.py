@@ -21,7 +21,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,16 @@ class SessionDescription:
             DatasetError: not a session, or one of another format.
         """
         path = session / RAW / DESCRIPTION_NAME
-        if not path.exists():
+        if not path.is_file():
             raise DatasetError(f"{session} is not a recorded session: {RAW}/{DESCRIPTION_NAME} is missing")
         with reading(path, DatasetError, "restore it, or record anew"):
             body = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(body, dict) or body.get("format") != FORMAT:
-            found = body.get("format") if isinstance(body, dict) else body
-            raise DatasetError(f"{path} is of format {str(found)[:60]}; this version reads {FORMAT}")
-        with reading(path, DatasetError, "restore it, or record anew"):
+            if not isinstance(body, dict) or body.get("format") != FORMAT:
+                found = body.get("format") if isinstance(body, dict) else type(body).__name__
+                raise DatasetError(f"{path} is of format {str(found)[:60]}; this version reads {FORMAT}")
+            unknown = set(body) - {field.name for field in fields(cls)}
+            if unknown:
+                raise DatasetError(f"{path} has unknown keys {', '.join(sorted(unknown))}; restore it, or record anew")
             return cls(**body | {"parts": tuple(body["parts"])})
 
 
@@ -190,8 +192,11 @@ class SessionWriter:
             raise RecordingError(f"{session} cannot be written: {error.strerror}; choose another folder") from error
 
     def free_bytes(self) -> int:
-        """Free space of the disk, for a user without special rights."""
-        disk = os.statvfs(self.raw)
+        """Free space of the disk, for a user without special rights; 0 where the session is gone."""
+        try:
+            disk = os.statvfs(self.raw)
+        except OSError:
+            return 0
         return disk.f_bavail * disk.f_frsize
 
     def write(self, moment: RecordedMoment) -> None:
@@ -202,6 +207,10 @@ class SessionWriter:
         """
         if set(moment.parts) != set(self.description.parts):
             raise DatasetError(f"moment has {sorted(moment.parts)}, the session {sorted(self.description.parts)}")
+        if not self.raw.is_dir():
+            raise RecordingError(
+                f"{self.raw} is gone (removed, or its disk was unplugged): recording has stopped. Begin a new session"
+            )
         if self.free_bytes() < self._least_free:
             raise RecordingError(
                 f"less than {self._least_free / MEGABYTE:.0f} MB are free at {self.session}: recording has stopped. "

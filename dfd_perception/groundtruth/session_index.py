@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dfd_perception.core.clock import FrameStamps
-from dfd_perception.errors import DatasetError
+from dfd_perception.core.image_header import read_header
+from dfd_perception.errors import DatasetError, ImageError
 
 COLUMNS = ("stem", "device_ns", "arrival_ns", "ros_ns", "offset_ms", "valid_fraction")
 INDEX_NAME = "frames.csv"
 PARTIAL_SUFFIX = ".part"
-
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +78,11 @@ def read_index(path: Path) -> list[IndexRow]:
     if lines and lines[0].split(",") != list(COLUMNS):
         raise DatasetError(f"{path} begins with {lines[0][:80]!r}; expected {','.join(COLUMNS)}")
     rows = []
-    for cells in csv.DictReader(lines):
-        if None in cells or None in cells.values():
-            continue
+    for line in lines[1:]:
         try:
-            rows.append(IndexRow.from_cells(cells))
-        except ValueError:
+            cells = next(csv.reader([line]))
+            rows.append(IndexRow.from_cells(dict(zip(COLUMNS, cells, strict=True))))
+        except (ValueError, csv.Error, StopIteration):
             continue
     return rows
 
@@ -126,13 +123,11 @@ def rebuild_index(folder: Path, parts: tuple[str, ...]) -> RebuiltIndex:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a PNG or JPEG was written to its end."""
-    with path.open("rb") as file:
-        start = file.read(len(PNG_START))
-        file.seek(0, 2)
-        file.seek(max(0, file.tell() - len(PNG_END)))
-        end = file.read()
-    return (start == PNG_START and end == PNG_END) or (start[:2] == JPEG_START and end[-2:] == JPEG_END)
+    """Whether a PNG or JPEG was written to its end, which a camera's padding may follow."""
+    try:
+        return read_header(path.read_bytes()).length is not None
+    except (ImageError, OSError):
+        return False
 
 
 def _row_of_stem(stem: str) -> IndexRow:

@@ -7,20 +7,22 @@ colour camera, whose image stands as it is.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm, uint16_mm_from_depth_m
 from dfd_perception.core.distortion import DistortedCamera
+from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb
 from dfd_perception.core.registration import DepthRegistration, RigidTransform, register_image
-from dfd_perception.errors import CalibrationError, DatasetError
+from dfd_perception.errors import CalibrationError, DatasetError, ImageError, UsageError, reading, writing
 from dfd_perception.groundtruth.clean_up import (
     PreprocessingRecipe,
     crop,
@@ -39,6 +41,13 @@ from dfd_perception.groundtruth.session_index import (
     rebuild_index,
 )
 
+WRITTEN = ("defocused", "rgb", "aif", "depth", "measured", "seen")
+"""Folders beside raw/ that registration makes, and makes anew."""
+
+DATASET_FILE = "dataset.yaml"
+FULL_SCALE = 65535
+"""No depth: sensors put it where they are saturated."""
+
 AifSource = Literal["auto", "captured", "colour", "none"]
 
 
@@ -52,6 +61,8 @@ class RegisteredSession:
     rows: list[IndexRow] = field(default_factory=list)
     without_depth: list[str] = field(default_factory=list)
     """Moments left out: no depth fell into the image."""
+    refused: list[str] = field(default_factory=list)
+    """Moments left out: a file of another size than its calibration, or unreadable; one line each."""
     depth_range_m: tuple[float, float] | None = None
 
 
@@ -142,20 +153,34 @@ class SessionRegistration:
         if not rebuilt.rows:
             raise DatasetError(f"{self.session} holds no whole moment ({rebuilt.lost} damaged); record again")
         nearest_mm, farthest_mm = 65535, 0
+        first_refusal: UsageError | None = None
         for group in self._groups(rebuilt.rows):
             middle = group[len(group) // 2]
-            images = self._register(group, middle)
-            measured_mm = images["depth"][images["depth"] > 0]
+            try:
+                images = self._register(group, middle)
+            except (DatasetError, CalibrationError) as error:
+                result.refused.append(str(error))
+                if len(result.refused) == 1:
+                    first_refusal = error
+                continue
+            measured_mm = images["depth"][images["measured"] > 0] if "measured" in images else images["depth"]
+            measured_mm = measured_mm[measured_mm > 0]
             if measured_mm.size == 0:
                 result.without_depth.append(middle.stem)
                 continue
             nearest_mm = min(nearest_mm, int(measured_mm.min()))
             farthest_mm = max(farthest_mm, int(measured_mm.max()))
+            if not result.rows:
+                self._clear()
             self._write(middle.stem, images)
             fraction = measured_mm.size / images["depth"].size
             result.rows.append(IndexRow(**{**vars(middle), "valid_fraction": fraction}))
-            progress(len(result.rows) + len(result.without_depth), len(rebuilt.rows) // self._recipe.denoise_frames)
-        write_whole(self.session / INDEX_NAME, index_text(result.rows).encode())
+            done = len(result.rows) + len(result.without_depth) + len(result.refused)
+            progress(done, len(rebuilt.rows) // self._recipe.denoise_frames)
+        if first_refusal is not None and not result.rows and not result.without_depth:
+            raise first_refusal
+        with writing(self.session):
+            write_whole(self.session / INDEX_NAME, index_text(result.rows).encode())
         if farthest_mm:
             result.depth_range_m = (nearest_mm * 1e-3, farthest_mm * 1e-3)
         return result
@@ -178,7 +203,8 @@ class SessionRegistration:
         if self._aif == "captured":
             images["aif"] = self._image("aif", middle.stem, self._geometry.target.size)
         elif self._aif == "colour":
-            images["aif"] = self._registered_colour(middle.stem, registered_m)
+            images["aif"], seen = self._registered_colour(middle.stem, registered_m)
+            images["seen"] = seen.astype(np.uint8) * 255
         if self._recipe.inpaint_up_to_px:
             inpainted = inpaint_depth(images["depth"], self._recipe.inpaint_up_to_px)
             images["depth"] = inpainted.depth_mm
@@ -189,8 +215,10 @@ class SessionRegistration:
             images["defocused"], images["aif"] = normalise_pair(images["defocused"], images["aif"])
         return images
 
-    def _registered_colour(self, stem: str, registered_m: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The sensor's colour image in the target; what it did not see comes from the target's own image."""
+    def _registered_colour(
+        self, stem: str, registered_m: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """The sensor's colour image in the target, and where it saw; elsewhere the target's own image stands in."""
         geometry = self._geometry
         assert geometry.colour is not None
         assert geometry.colour_from_target is not None
@@ -199,31 +227,52 @@ class SessionRegistration:
             colour, geometry.colour, registered_m, geometry.target, geometry.colour_from_target
         )
         own = self._image(self._image_part, stem, geometry.target.size)
-        return np.where(visible[..., None], match_exposure(shown, own, visible), own)
+        return np.where(visible[..., None], match_exposure(shown, own, visible), own), visible
 
     def _depth_mm(self, stem: str) -> NDArray[np.uint16]:
-        return _read(self.raw / "depth" / f"{stem}.png", self._geometry.registration.source.size)
+        path = self.raw / "depth" / f"{stem}.png"
+        with _readable(path):
+            stored = decoded_pixels(path.read_bytes())
+        if stored.dtype != np.uint16 or stored.ndim != 2:
+            raise DatasetError(f"{path} is {stored.dtype} {stored.shape}; expected depth of 16 bits, one channel")
+        _require_size(path, stored, self._geometry.registration.source.size)
+        return np.where(stored == FULL_SCALE, 0, stored).astype(np.uint16)
 
     def _image(self, part: str, stem: str, size: tuple[int, int]) -> NDArray[np.uint8]:
         path = next((self.raw / part).glob(f"{stem}.[pj]*g"))
-        image = _read(path, size)
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB)
+        with _readable(path):
+            image = decoded_rgb(path.read_bytes())
+        _require_size(path, image, size)
+        return image
+
+    def _clear(self) -> None:
+        """Remove what an earlier registration wrote, so that nothing of it stands beside the new."""
+        for name in WRITTEN:
+            shutil.rmtree(self.session / name, ignore_errors=True)
+        (self.session / DATASET_FILE).unlink(missing_ok=True)
 
     def _write(self, stem: str, images: dict[str, NDArray]) -> None:
         for part, image in images.items():
             folder = self.session / part
-            folder.mkdir(exist_ok=True)
-            suffix, body = packed(np.ascontiguousarray(image), lossless=True)
-            write_whole(folder / f"{stem}{suffix}", body)
+            with writing(folder):
+                folder.mkdir(exist_ok=True)
+                suffix, body = packed(np.ascontiguousarray(image), lossless=True)
+                write_whole(folder / f"{stem}{suffix}", body)
 
 
-def _read(path: Path, size: tuple[int, int]) -> NDArray:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise DatasetError(f"{path} cannot be read; remove it and the files of the same name, then register again")
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    advice = "remove it and the files of the same name, then register again"
+    try:
+        with reading(path, DatasetError, advice):
+            yield
+    except ImageError as error:
+        raise DatasetError(f"{path} cannot be read ({error}); {advice}") from error
+
+
+def _require_size(path: Path, image: NDArray, size: tuple[int, int]) -> None:
     if image.shape[:2] != size:
         raise CalibrationError(
             f"{path} is {image.shape[1]} x {image.shape[0]}, its calibration {size[1]} x {size[0]}; calibrate at "
             "the size that is recorded"
         )
-    return image

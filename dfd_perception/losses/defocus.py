@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.image import charbonnier, ssim_loss
@@ -166,6 +167,8 @@ def self_supervised_loss(
     predicted_aif: Tensor,
     aif: Tensor,
     weights: SelfSupervisedWeights = SelfSupervisedWeights(),  # noqa: B008 (immutable)
+    seen: Tensor | None = None,
+    reach_px: int = 0,
 ) -> SelfSupervisedLoss:
     """Equation 5.4: 2 * re-blur + 0.5 * smoothness + 0.01 * Charbonnier (5.3) of the deblurred image.
 
@@ -176,9 +179,18 @@ def self_supervised_loss(
         predicted_aif: deblurred image.
         aif: true AiF image.
         weights: lambda_1 to lambda_3.
+        seen: (B, 1, H, W) bool, where the AiF image counts; None: everywhere.
+        reach_px: radius of the widest blur: nearer than this to what was not seen, re-blurring mixes it in.
     """
-    reblur = reblur_loss(reblurred, defocused)
-    smooth = defocus_smoothness(coc_px, aif)
-    deblur = charbonnier(predicted_aif, aif)
+    reached = None
+    if seen is not None:
+        if bool(seen.all()):
+            seen = None
+        else:
+            side = 2 * reach_px + 1
+            reached = functional.max_pool2d((~seen).float(), side, stride=1, padding=reach_px) == 0
+    reblur = reblur_loss(reblurred, defocused, mask=reached)
+    smooth = defocus_smoothness(coc_px, aif, mask=seen)
+    deblur = charbonnier(predicted_aif, aif, mask=seen)
     total = weights.reblur * reblur + weights.smooth * smooth + weights.deblur * deblur
     return SelfSupervisedLoss(total, reblur, smooth, deblur)

@@ -20,6 +20,7 @@ from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
 from dfd_perception.core.probe import probe_image, summary_of
 from dfd_perception.errors import ModelError
+from dfd_perception.files.images import write_bytes
 from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
 from dfd_perception.network.two_headed import TwoHeadedNet
 
@@ -99,8 +100,7 @@ def export_onnx(
     for key, value in (metadata or {}).items():
         graph.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(graph)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(graph.SerializeToString())
+    write_bytes(out, graph.SerializeToString())
     return list(module.names)
 
 

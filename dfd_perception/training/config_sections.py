@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dfd_perception.core.depth_encoding import parse_depth_unit
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.datasets.generated.texture import PHOTOGRAPH_SHARE
@@ -73,6 +74,8 @@ class DataConfig:
     """Target coc: K that the model may be used with, for its card; null: that of the lens."""
     typical_floor_px: float | None = None
     """Target coc: blur that ordinary cameras carry in focus, for its card; null: that of the lens."""
+    depth_unit: str | float | None = None
+    """Of 16-bit depth that does not say: mm, tum, kitti, m, or metres per count; null: as the set says, or mm."""
     input: Literal["defocused", "aif"] = "defocused"
     """Image that the network sees; aif: the all-in-focus one, to compare."""
     textures: Path | None = None
@@ -99,6 +102,8 @@ class DataConfig:
     """Source to licence, for the model card."""
 
     def __post_init__(self) -> None:
+        if self.depth_unit is not None:
+            parse_depth_unit(self.depth_unit)
         require(0 <= self.photograph_share <= 1, f"data.photograph_share is {self.photograph_share}; expected 0 to 1")
         require(self.scene_size_px >= 32, f"data.scene_size_px is {self.scene_size_px}; expected 32 or more")
         require(0 <= self.rendered_share <= 1, f"data.rendered_share is {self.rendered_share}; expected 0 to 1")

@@ -39,7 +39,8 @@ class Batch:
     image: Tensor
     """(B, 3, H, W) float32 defocused RGB in [0, 1]."""
     parts: dict[str, Tensor] = field(default_factory=dict)
-    """aif (B, 3, H, W) in [0, 1]; depth_m and coc_px (B, 1, H, W), NaN where unknown."""
+    """aif (B, 3, H, W) in [0, 1] and seen (B, 1, H, W) bool, where it counts; depth_m and coc_px (B, 1, H, W), NaN
+    where unknown."""
 
     def __len__(self) -> int:
         return self.image.shape[0]
@@ -106,7 +107,14 @@ def tensors_of(sample: DefocusSample, parts: tuple[str, ...]) -> Batch:
             need = " (or depth and a lens)" if name == "coc_px" else ""
             raise DatasetError(f"{sample.name}: has no {name}{need}, which this objective learns from")
         tensors[name] = tensor
+        if name == "aif":
+            tensors["seen"] = _mask(sample)
     return Batch((sample.name,), _image(sample.defocused), tensors)
+
+
+def _mask(sample: DefocusSample) -> Tensor:
+    seen = np.ones(sample.size, bool) if sample.seen is None else sample.seen
+    return torch.from_numpy(np.ascontiguousarray(seen))[None, None]
 
 
 def _image(rgb: NDArray[np.uint8]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -54,7 +55,7 @@ class SupervisedDepth(Objective):
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
         depth = depth_term(said, batch, self.config)
-        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight)
+        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts["seen"])
         return LossTerms(self.total(depth, deblurring), {"depth": depth, "deblurring": deblurring})
 
 
@@ -76,7 +77,7 @@ class SupervisedCoc(Objective):
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
         blur, terms = coc_terms(said, batch, self.config)
-        deblurring = charbonnier(_of(said.aif), batch.parts["aif"])
+        deblurring = charbonnier(_of(said.aif), batch.parts["aif"], mask=batch.parts["seen"])
         return LossTerms(blur + self.config.aif_weight * deblurring, {**terms, "deblurring": deblurring})
 
 
@@ -97,7 +98,7 @@ class DeblurOnly(Objective):
     parts = ("aif",)
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight)
+        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts["seen"])
         return LossTerms(deblurring, {"deblurring": deblurring})
 
 
@@ -115,7 +116,11 @@ class SelfSupervisedDefocus(Objective):
         reblurred = light.clamp(min=1e-6) ** (1 / config.gamma)
         # The thesis does not state the unit of its map. In px the smoothness outweighs the rest and the map stays
         # flat (seen in a trial); as a share of the widest blur it does what it is for.
-        loss = self_supervised_loss(reblurred, batch.image, coc_px / config.largest_coc_px, _of(said.aif), aif)
+        share = coc_px / config.largest_coc_px
+        loss = self_supervised_loss(
+            reblurred, batch.image, share, _of(said.aif), aif,
+            seen=batch.parts["seen"], reach_px=math.ceil(config.largest_coc_px / 2),
+        )  # fmt: skip
         # The log-variance head takes part with weight zero: every trained tensor needs a gradient under DDP.
         total = loss.total + 0.0 * _of(said.coc_log_var).mean()
         return LossTerms(total, {"reblur": loss.reblur, "smoothness": loss.smooth, "deblurring": loss.deblur})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 import dfd_perception
-from dfd_perception.errors import ConfigError, UsageError
+from dfd_perception.errors import ConfigError, RecordingError, UsageError, writing
 from dfd_perception.files.configuration import from_mapping, read_yaml, write_yaml
+from dfd_perception.files.images import write_bytes
 from dfd_perception.training.config import CHANGEABLE, TrainConfig, as_mapping, differences
 
 if TYPE_CHECKING:
@@ -75,8 +77,16 @@ class RunDirectory:
         path = self.path / METRICS_FILE
         if not path.is_file():
             return
-        rows = [line for line in path.read_text("utf-8").splitlines() if line and json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{row}\n" for row in rows), "utf-8")
+        rows = [line for line in path.read_text("utf-8", "replace").splitlines() if _step_of(line) <= step]
+        write_bytes(path, "".join(f"{row}\n" for row in rows).encode())
+
+
+def _step_of(line: str) -> float:
+    """Step of a row; beyond any of one that a full disk or a kill tore, which is left out."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def create_run_folder(config: TrainConfig) -> Path:
@@ -95,8 +105,13 @@ def create_run_folder(config: TrainConfig) -> Path:
             number += 1
         except OSError as error:
             raise UsageError(f"{path}: cannot be made ({error.strerror}); choose another folder: runs=DIR") from error
-    write_yaml(path / RECIPE_FILE, as_mapping(config))
-    (path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n", "utf-8")
+    try:
+        with writing(path):
+            write_yaml(path / RECIPE_FILE, as_mapping(config))
+            (path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n", "utf-8")
+    except RecordingError:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return path
 
 

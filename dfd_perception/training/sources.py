@@ -9,9 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from dfd_perception.core.depth_encoding import parse_depth_unit
 from dfd_perception.core.lens import ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
+from dfd_perception.datasets.depth_units import unit_lines_of
 from dfd_perception.datasets.folder import DESCRIPTION_NAME, read_description
 from dfd_perception.datasets.generated.kept_scenes import KeptScenes
 from dfd_perception.datasets.generated.rendered import RenderedScenes
@@ -99,7 +101,12 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     kind = recognise(config.path) if config.kind == "auto" else config.kind
     resolved = _lens_of(config, config.path, kind)
     curve = None if resolved is None else resolved.curve
-    whole = open_dataset(config.path, kind, curve=curve, point_spread=config.point_spread, seed=seed)
+    unit_m = None if config.depth_unit is None else parse_depth_unit(config.depth_unit)
+    whole = open_dataset(
+        config.path, kind, curve=curve, point_spread=config.point_spread, seed=seed, depth_unit_m=unit_m
+    )
+    notes = [] if resolved is None else list(resolved.notes)
+    notes += unit_lines_of(whole, "depth_unit_m in dataset.yaml, or data.depth_unit of the recipe,")
     train = select_split(whole, config.train_split)
     validation = _validation(whole, config)
     return Sources(
@@ -108,7 +115,7 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
         None if resolved is None else resolved.lens,
         curve,
         kind,
-        () if resolved is None else resolved.notes,
+        tuple(notes),
     )
 
 

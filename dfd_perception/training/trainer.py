@@ -5,6 +5,7 @@ torchrun --nproc-per-node 2 -m dfd_perception.cli train RECIPE.yaml
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from contextlib import closing
@@ -77,8 +78,16 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
     folder = Path(fabric.broadcast(str(resume or (create_run_folder(config) if fabric.is_global_zero else ""))))
     if not fabric.is_global_zero:
         return Trainer(fabric, config, sources, folder).run(resume is not None)
-    with locked(folder), full_disk_said(folder):
-        return Trainer(fabric, config, sources, folder).run(resume is not None)
+    if resume is None and folder.name != config.name:
+        tqdm.write(f"note: {folder.with_name(config.name)} exists; this run is {folder}", file=sys.stderr)
+    try:
+        with locked(folder), full_disk_said(folder):
+            return Trainer(fabric, config, sources, folder).run(resume is not None)
+    except BaseException:
+        # A run that never came to a checkpoint would only take the name from the next.
+        if resume is None and not (folder / LAST_FILE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 class Trainer:

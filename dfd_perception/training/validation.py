@@ -109,7 +109,7 @@ class _Figures:
             deblurred = (light * 255 + 0.5).astype(np.uint8)
             if sample.aif is not None:
                 self._has["deblurred"] = True
-                self._deblurred.update(deblurred, sample.aif, sample.defocused)
+                self._deblurred.update(deblurred, sample.aif, sample.defocused, sample.seen)
         predicted, target = self._add_map(sample, said)
         if len(self._rows) < PANEL_ROWS:
             kind: Literal["depth", "blur"] = "blur" if said.depth_m is None else "depth"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -128,6 +129,9 @@ def test_board_session_calibrates_and_registers(board_session, capsys):
     counts = said(capsys)
     assert counts["parts"] == ["defocused", "depth", "aif"]
     sample = open_folder(board_session)[0]
+    # What the Kinect did not see is the defocused image, and marked: nothing counts it.
+    assert 0.5 < sample.seen.mean() < 1
+    assert np.array_equal(sample.aif[~sample.seen], sample.defocused[~sample.seen])
     truth_m = rig.RenderedCamera(rig.ROBOT, rig.CHARUCO).plane_depth_m(rig.board_poses(12)[0])
     error_mm = np.abs(sample.depth_m - truth_m) * 1e3
     assert np.nanmedian(error_mm) < 5
@@ -135,6 +139,49 @@ def test_board_session_calibrates_and_registers(board_session, capsys):
     sharp = rig.RenderedCamera(rig.ROBOT, rig.CHARUCO).image(rig.board_poses(12)[0], 0.5).astype(float)
     error = [np.abs(image - sharp)[60:-60, 60:-60].mean() for image in (sample.aif, sample.defocused)]
     assert error[0] < 0.95 * error[1]
+
+
+def test_one_frame_of_another_size_costs_one_frame(board_session, tmp_path, capsys):
+    session = tmp_path / "session"
+    shutil.copytree(board_session / "raw", session / "raw")
+    odd = sorted((session / "raw" / "depth").iterdir())[2]
+    cv2.imwrite(str(odd), np.full((119, 214), 900, np.uint16))
+    calibrated = ["register", str(session), "--calibration", str(board_session / "calibration.yaml"), "--json"]
+    assert main(calibrated) == 0
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["frames"], json.loads(out)["refused"]) == (11, 1)
+    assert f"1 moments left out, the first: {odd} is 214 x 119, its calibration" in err
+    for path in (session / "raw" / "depth").iterdir():
+        cv2.imwrite(str(path), np.full((119, 214), 900, np.uint16))
+    assert main(calibrated) == 2
+    assert "calibrate at the size that is recorded" in capsys.readouterr().err
+
+
+def test_registering_again_for_synthesis_leaves_nothing_of_before(recording, tmp_path, capsys):
+    """The hint of dfd ingest followed first, then the page on synthesis."""
+    session, lens = tmp_path / "session", tmp_path / "lens.yaml"
+    lens.write_text("focal_length_mm: 16\nf_number: 1.4\nfocus_distance_m: 0.6\n")
+    assert main(["ingest", str(recording), "--out", str(session)]) == 0
+    assert "dfd register" in capsys.readouterr().out
+    assert main(["register", str(session)]) == 0
+    assert "depth_unit_m: 0.001" in (session / "dataset.yaml").read_text()
+    assert main(["register", str(session), "--sharp", "--crop", "500", "300", "160", "120"]) == 0
+    assert not (session / "defocused").exists()
+    capsys.readouterr()
+    out = tmp_path / "out"
+    assert main(["synthesize", str(session), "--lens", str(lens), "--out", str(out)]) == 0
+    assert "depth has no stated unit; taken as mm: median" in capsys.readouterr().err
+    assert "depth_unit_m: 0.001" in (out / "dataset.yaml").read_text()
+
+
+def test_a_failed_calibration_leaves_the_good_one_as_it_was(board_session, tmp_path, capsys):
+    assert main(["calibrate", str(board_session), "--board", "charuco:9x6:0.05:0.037", "--json"]) == 0
+    good = (board_session / "coverage_image.png").read_bytes()
+    assert main(["calibrate", str(board_session), "--board", "charuco:9x6:0.05:0.037", "--min-views", "30"]) == 2
+    assert (board_session / "coverage_image.png").read_bytes() == good
+    assert (board_session / "coverage_image_failed.png").is_file()
+    assert main(["calibrate", str(tmp_path), "--board", "charuco:9x6:0.05:0.037"]) == 2
+    assert "is not a recorded session" in capsys.readouterr().err
 
 
 def test_poor_calibration_is_refused_unless_accepted(board_session, tmp_path, capsys):

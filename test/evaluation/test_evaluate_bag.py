@@ -128,10 +128,10 @@ def test_millimetres_and_metres_are_the_same_truth(make_bag, plan_for, encoding)
 def test_mono16_depth_needs_its_unit(make_bag, plan_for):
     bag = make_bag(depth="mono16")
     options = {"depth_topic": "/truth/depth"}
-    with pytest.raises(Exception, match="--depth-unit mm or m") as caught:
+    with pytest.raises(Exception, match="--depth-unit mm, or metres per count") as caught:
         evaluate(plan_for(bag, bag_options=BagOptions(**options, image_topic="/camera/image")))
     assert caught.value.exit_code == 2
-    plan = plan_for(bag, out="mm", bag_options=BagOptions(**options, image_topic="/camera/image", depth_unit="mm"))
+    plan = plan_for(bag, out="mm", bag_options=BagOptions(**options, image_topic="/camera/image", depth_unit_m=1e-3))
     assert evaluate(plan)["depth"]["pixels"] == evaluate(plan_for(make_bag("plain"), out="plain"))["depth"]["pixels"]
 
 

@@ -129,3 +129,24 @@ def test_exposure_of_another_camera_is_matched(shared_data: Path):
     error = np.abs(matched[visible].astype(int) - sharp[visible])
     assert np.median(error) <= 2
     assert np.median(np.abs(other[visible].astype(int) - sharp[visible])) > 20
+
+
+def test_in_painting_does_not_mix_depths_across_a_step():
+    """1 m beside 3 m with a hole over the border: nothing lies between."""
+    depth = np.full((40, 60), 1000, np.uint16)
+    depth[:, 30:] = 3000
+    holed = depth.copy()
+    holed[8:32, 24:37] = 0
+    filled = inpaint_depth(holed).depth_mm
+    assert set(np.unique(filled)) == {1000, 3000}
+    np.testing.assert_array_equal(filled[:, :24], depth[:, :24])
+
+
+def test_in_painting_joins_a_slope_smoothly():
+    x, y = np.meshgrid(np.arange(80), np.arange(60))
+    plane = np.rint(1500 + 4.0 * x - 3.0 * y).astype(np.uint16)
+    holed = plane.copy()
+    holed[20:40, 30:52] = 0
+    error = np.abs(inpaint_depth(holed).depth_mm.astype(int) - plane)
+    assert error.max() <= 6
+    assert np.median(error[20:40, 30:52]) <= 3

@@ -248,3 +248,63 @@ def test_description_of_another_format_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
     with pytest.raises(DatasetError, match="format 9"):
         SessionDescription.read(tmp_path / "session")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        "5",
+        '{"format": 1}',
+        '{"format": 1, "source": "x", "parts": 7}',
+        '{"format": 1, "source": "x", "parts": ["depth"], "more": 1}',
+        "\xff",
+    ],
+    ids=["deep", "number", "lacking", "type", "unknown", "bytes"],
+)
+def test_a_damaged_description_is_one_line(tmp_path, content):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "session.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"session\.json") as caught:
+        SessionDescription.read(tmp_path)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+def test_a_session_that_vanishes_stops_the_recording_in_words(tmp_path):
+    import shutil
+
+    recorder = SessionRecorder(new_writer(tmp_path / "session"))
+    assert recorder.offer_patiently(moment(0))
+    while recorder.progress().waiting:
+        time.sleep(0.01)
+    shutil.rmtree(tmp_path / "session")
+    recorder.offer_patiently(moment(1))
+    progress = recorder.stop()
+    assert (progress.written, progress.failed) == (1, 1)
+    assert "is gone (removed, or its disk was unplugged): recording has stopped" in progress.error
+
+
+def test_whatever_a_writer_meets_the_threads_live_on(tmp_path, monkeypatch):
+    writer = new_writer(tmp_path / "session")
+    recorder = SessionRecorder(writer, queue_size=2)
+    monkeypatch.setattr(writer, "write", lambda moment: {}["what no one thought of"])
+    for number in range(10):
+        recorder.offer_patiently(moment(number))
+    progress = recorder.stop()
+    assert progress.error == "recording has stopped: 'what no one thought of' is missing"
+    assert progress.failed == progress.offered
+
+
+def test_padded_files_are_whole_and_a_long_line_is_left_out(tmp_path):
+    writer = new_writer(tmp_path / "session", lossless=False)
+    for number in range(3):
+        writer.write(moment(number))
+    writer.close()
+    raw = tmp_path / "session" / RAW
+    for path in [*(raw / "image").iterdir(), *(raw / "depth").iterdir()]:
+        path.write_bytes(path.read_bytes() + bytes(4096))
+    with (raw / "frames.csv").open("a") as file:
+        file.write("x" * 300_000 + ",1,1,1,1,1\n")
+    rebuilt = rebuild_index(raw, PARTS)
+    assert (len(rebuilt.rows), rebuilt.lost) == (3, 0)

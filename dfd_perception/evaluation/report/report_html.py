@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -25,6 +24,7 @@ from dfd_perception.evaluation.report.image_panels import (
 )
 from dfd_perception.evaluation.report.showcase import ShownFrame, frame_score
 from dfd_perception.evaluation.scoring.frame_scoring import image_at
+from dfd_perception.files.images import write_bytes
 
 HTML_NAME = "report.html"
 
@@ -33,10 +33,8 @@ def write_html(
     path: Path, report: dict[str, Any], frames: list[ShownFrame], depth_range_m: tuple[float, float] | None = None
 ) -> None:
     """Write the page, whole or not at all; without a range the depth colours fit the frames shown."""
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
     scale = depth_scale_of(frames) if depth_range_m is None else fixed_depth_scale(depth_range_m)
-    draft.write_text(render_html(report, frames, scale), "utf-8")
-    draft.replace(path)
+    write_bytes(path, render_html(report, frames, scale).encode())
 
 
 def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: ColourScale) -> str:

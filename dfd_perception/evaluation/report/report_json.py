@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from dfd_perception import __version__
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, reading
 from dfd_perception.evaluation.scoring.folding import RowIndex
 from dfd_perception.evaluation.scoring.pooling import PooledSet, latency_summary
 from dfd_perception.evaluation.scoring.rows import FrameRow
+from dfd_perception.files.images import write_bytes
 
 FORMAT = 1
 REPORT_NAME = "report.json"
@@ -116,11 +116,7 @@ def finite(value: Any) -> Any:
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write, whole or not at all."""
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1, allow_nan=False)
-        file.write("\n")
-    draft.replace(path)
+    write_bytes(path, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -130,12 +126,10 @@ def read_report(path: Path) -> dict[str, Any]:
         DatasetError: not there, not a report, or of a later format.
     """
     file = path / REPORT_NAME if path.is_dir() else path
-    try:
+    if not file.is_file():
+        raise DatasetError(f"{file}: no report; `dfd evaluate --out` writes one")
+    with reading(file, DatasetError, "expected a report of `dfd evaluate`"):
         report = json.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{file}: no report ({error.strerror}); `dfd evaluate --out` writes one") from error
-    except ValueError as error:
-        raise DatasetError(f"{file}: not a report of `dfd evaluate` ({error})") from error
     if not isinstance(report, dict) or "format" not in report or "per_frame" not in report:
         raise DatasetError(f"{file}: not a report of `dfd evaluate`; it lacks format and per_frame")
     if report["format"] != FORMAT:

@@ -15,7 +15,7 @@ from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
-from dfd_perception.metrics.image_quality import SSIM_WINDOW_PX, DeblurAccumulator
+from dfd_perception.metrics.image_quality import DeblurAccumulator, whole_windows
 
 FloatMap = NDArray[np.float32]
 
@@ -151,13 +151,12 @@ def _score_depth(
 def _score_deblurred(row: FrameRow, frame: EvaluationFrame, deblurred: NDArray[np.uint8], protocol: Protocol) -> None:
     assert frame.aif is not None
     size = (frame.aif.shape[0], frame.aif.shape[1])
-    mask = None if protocol.crop is None else protocol.crop_mask(size)
-    metrics = DeblurAccumulator().update(
-        image_at(deblurred, size), frame.aif, image_at(frame.image_rgb, size), mask
-    )
+    mask = None if protocol.crop is None and frame.seen is None else protocol.crop_mask(size)
+    if mask is not None and frame.seen is not None:
+        mask &= frame.seen
+        if not mask.any():
+            return
+    metrics = DeblurAccumulator().update(image_at(deblurred, size), frame.aif, image_at(frame.image_rgb, size), mask)
     row.deblurred = metrics._asdict()
-    rows, columns = size
-    if mask is not None:
-        rows, columns = int(mask.any(1).sum()), int(mask.any(0).sum())
-    row.image_pixels = rows * columns
-    row.image_windows = max(0, rows - SSIM_WINDOW_PX + 1) * max(0, columns - SSIM_WINDOW_PX + 1)
+    row.image_pixels = size[0] * size[1] if mask is None else int(mask.sum())
+    row.image_windows = int(whole_windows(size, mask).sum())

@@ -73,6 +73,7 @@ class Protocol:
             frame,
             image_rgb=_resized_image(frame.image_rgb, self.resolution),
             aif=None if frame.aif is None else _resized_image(frame.aif, self.resolution),
+            seen=None if frame.seen is None else _resized_mask(frame.seen, self.resolution),
             depth_m=_resized_map(frame.depth_m, self.resolution),
             coc_px=coc,
             curve=curve,
@@ -109,6 +110,11 @@ def _resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
     shrinking = size[0] < image.shape[0]
     # OpenCV takes (width, height)
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+
+
+def _resized_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    # A pixel counts when all that it was made of does.
+    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) >= 1
 
 
 def _resized_map(values: NDArray[np.float32] | None, size: tuple[int, int]) -> NDArray[np.float32] | None:

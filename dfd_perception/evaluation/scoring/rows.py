@@ -5,6 +5,7 @@ A JSON line each, so that a run that was stopped goes on, and rows of several pr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.errors import ConfigError
+from dfd_perception.errors import ConfigError, writing
 
 Key = tuple[str, str, int]
 """Variant ("model" or a baseline), unit, index."""
@@ -86,12 +87,14 @@ class RowFile:
         self.path = path
         self._identity = json.loads(json.dumps(identity))
         self.done: set[Key] = set()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            self._resume()
-        else:
-            path.write_text(json.dumps({"evaluation": self._identity}) + "\n", "utf-8")
-        self._file = path.open("a", encoding="utf-8")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # One without a row is of an evaluation that failed before its first frame: nothing of it is worth keeping.
+            if path.is_file() and next(scan_rows(path), None) is not None:
+                self._resume()
+            else:
+                path.write_text(json.dumps({"evaluation": self._identity}) + "\n", "utf-8")
+            self._file = path.open("a", encoding="utf-8")
 
     def _resume(self) -> None:
         kept = 0
@@ -105,13 +108,21 @@ class RowFile:
 
     def add(self, rows: list[FrameRow]) -> None:
         """Append the rows of one frame; the model's, which says that the frame is done, comes last."""
-        self._file.write("".join(row.line() for row in reversed(rows)))
-        self._file.flush()
+        with writing(self.path):
+            self._file.write("".join(row.line() for row in reversed(rows)))
+            self._file.flush()
         self.done.update(row.key for row in rows)
 
     def close(self) -> None:
-        """Release the file."""
-        self._file.close()
+        """Release the file; one without a row is removed, and the folders with it that hold nothing else."""
+        with writing(self.path):
+            self._file.close()
+        if self.done or next(scan_rows(self.path), None) is not None:
+            return
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+            for folder in (self.path.parent, self.path.parent.parent):
+                folder.rmdir()
 
 
 def require_identity(path: Path, header: bytes, identity: dict[str, Any]) -> None:

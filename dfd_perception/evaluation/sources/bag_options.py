@@ -18,8 +18,8 @@ class BagOptions:
     """Largest distance in time of an image and its truth."""
     stamps: Literal["header", "log"] = "header"
     """What frames are paired by: the header's stamp, or the time of recording."""
-    depth_unit: Literal["mm", "m"] | None = None
-    """Unit of a depth whose encoding has none (mono16); of 16UC1 and 32FC1 it is part of the encoding."""
+    depth_unit_m: float | None = None
+    """Metres per count of integer depth; None: millimetres for 16UC1, and mono16 is refused. Of data sets, too."""
     any_frame: bool = False
     """Take depth of another frame_id as registered to the image."""
     board_distance_m: float | None = None

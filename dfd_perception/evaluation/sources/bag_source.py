@@ -71,6 +71,7 @@ class BagSource:
             self._bag.close()
             raise
         self._pairing: dict[str, dict[str, int]] = {}
+        self._unpaired: list[str] = []
         self._problems: list[str] = []
         self._unreadable = 0
         self._checked = False
@@ -116,7 +117,7 @@ class BagSource:
             "unreadable": self._unreadable,
             "pairing_bound_ms": self.options.bound_ms,
             "pairing": self._pairing,
-            "lost": [*self._bag.problems, *self._problems],
+            "lost": [*self._bag.problems, *self._problems, *self._unpaired],
             "lens": self._record.described(),
         }
 
@@ -131,7 +132,8 @@ class BagSource:
             truth = [topic for topic in truth if topic != topics.depth]
         pairing = TruthPairing(truth, self.options.bound_ms)
         # The first camera_info may be recorded after the first image, and belongs to it all the same.
-        camera = None if topics.camera_info is None else next(self._messages([topics.camera_info])).message
+        first = None if topics.camera_info is None else next(self._messages([topics.camera_info]), None)
+        camera = None if first is None else first.message
         for found in self._messages([topics.image, *truth, *([topics.camera_info] if topics.camera_info else [])]):
             if found.topic == topics.camera_info:
                 camera = found.message
@@ -143,13 +145,16 @@ class BagSource:
                 complete = pairing.add_truth(found.topic, stamp_ns, found)
             for paired in complete:
                 if paired.index >= len(self):
-                    self._pairing = pairing.counts()
+                    self._account(pairing)
                     return
                 yield paired, camera
         for paired in pairing.finish():
             if paired.index < len(self):
                 yield paired, camera
-        self._pairing = pairing.counts()
+        self._account(pairing)
+
+    def _account(self, pairing: TruthPairing) -> None:
+        self._pairing, self._unpaired = pairing.counts(), pairing.remarks()
 
     def _messages(self, topics: list[str]) -> Iterator[BagMessage]:
         messages = self._bag.messages(topics)
@@ -182,7 +187,7 @@ class BagSource:
             depth = board(image.shape[:2], self.options.board_distance_m, self.options.board_region)
         elif depth_message is not None:
             require_registered(found, depth_message, self.options.any_frame)
-            depth = depth_m_of(depth_message, self.options.depth_unit)
+            depth = depth_m_of(depth_message, self.options.depth_unit_m)
             require_same_view(depth, image, depth_message.topic)
         if aif_message is not None:
             aif = image_of(aif_message)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dfd_perception.bags.reader import BagReader
-from dfd_perception.core.image_encoding import DEPTH_ENCODINGS
+from dfd_perception.core.compressed_depth import holds_depth
+from dfd_perception.core.image_encoding import is_depth_encoding
 from dfd_perception.errors import DatasetError
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 AIF_WORDS = ("aif", "all_in_focus", "sharp")
+PACKED_SUFFIXES = ("/compressedDepth", "/compressed")
 IMAGE_ENDINGS = ("/image", "/image_raw", "/image_color", "/image_rect", "/image_rect_color", "/defocused")
 
 
@@ -32,10 +33,10 @@ def choose_topics(bag: BagReader, image: str | None, depth: str | None, aif: str
     Raises:
         DatasetError: absent, of another type, or several fit; the message lists what there is.
     """
-    for asked, types in ((image, (IMAGE, COMPRESSED)), (depth, (IMAGE,)), (aif, (IMAGE, COMPRESSED))):
+    for asked in (image, depth, aif):
         if asked is not None:
-            _require(bag, asked, types)
-    depth_like = [name for name in bag.topics_of_type(IMAGE) if _first_encoding(bag, name) in DEPTH_ENCODINGS]
+            _require(bag, asked, (IMAGE, COMPRESSED))
+    depth_like = [name for name in bag.topics_of_type(IMAGE, COMPRESSED) if _is_depth(bag, name)]
     images = [n for n in bag.topics_of_type(IMAGE, COMPRESSED) if n not in depth_like and n not in (depth, aif)]
     if aif is None:
         named = [n for n in images if n != image and any(word in n.lower() for word in AIF_WORDS)]
@@ -45,7 +46,10 @@ def choose_topics(bag: BagReader, image: str | None, depth: str | None, aif: str
         preferred = [n for n in candidates if n.removesuffix("/compressed").endswith(IMAGE_ENDINGS)]
         image = _only(bag, preferred or candidates, "--image-topic")
     if depth is None and depth_like:
-        depth = _only(bag, depth_like, "--depth-topic")
+        # The same depth packed beside itself is one topic.
+        packed = [f"{name}{suffix}" for name in depth_like for suffix in PACKED_SUFFIXES]
+        raw = [name for name in depth_like if name not in packed]
+        depth = _only(bag, raw, "--depth-topic")
     return BagTopics(image, depth, aif, _camera_info_of(bag, image))
 
 
@@ -73,10 +77,17 @@ def _only(bag: BagReader, candidates: list[str], option: str) -> str:
     raise DatasetError(f"{bag.path}: {found}; name one with {option}; the bag has {listed(bag)}")
 
 
-def _first_encoding(bag: BagReader, name: str) -> Any:
-    for found in bag.messages([name]):
-        return found.message.encoding
-    return None
+def _is_depth(bag: BagReader, name: str) -> bool:
+    """By the first message; False where it cannot be decoded, which whoever reads the topic says."""
+    try:
+        found = next(bag.messages([name]), None)
+    except DatasetError:
+        return False
+    if found is None:
+        return False
+    return (
+        holds_depth(found.message.format) if found.msgtype == COMPRESSED else is_depth_encoding(found.message.encoding)
+    )
 
 
 def _camera_info_of(bag: BagReader, image: str) -> str | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.bags.reader import BagMessage
+from dfd_perception.core.compressed_depth import depth_m_from_compressed
+from dfd_perception.core.depth_encoding import MILLIMETRES
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.errors import DatasetError, ImageError
 from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
 
 ASPECT_TOLERANCE = 0.02
-MM_PER_M = np.float32(1e3)
 
 
 class _ReadAs:
@@ -39,20 +40,25 @@ def image_of(found: BagMessage) -> NDArray[np.uint8]:
         raise ImageError(f"topic {found.topic}: {error}") from error
 
 
-def depth_m_of(found: BagMessage, unit: Literal["mm", "m"] | None) -> NDArray[np.float32]:
-    """(H, W) depth [m], NaN where there is none; `unit` is for mono16 alone.
+def depth_m_of(found: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
+    """(H, W) depth [m], NaN where there is none, of an Image or of a CompressedImage of compressedDepth.
+
+    Args:
+        found: the message.
+        unit_m: metres per count; None: millimetres for 16UC1, whose unit REP 118 gives. Floats are metres.
 
     Raises:
-        ImageError: another encoding, or mono16 without its unit.
+        ImageError: not depth, damaged, or mono16 without its unit.
     """
     message = found.message
-    if message.encoding == "mono16":
-        if unit is None:
-            raise ImageError(f"topic {found.topic} holds mono16, which has no unit; say which: --depth-unit mm or m")
-        values = depth_m_from_image(_ReadAs(message, "16UC1"))
-        return values if unit == "mm" else values * MM_PER_M
     try:
-        return depth_m_from_image(message)
+        if found.msgtype == COMPRESSED:
+            return depth_m_from_compressed(message.data, message.format, MILLIMETRES if unit_m is None else unit_m)
+        if message.encoding == "mono16":
+            if unit_m is None:
+                raise ImageError("mono16 has no unit; say which: --depth-unit mm, or metres per count such as 0.001")
+            message = _ReadAs(message, "16UC1")
+        return depth_m_from_image(message, MILLIMETRES if unit_m is None else unit_m)
     except ImageError as error:
         raise ImageError(f"topic {found.topic}: {error}") from error
 
@@ -93,9 +99,7 @@ def board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, 
     return depth
 
 
-def lens_on_camera(
-    lens: LensDescription, camera: Any, width: int, fx_px: float | None = None
-) -> ResolvedLens | None:
+def lens_on_camera(lens: LensDescription, camera: Any, width: int, fx_px: float | None = None) -> ResolvedLens | None:
     """A lens on the camera of images of this width, by fx_px or its camera_info; None where neither nor a pitch is."""
     fx = fx_px
     if fx is None and camera is not None and camera.k[0] > 0:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.depth_units import unit_lines_of
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.evaluation.sources.lens_record import LensRecord
@@ -48,7 +49,7 @@ class DatasetSource:
             origin if lens is None else "the lens that was given, with the fx of the data set's camera",
             "the data set states no lens and none was given (--lens), so that a model of blur gives no depth",
         )
-        self._notes: list[str] = []
+        self._notes = unit_lines_of(dataset, "--depth-unit")
         self._share = share
 
     def __len__(self) -> int:
@@ -103,6 +104,7 @@ class DatasetSource:
             image_rgb=sample.defocused,
             depth_m=sample.depth_m,
             aif=sample.aif,
+            seen=sample.seen,
             coc_px=sample.coc_px,
             curve=curve,
         )

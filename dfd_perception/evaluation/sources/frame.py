@@ -33,6 +33,8 @@ class EvaluationFrame:
     """(h, w) true z-depth [m], NaN where there is none."""
     aif: NDArray[np.uint8] | None = None
     """(h, w, 3) uint8 RGB all-in-focus image."""
+    seen: NDArray[np.bool_] | None = None
+    """(h, w) where `aif` was really seen; None: everywhere. Elsewhere no metric counts it."""
     coc_px: NDArray[np.float32] | None = None
     """(H, W) true circle of confusion [px of the image], NaN where unknown."""
     curve: DefocusCurve | None = None

@@ -75,6 +75,23 @@ class TruthPairing:
             for topic, pairing in self._pairings.items()
         }
 
+    def remarks(self) -> list[str]:
+        """Truth that was of no use, and stamps that cannot be, one line each."""
+        lines = []
+        for topic, pairing in self._pairings.items():
+            counts = pairing.counts
+            if not counts.pairs and counts.right_unmatched:
+                nearest = "" if counts.nearest_ms is None else f" (the nearest is {counts.nearest_ms:.0f} ms away)"
+                lines.append(
+                    f"no truth: none of {counts.right_unmatched} messages of {topic} lies within "
+                    f"{counts.bound_ms:g} ms of an image{nearest}; --pairing-ms takes another bound, --stamps log the "
+                    "time of recording"
+                )
+            for stream, bogus in (("image", counts.left_bogus), (topic, counts.right_bogus)):
+                if bogus:
+                    lines.append(f"{bogus} messages of {stream} left out: their stamps jumped and came back")
+        return lines
+
     def _decide(self, topic: str, message: Any, index: int) -> None:
         self._waiting[index].truth[topic] = message
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, reading
 
 EBML, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 INFO, TIMECODE_SCALE = 0x1549A966, 0x2AD7B1
@@ -25,6 +25,10 @@ CLUSTER_TIME, BLOCK_GROUP, BLOCK, SIMPLE_BLOCK = 0xE7, 0xA0, 0xA1, 0xA3
 
 FOURCC_AT = 16
 """Where a BITMAPINFOHEADER (the private data of V_MS/VFW/FOURCC) names the format."""
+
+LARGEST_NUMBER_BYTES = 8
+
+EXPECTED = "expected an Azure Kinect recording, the .mkv of k4arecorder or pyk4a"
 
 LARGEST_HEADER_BYTES = 64_000_000
 """Tags and attachments are kilobytes; a longer one is damage, and must not be read into memory."""
@@ -65,14 +69,15 @@ class MatroskaFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        if path.exists() and not path.is_file():
+            raise DatasetError(f"{path} is no file; give an Azure Kinect recording")
+        with reading(path, DatasetError, EXPECTED):
             self._file: BinaryIO = path.open("rb")
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read: {error.strerror}; give an Azure Kinect recording") from error
         self._length = path.stat().st_size
         self._header = _Header()
         try:
-            self._read_header()
+            with reading(path, DatasetError, EXPECTED):
+                self._read_header()
         except DatasetError:
             self._file.close()
             raise
@@ -89,22 +94,30 @@ class MatroskaFile:
         self._file.close()
 
     def _read_header(self) -> None:
-        first = self._element()
-        if first is None or first[0] != EBML:
+        element = self._element()
+        if element is None or element[0] != EBML:
             raise DatasetError(f"{self.path} is not Matroska; expected the .mkv that k4arecorder or pyk4a wrote")
-        self._file.seek(first[1], 1)
+        self._skip(element[1])
+        clusters_from: int | None = None
         while (element := self._element()) is not None:
             identity, size = element
             if identity == SEGMENT:
                 continue
-            if identity == CLUSTER:
-                self._file.seek(self._clusters_from)
-                return
+            if identity == CLUSTER and clusters_from is None:
+                clusters_from = self._element_from
+                if self._header.tracks and self._header.tags and self._header.attachments:
+                    break
             if identity in (INFO, TRACKS, ATTACHMENTS, TAGS) and size <= LARGEST_HEADER_BYTES:
                 self._keep(identity, self._file.read(size))
-            else:
-                self._file.seek(size, 1)
-        raise DatasetError(f"{self.path} holds no images: the recording ended before its first frame")
+            else:  # mkvmerge puts tags behind the clusters: those are passed over
+                self._skip(size)
+        if clusters_from is None:
+            raise DatasetError(f"{self.path} holds no images: the recording ended before its first frame")
+        self._file.seek(clusters_from)
+
+    def _skip(self, size: int) -> None:
+        """Past the body of an element; a damaged size ends at the file's end."""
+        self._file.seek(min(self._file.tell() + size, self._length))
 
     def _keep(self, identity: int, body: bytes) -> None:
         if identity == INFO:
@@ -117,16 +130,22 @@ class MatroskaFile:
                     self._keep_track(dict(_children(value)))
         elif identity == ATTACHMENTS:
             files = [dict(_children(value)) for name, value in _children(body) if name == ATTACHED_FILE]
-            self._header.attachments.update({_text(part[FILE_NAME]): part[FILE_DATA] for part in files})
+            self._header.attachments.update(
+                {_text(part[FILE_NAME]): part[FILE_DATA] for part in files if FILE_NAME in part and FILE_DATA in part}
+            )
         else:
             for name, tag in _children(body):
                 simple = [dict(_children(v)) for n, v in _children(tag) if n == SIMPLE_TAG] if name == TAG else []
-                self._header.tags.update({_text(part[TAG_NAME]): _text(part.get(TAG_STRING, b"")) for part in simple})
+                self._header.tags.update(
+                    {_text(part[TAG_NAME]): _text(part.get(TAG_STRING, b"")) for part in simple if TAG_NAME in part}
+                )
 
     def _keep_track(self, entry: dict[int, bytes]) -> None:
         if VIDEO not in entry:
             return
         video = dict(_children(entry[VIDEO]))
+        if TRACK_NUMBER not in entry or WIDTH not in video or HEIGHT not in video:
+            return  # damaged
         private = entry.get(CODEC_PRIVATE, b"")
         self._header.tracks[int.from_bytes(entry[TRACK_NUMBER], "big")] = Track(
             name=_text(entry.get(TRACK_NAME, b"")),
@@ -137,7 +156,7 @@ class MatroskaFile:
 
     def _element(self) -> tuple[int, int] | None:
         """Identity and size of the element at the file's position, which moves to its body; None at the end."""
-        self._clusters_from = self._file.tell()
+        self._element_from = self._file.tell()
         identity = _number(self._file, keep_marker=True)
         size = _number(self._file, keep_marker=False) if identity is not None else None
         if identity is None or size is None:
@@ -153,13 +172,16 @@ class MatroskaFile:
             if identity in (CLUSTER, BLOCK_GROUP, SEGMENT):
                 continue  # their children follow
             if identity == CLUSTER_TIME:
-                cluster_time = int.from_bytes(self._file.read(size), "big")
+                cluster_time = int.from_bytes(self._file.read(min(size, LARGEST_NUMBER_BYTES)), "big")
             elif identity in (BLOCK, SIMPLE_BLOCK):
                 end = self._file.tell() + size
                 if end > self._length:
                     return  # cut off
                 number = _number(self._file, keep_marker=False)
-                relative, flags = struct.unpack(">hB", self._file.read(3))
+                head = self._file.read(3)
+                if number is None or len(head) < 3:
+                    return  # cut off
+                relative, flags = struct.unpack(">hB", head)
                 if flags & 0x06:
                     raise DatasetError(
                         f"{self.path} uses lacing, which Azure Kinect recordings do not; recode it without"
@@ -169,7 +191,7 @@ class MatroskaFile:
                     yield Block(wanted[number], time_ns, self._file.read(end - self._file.tell()))
                 self._file.seek(end)
             else:
-                self._file.seek(size, 1)
+                self._skip(size)
 
 
 def _number(file: BinaryIO, keep_marker: bool) -> int | None:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
-from dfd_perception.errors import DatasetError
+from dfd_perception.core.image_header import read_header
+from dfd_perception.errors import DatasetError, ImageError, reading
 from dfd_perception.groundtruth.sensors.factory_calibration import calibration_of_modes
-from dfd_perception.groundtruth.sensors.matroska import Block, MatroskaFile, Track
+from dfd_perception.groundtruth.sensors.matroska import EXPECTED, Block, MatroskaFile, Track
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame
 
 SHORTEST_PERIOD_NS = 33_333_333
@@ -40,7 +41,8 @@ class AzureKinectRecording:
     def __enter__(self) -> AzureKinectRecording:
         self._file = MatroskaFile(self.path)
         try:
-            self._start()
+            with reading(self.path, DatasetError, EXPECTED):
+                self._start()
         except BaseException:
             self._file.__exit__(None, None, None)
             raise
@@ -88,7 +90,8 @@ class AzureKinectRecording:
 
     def read(self, timeout_s: float) -> RgbdFrame | None:
         """The next capture; None at the end. A file never keeps anyone waiting."""
-        frame = next(self._frames, None)
+        with reading(self.path, DatasetError, "what came before it was read"):
+            frame = next(self._frames, None)
         self._exhausted = frame is None
         return frame
 
@@ -122,6 +125,9 @@ class AzureKinectRecording:
         if len(depth.payload) != 2 * track.width * track.height:
             self.damaged += 1
             return
+        if colour is not None and not _is_whole(colour.payload, self._file.tracks["COLOR"]):
+            self.damaged += 1
+            colour = None
         self.depth_without_colour += colour is None
         depth_mm = np.frombuffer(depth.payload, ">u2").reshape(track.height, track.width).astype(np.uint16)
         stamps = FrameStamps(device_ns=depth.time_ns + self._start_ns)
@@ -134,16 +140,31 @@ class AzureKinectRecording:
             yield RgbdFrame(depth_mm=depth_mm, stamps=stamps)
 
 
+FORMATS: dict[str, tuple[float, int]] = {
+    "NV12": (1.5, cv2.COLOR_YUV2RGB_NV12),
+    "YUY2": (2.0, cv2.COLOR_YUV2RGB_YUY2),
+    "BGRA": (4.0, cv2.COLOR_BGRA2RGB),
+}
+"""Unpacked colour: bytes a pixel, and OpenCV's conversion to RGB."""
+
+
+def _is_whole(payload: bytes, track: Track) -> bool:
+    """Whether a colour image is all there; the SDK pads none, cameras pad JPEG."""
+    if track.fourcc == "MJPG":
+        try:
+            return read_header(payload).length is not None
+        except ImageError:
+            return False
+    return track.fourcc not in FORMATS or len(payload) == round(FORMATS[track.fourcc][0] * track.width * track.height)
+
+
 def _colour_rgb(payload: bytes, track: Track) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of an unpacked colour image."""
-    height, width = track.height, track.width
+    if track.fourcc not in FORMATS:
+        raise DatasetError(f"colour is stored as {track.fourcc!r}; expected MJPG, {', '.join(FORMATS)}")
+    bytes_a_pixel, conversion = FORMATS[track.fourcc]
     raw = np.frombuffer(payload, np.uint8)
-    formats = {
-        "NV12": ((height * 3 // 2, width), cv2.COLOR_YUV2RGB_NV12),
-        "YUY2": ((height, width, 2), cv2.COLOR_YUV2RGB_YUY2),
-        "BGRA": ((height, width, 4), cv2.COLOR_BGRA2RGB),
-    }
-    if track.fourcc not in formats:
-        raise DatasetError(f"colour is stored as {track.fourcc!r}; expected MJPG, {', '.join(formats)}")
-    shape, conversion = formats[track.fourcc]
+    shape = (track.height * 3 // 2, track.width) if track.fourcc == "NV12" else (
+        track.height, track.width, int(bytes_a_pixel)
+    )  # fmt: skip
     return cv2.cvtColor(raw.reshape(shape), conversion)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.distortion import DistortedCamera
+from dfd_perception.core.image_decoding import decoded_rgb
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.errors import CalibrationError, ImageError
 
@@ -67,10 +67,7 @@ class RgbdFrame:
         """
         if self.colour_rgb is not None or self.colour_jpeg is None:
             return self.colour_rgb
-        bgr = cv2.imdecode(np.frombuffer(self.colour_jpeg, np.uint8), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ImageError(f"a colour image of {len(self.colour_jpeg)} bytes is not a readable JPEG")
-        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        return decoded_rgb(self.colour_jpeg)
 
 
 class DepthSource(Protocol):

@@ -37,6 +37,8 @@ def recorder_status(
             "pairs": str(pairing.pairs),
             "unmatched (image)": str(pairing.left_unmatched),
             "unmatched (depth)": str(pairing.right_unmatched),
+            "bogus stamps (image)": str(pairing.left_bogus),
+            "bogus stamps (depth)": str(pairing.right_bogus),
             f"offsets -{pairing.bound_ms:g} to {pairing.bound_ms:g} ms": " ".join(map(str, pairing.histogram)),
         }
     if progress is not None and progress.error is not None:
@@ -47,6 +49,14 @@ def recorder_status(
         return DiagnosticStatus.ERROR, control.missing(), values
     if not control.running:
         return DiagnosticStatus.OK, "ready: ~/start begins a session", values
+    bogus = 0 if pairing is None else pairing.left_bogus + pairing.right_bogus
+    if bogus:
+        return (
+            DiagnosticStatus.WARN,
+            f"{bogus} frames left out: their time stamps jumped away from those around them; look at the drivers' "
+            "clocks. The others are recorded",
+            values,
+        )
     lost = control.image_gaps.missing + control.depth_gaps.missing
     if progress is not None and (progress.dropped or lost):
         said = f"{progress.dropped} moments dropped, {lost} frames missing before they arrived"
