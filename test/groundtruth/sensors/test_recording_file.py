@@ -107,13 +107,18 @@ def element(identity: int, body: bytes) -> bytes:
     return identity.to_bytes((identity.bit_length() + 7) // 8, "big") + struct.pack(">Q", len(body) | 1 << 56) + body
 
 
+JPEG = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+WHOLE = len(JPEG)
+
+
 def recording_of(original: bytes, blocks: list[tuple[int, int, int]]) -> bytes:
     """The real recording's header with new clusters of (track, time in microseconds, payload bytes)."""
     header = original[: original.index(bytes.fromhex("1F43B675"))]
     body = b"".join(
         element(
             0x1F43B675,
-            element(0xE7, time_us.to_bytes(4, "big")) + element(0xA3, bytes([0x80 | track, 0, 0, 0]) + bytes(size)),
+            element(0xE7, time_us.to_bytes(4, "big"))
+            + element(0xA3, bytes([0x80 | track, 0, 0, 0]) + (JPEG[:size] if track == 1 else bytes(size))),
         )
         for track, time_us, size in blocks
     )
@@ -124,16 +129,24 @@ def test_captures_are_put_together_by_their_stamps(recording: Path, tmp_path: Pa
     depth = 640 * 576 * 2
     path = tmp_path / "several.mkv"
     blocks = [
-        (1, 100_000, 10), (2, 100_000, depth),  # a pair
+        (1, 100_000, WHOLE), (2, 100_000, depth),  # a pair
         (2, 200_000, depth),  # depth alone
-        (1, 300_500, 10), (2, 300_000, depth),  # a pair, 0.5 ms apart
-        (1, 400_000, 10),  # colour alone
-        (2, 500_000, depth), (1, 500_000, 10),  # a pair, in the other order
+        (1, 300_500, WHOLE), (2, 300_000, depth),  # a pair, 0.5 ms apart
+        (1, 400_000, WHOLE),  # colour alone
+        (2, 500_000, depth), (1, 500_000, WHOLE),  # a pair, in the other order
         (2, 600_000, depth - 4),  # damaged
+        (1, 650_000, WHOLE // 2), (2, 650_000, depth),  # colour cut short: the depth alone
         (2, 700_000, depth),  # the last, alone
     ]  # fmt: skip
     path.write_bytes(recording_of(recording.read_bytes(), blocks))
     with AzureKinectRecording(path) as source:
         got = [(frame.stamps.device_ns // 1000 - 336_277, frame.has_colour) for frame in all_frames(source)]
-        assert (source.depth_without_colour, source.damaged) == (2, 1)
-    assert got == [(100_000, True), (200_000, False), (300_000, True), (500_000, True), (700_000, False)]
+        assert (source.depth_without_colour, source.damaged) == (3, 2)
+    assert got == [
+        (100_000, True),
+        (200_000, False),
+        (300_000, True),
+        (500_000, True),
+        (650_000, False),
+        (700_000, False),
+    ]
