@@ -114,7 +114,7 @@ def _resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
 
 def _resized_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
     # A pixel counts when all that it was made of does.
-    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) >= 1
+    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) > 1 - 1e-3
 
 
 def _resized_map(values: NDArray[np.float32] | None, size: tuple[int, int]) -> NDArray[np.float32] | None:
