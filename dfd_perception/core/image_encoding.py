@@ -146,7 +146,7 @@ def rgb_from_image(image: ImageFields) -> NDArray[np.uint8]:
     """
     encoding = encoding_named(image.encoding)
     if encoding is None:
-        hint = "; this is depth" if is_depth_encoding(image.encoding) else ""
+        hint = "; this is depth, not an image" if is_depth_encoding(image.encoding) else ""
         raise ImageError(f"encoding is {_shown(image.encoding)}{hint}; expected one of {', '.join(ENCODINGS)}")
     for even, side, length in (
         (encoding.even_width, "wide", image.width),
@@ -186,7 +186,7 @@ def rgb_from_compressed(data: Any, described: str) -> NDArray[np.uint8]:
         ImageError: depth, not a JPEG or PNG, or one that is cut short or too large.
     """
     if holds_depth(described):
-        raise ImageError(f"compressed format is {_shown(described)}: this is depth; expected jpeg or png")
+        raise ImageError(f"compressed format is {_shown(described)}: this is depth, not an image; expected jpeg or png")
     content = bytes(memoryview(data))
     if not is_jpeg_or_png(content):
         raise ImageError(

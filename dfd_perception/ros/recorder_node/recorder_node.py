@@ -147,6 +147,7 @@ class GroundTruthRecorderNode(LifecycleNode):
                 rig.add_sensor,
                 control.add_depth,
                 self._log,
+                parameters.sensor_depth_unit_m,
             )
         patient = parameters.source == "recording"
 

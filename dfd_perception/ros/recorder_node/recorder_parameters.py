@@ -58,6 +58,10 @@ class RecorderParameters:
         "colour/image/compressed (compressed)",
         choices=("raw", "compressed"),
     )  # fmt: skip
+    sensor_depth_unit_m: float = parameter(
+        "sensor.depth_unit_m", 0.001, "Source rgbd_topics: metres per count of 16UC1 depth (REP 118: 0.001)",
+        low=1e-7, high=1.0,
+    )  # fmt: skip
     record_colour: bool = parameter("record_colour", True, "Record the depth sensor's colour image too")
     lossless: bool = parameter("lossless", True, "Images as PNG; false: JPEG at quality 98, a third of the work")
     pairing_bound_ms: float = parameter(

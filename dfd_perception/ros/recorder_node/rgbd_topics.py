@@ -12,7 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.clock import FrameStamps
-from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
+from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.core.stamp_pairing import Pair, StampPairing
 from dfd_perception.errors import CalibrationError, DfdPerceptionError, ImageError
@@ -23,13 +23,13 @@ from dfd_perception.ros.shared.conversions import depth_m_of, distorted_camera_o
 from dfd_perception.ros.shared.node_log import Log
 
 
-def depth_mm_of(message: Image | CompressedImage) -> NDArray[np.uint16]:
-    """(H, W) uint16 millimetres, 0 for no depth, of 16UC1 [mm], 32FC1 [m] (REP 118) or compressedDepth.
+def depth_mm_of(message: Image | CompressedImage, metres_per_count: float = MILLIMETRES) -> NDArray[np.uint16]:
+    """(H, W) uint16 millimetres, 0 for no depth, of 16UC1 (REP 118: mm), 32FC1 [m] or compressedDepth.
 
     Raises:
         ImageError: another encoding, damaged, or fewer bytes than stated.
     """
-    return uint16_mm_from_depth_m(depth_m_of(message))
+    return uint16_mm_from_depth_m(depth_m_of(message, metres_per_count))
 
 
 RAW = ((Image, "depth/image"), (Image, "colour/image"))
@@ -51,6 +51,7 @@ class RgbdTopics:
         transform: colour from depth, when the parameters' calibration knows it; without, both must share a frame_id.
         on_calibration: takes what the camera_infos say, and the frame of the depth.
         on_frame: takes every frame.
+        metres_per_count: unit of 16UC1 depth.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class RgbdTopics:
         on_calibration: Callable[[RgbdCalibration, str], None],
         on_frame: Callable[[RgbdFrame], None],
         log: Log,
+        metres_per_count: float = MILLIMETRES,
     ) -> None:
+        self._metres_per_count = metres_per_count
         self._with_colour, self._transform, self._log = with_colour, transform, log
         self._on_calibration, self._on_frame = on_calibration, on_frame
         self._infos: dict[str, CameraInfo] = {}
@@ -136,7 +139,7 @@ class RgbdTopics:
     def _give(self, depth: AnyImage, colour: AnyImage | None) -> None:
         try:
             frame = RgbdFrame(
-                depth_mm=depth_mm_of(depth),
+                depth_mm=depth_mm_of(depth, self._metres_per_count),
                 stamps=FrameStamps(arrival_ns=time.time_ns(), ros_ns=stamp_ns(depth.header)),
                 colour_rgb=None if colour is None else rgb_of(colour),
             )

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.distortion import DistortedCamera
+from dfd_perception.core.image_header import JPEG_START, read_header, require_decodable
 from dfd_perception.errors import CalibrationError
 from dfd_perception.groundtruth.recording_control import CameraImage
 from dfd_perception.groundtruth.session import StoredImage
@@ -77,8 +78,11 @@ def image_of(message: Image | CompressedImage) -> CameraImage:
     """An image whose pixels are read when they are needed; a JPEG is stored as it came."""
 
     def stored() -> StoredImage:
-        if isinstance(message, CompressedImage) and bytes(message.data[:2]) == b"\xff\xd8":
-            return bytes(message.data)
+        if isinstance(message, CompressedImage) and bytes(message.data[:2]) == JPEG_START:
+            content = bytes(message.data)
+            header = read_header(content)
+            require_decodable(header, len(content))  # half an image is no image, and shall be counted now
+            return content[: header.length]
         return rgb_of(message)
 
     return CameraImage(stamp_ns(message.header), stored, lambda: rgb_of(message))

@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.compressed_depth import compressed_from_depth_m, depth_m_from_compressed
-from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
+from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
 from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
@@ -74,15 +74,15 @@ def compressed_depth_message(depth_m: NDArray[np.float32], header: Header) -> Co
     return CompressedImage(header=header, format=kind, data=array("B", packed))
 
 
-def depth_m_of(message: Image | CompressedImage) -> NDArray[np.float32]:
-    """(H, W) depth [m], NaN where there is none: integers are millimetres, floats metres (REP 118).
+def depth_m_of(message: Image | CompressedImage, metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
+    """(H, W) depth [m], NaN where there is none: integers are counts (REP 118: millimetres), floats metres.
 
     Raises:
         ImageError: not depth, damaged, or fewer bytes than stated.
     """
     if isinstance(message, CompressedImage):
-        return depth_m_from_compressed(message.data, message.format)
-    return depth_m_from_image(message)
+        return depth_m_from_compressed(message.data, message.format, metres_per_count)
+    return depth_m_from_image(message, metres_per_count)
 
 
 def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> PointCloud2:
