@@ -1,0 +1,64 @@
+"""Which source a word on the command line names: files, a folder, a pattern, a video, a camera's number, a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfd_perception.errors import ImageError
+from dfd_perception.media.capture import CaptureRequest, LiveCapture, Video, is_address, is_video, open_address
+from dfd_perception.media.files import ImageFiles, files_of
+from dfd_perception.media.source_image import ImageSource
+
+EXPECTED = "expected image files, a folder, a pattern in quotes, a video file, a camera's number or a URL"
+
+
+def open_source(words: str | Sequence[str], request: CaptureRequest | None = None) -> ImageSource:
+    """Open the one source that words name; several words can only be image files.
+
+    Raises:
+        ImageError: nothing there, several sources at once, or one that cannot be opened.
+    """
+    sources = open_sources([words] if isinstance(words, str) else words, request)
+    if len(sources) != 1:
+        names = ", ".join(source.name for source in sources)
+        for source in sources:
+            source.close()
+        raise ImageError(f"{names}: {len(sources)} sources; give one video, camera or URL, or any number of images")
+    return sources[0]
+
+
+def open_sources(words: Sequence[str], request: CaptureRequest | None = None) -> list[ImageSource]:
+    """Open every source that words name. Image files of all words come together, as the first source.
+
+    Raises:
+        ImageError: nothing there, or one that cannot be opened; what was open is released.
+    """
+    paths: list[Path] = []
+    videos: list[ImageSource] = []
+    try:
+        for word in words:
+            if (moving := _moving(word, request)) is not None:
+                videos.append(moving)
+                continue
+            found = files_of(word)
+            if found is None:
+                raise ImageError(f"{word}: nothing there; {EXPECTED}")
+            paths += found
+    except BaseException:
+        for video in videos:
+            video.close()
+        raise
+    name = Path(words[0]).resolve().name if len(words) == 1 and Path(words[0]).is_dir() else "images"
+    still: list[ImageSource] = [ImageFiles(paths, name)] if paths else []
+    return still + videos
+
+
+def _moving(word: str, request: CaptureRequest | None) -> ImageSource | None:
+    """A camera, stream or video; None for anything else."""
+    path = Path(word)
+    if word.isdigit() and not path.exists():
+        return LiveCapture(int(word), request)
+    if is_address(word):
+        return open_address(word, request)
+    return Video(word) if is_video(path) and path.is_file() else None
