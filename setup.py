@@ -50,7 +50,7 @@ setup(
     maintainer="dfd_perception maintainers",
     maintainer_email="dfd-perception@example.com",
     packages=find_packages(include=[NAME, f"{NAME}.*"], exclude=["test", "test.*"]),
-    package_data={NAME: ["py.typed", "**/*.html", "**/*.json", "**/*.css", "**/*.yaml", "**/frames/*"]},
+    package_data={NAME: ["py.typed", "**/*.html", "**/*.json", "**/*.css", "**/*.js", "**/*.yaml", "**/frames/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

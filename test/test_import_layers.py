@@ -39,8 +39,8 @@ LAYERS = {
     "calibration": FOUNDATION | {"media", "bags", "groundtruth", "inference"},
     "evaluation": FOUNDATION | {"metrics", "datasets", "bags", "inference"},
     "training": FOUNDATION | {"network", "losses", "metrics", "datasets"},
-    "view": FOUNDATION | {"media", "bags", "groundtruth", "inference"},
-    "ros": FOUNDATION | {"metrics", "bags", "groundtruth", "inference", "evaluation", "view"},
+    "view": FOUNDATION | {"media", "bags", "datasets", "inference", "evaluation"},
+    "ros": FOUNDATION | {"metrics", "media", "bags", "groundtruth", "inference", "evaluation", "view"},
     "cli": FOUNDATION,
 }
 # Imports inside a function, each run only when that function is asked for.
@@ -75,6 +75,7 @@ THIRD_PARTY = {
     "pyk4a": ["groundtruth/sensors/azure_kinect.py"],
     "rosbags": ["bags/"],
     "lz4": ["bags/unpacking.py"],  # of rosbags, which unpacks without a bound
+    "aiohttp": ["view/"],
 }
 ROS_ONLY = {"rclpy", "rcl_interfaces", "std_srvs", "cv_bridge", "message_filters", "ament_index_python",
             "sensor_msgs_py", "builtin_interfaces", "tf2_ros", "launch", "launch_ros"}  # fmt: skip

@@ -18,8 +18,8 @@ import dfd_perception
 # Keys of rosdistro and packages released on Humble, Jazzy, Kilted and Lyrical. A key that is not there stops rosdep.
 ROSDEP_KEYS = {
     "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros", "lifecycle_msgs",
-    "python3-numpy", "python3-onnxruntime-pip", "python3-opencv", "python3-pytest", "python3-rosbags-pip",
-    "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy",
+    "python3-aiohttp", "python3-numpy", "python3-onnxruntime-pip", "python3-opencv", "python3-pytest",
+    "python3-rosbags-pip", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy",
     "rosgraph_msgs", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs",
     "tf2_ros_py",
 }  # fmt: skip

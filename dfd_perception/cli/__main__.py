@@ -42,6 +42,8 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("predict", "depth and a deblurred image from images"),
+    Command("view", "show images, depth and blur live in the browser: of a node, a bag, a session, images, a camera"),
+    Command("camera", "publish a camera, a video or images as ROS 2 topics"),
     Command("lens", "what a lens can give: blur and accuracy at each distance, and whether a model fits it"),
     Command("evaluate", "measure a model on a dataset or a bag: report.json and report.html"),
     Command("compare", "put several reports side by side"),

@@ -59,6 +59,7 @@ WANTED = (
     Wanted("lightning_fabric", "lightning-fabric", "training", f"{PIP} -r requirements/train.txt", compiled=False),
     Wanted("onnxscript", "onnxscript", "export to ONNX", f"{PIP} -r requirements/train.txt", compiled=False),
     Wanted("rosbags", "rosbags", "bags: evaluate, play, record-bag", f"{PIP} rosbags", compiled=False),
+    Wanted("aiohttp", "aiohttp", "the page of dfd view", f"{PIP} aiohttp", compiled=False),
     Wanted("safetensors", "safetensors", "weights: torch backend, training", f"{PIP} safetensors", compiled=False),
     Wanted("tqdm", "tqdm", "progress bars", f"{PIP} tqdm, or {APT} python3-tqdm", compiled=False),
     Wanted("pyk4a", "pyk4a-bundle", "Azure Kinect, live or recorded",

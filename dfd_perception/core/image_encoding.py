@@ -174,6 +174,17 @@ def depth_m_from_image(image: ImageFields, metres_per_count: float = MILLIMETRES
     return depth_m_from_counts(pixels, metres_per_count) if dtype == "u2" else depth_m_from_float(pixels)
 
 
+def float_map_from_image(image: ImageFields) -> NDArray[np.float32]:
+    """(H, W) float32 numbers of a 32FC1 image, as they are: blur [px] may be 0.
+
+    Raises:
+        ImageError: another encoding, or fields that contradict each other.
+    """
+    if image.encoding.strip().upper() != "32FC1":
+        raise ImageError(f"encoding is {_shown(image.encoding)}; expected 32FC1")
+    return _pixels(image, Encoding("f4", 1, eight_bits))
+
+
 def rgb_from_compressed(data: Any, described: str) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a sensor_msgs/CompressedImage.
 

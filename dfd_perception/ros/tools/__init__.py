@@ -1,1 +1,1 @@
-"""Programs that play, record, evaluate and demonstrate over ROS."""
+"""Programs that play, record, evaluate, show and demonstrate over ROS."""

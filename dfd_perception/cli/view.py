@@ -1,0 +1,127 @@
+"""Show images, depth and blur live in the browser: of a running node, a bag, a session, images, a video or a camera.
+
+dfd view                                    the topics of the running node /dfd
+dfd view topics --node robot1/dfd           of a node in a namespace
+dfd view recording/ --lens lens.yaml        the model on the images of a bag; its recorded answers where it holds some
+dfd view session/                           the model on a session, beside what was measured
+dfd view clip.mp4 --lens lens.yaml          a video; also images, a folder, "*.jpg", a camera's number, a URL
+dfd view --host 0.0.0.0                     for other machines: prints an address with a token
+
+For topics the node's parameters say which lens. For everything else the model runs here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.cli.ros_arguments import add_ros_arguments
+from dfd_perception.errors import UsageError
+
+TOPICS = "topics"
+OF_A_NODE = {"node": "--node", "ros_args": "--ros-args"}
+OF_A_MODEL = {
+    "model": "--model", "lens": "--lens", "fx": "--fx", "backend": "--backend", "min_m": "--min-m", "max_m": "--max-m",
+    "recorded": "--recorded", "image_topic": "--image-topic", "size": "--size",
+}  # fmt: skip
+LARGEST_PORT = 65535
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dfd view`."""
+    parser.add_argument(
+        "what", nargs="*", default=[TOPICS], metavar="WHAT",
+        help='"topics" (as without it), a bag, a session, or images, a folder, a pattern, a video, a camera, a URL',
+    )  # fmt: skip
+    live = parser.add_argument_group("topics")
+    live.add_argument("--node", metavar="NAME", help="node to look at, with its namespace (default: dfd)")
+    model = parser.add_argument_group("everything else")
+    model.add_argument("--model", metavar="M", help="model folder by name or path (default: 2hded-small)")
+    model.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
+    model.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
+    model.add_argument("--backend", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch (default: auto)")
+    model.add_argument("--min-m", type=float, metavar="M", help="nearer depth is invalid [m] (default: 0)")
+    model.add_argument("--max-m", type=float, metavar="M", help="farther depth is invalid [m] (default: 10)")
+    model.add_argument("--recorded", action="store_true", default=None, help="show what was recorded; run no model")
+    model.add_argument("--image-topic", metavar="T", help="image topic of a bag that has several")
+    model.add_argument("--size", metavar="WxH", help="size to ask of a camera [px]")
+    server = parser.add_argument_group("server")
+    server.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
+    server.add_argument("--port", type=int, default=8765, help="port; 0 = any that is free (default: %(default)s)")
+    server.add_argument("--open", action="store_true", help="open the browser")
+    add_ros_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    from dfd_perception.view.server import ServerOptions, serve
+
+    if not 0 <= args.port <= LARGEST_PORT:
+        raise UsageError(f"--port is {args.port}; expected 0 to {LARGEST_PORT}")
+    feed = _topics(args) if args.what == [TOPICS] else _source(args)
+
+    def on_ready(url: str) -> None:
+        print(f"{feed.title}: open {url} (Ctrl-C ends)", flush=True)
+        if args.open and not webbrowser.open(url):
+            print("dfd: no browser found to open; open the address by hand", file=sys.stderr)
+
+    serve(feed, ServerOptions(host=args.host, port=args.port), on_ready)
+    return 0
+
+
+def _topics(args: argparse.Namespace) -> Any:
+    _refuse(args, OF_A_MODEL, "for what the model runs on here; a node has parameters of its own")
+    from dfd_perception.ros.tools.live_topics import LiveTopics
+
+    return LiveTopics(args.node or "dfd", args.ros_args)
+
+
+def _source(args: argparse.Namespace) -> Any:
+    _refuse(args, OF_A_NODE, "for the topics of a node")
+    from dfd_perception.evaluation.sources.bag_options import BagOptions
+    from dfd_perception.files.lens_file import read_lens
+    from dfd_perception.inference import EstimatorOptions
+    from dfd_perception.media.capture import CaptureRequest
+    from dfd_perception.view.opening import ViewRequest, open_feed
+
+    if TOPICS in args.what:
+        raise UsageError(f"{TOPICS} stands alone; a folder of that name is ./{TOPICS}")
+    near_m, far_m = args.min_m or 0.0, 10.0 if args.max_m is None else args.max_m
+    if not 0 <= near_m < far_m:
+        raise UsageError(f"--min-m {near_m:g} and --max-m {far_m:g}: expected 0 or more, the first smaller")
+    width, height = size_of(args.size)
+    return open_feed(
+        ViewRequest(
+            words=args.what,
+            model=args.model or "2hded-small",
+            recorded=bool(args.recorded),
+            lens=read_lens(args.lens) if args.lens else None,
+            fx_px=args.fx,
+            bag=BagOptions(image_topic=args.image_topic),
+            capture=CaptureRequest(width=width, height=height),
+            estimator=EstimatorOptions(backend=args.backend or "auto", depth_min_m=near_m, depth_max_m=far_m),
+        )
+    )
+
+
+def _refuse(args: argparse.Namespace, options: dict[str, str], what_for: str) -> None:
+    given = [option for name, option in options.items() if getattr(args, name) not in (None, [])]
+    if given:
+        raise UsageError(f"{', '.join(given)}: {what_for}")
+
+
+def size_of(text: str | None) -> tuple[int | None, int | None]:
+    """Width and height of "640x480"; None, None where no size is asked for.
+
+    Raises:
+        UsageError: another form.
+    """
+    if text is None:
+        return None, None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise UsageError(f"--size is {text!r}; expected width and height such as 640x480")
+    return int(width), int(height)

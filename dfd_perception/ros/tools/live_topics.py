@@ -1,0 +1,191 @@
+"""The topics of a running node for the page of `dfd view`.
+
+Topics are subscribed to while somebody has them on the screen, and no longer: the node computes what is subscribed to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image
+from dfd_perception.environment import fastdds_setting
+from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
+from dfd_perception.ros.shared.conversions import camera_of, rgb_of
+from dfd_perception.ros.shared.qos import qos_profile
+from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
+from dfd_perception.view.assembly import FrameAssembler
+from dfd_perception.view.frame_slot import FrameSlot, Status, ViewFrame
+from dfd_perception.view.node_status import status_of
+
+ENDINGS = {
+    "depth": "depth/image",
+    "std": "depth/std",
+    "blur": "defocus/image",
+    "deblurred": "deblurred/image",
+    "camera": "depth/camera_info",
+}
+MAPS = {"depth": depth_m_from_image, "std": depth_m_from_image, "blur": float_map_from_image}
+LINGER_S = 5.0
+"""How long a topic that went off the screen stays subscribed: people scroll back."""
+LOOK_S = 2.0
+QUEUE = 5
+CLOCKS_AGREE_S = 10.0
+
+
+class LiveTopics:
+    """A Feed of a node's topics."""
+
+    controls: tuple[str, ...] = ("pause",)
+
+    def __init__(self, node_name: str, ros_arguments: Sequence[str] = (), domain_id: int | None = None) -> None:
+        """Prepare; ROS starts with `run`.
+
+        Args:
+            node_name: of the running node, with its namespace.
+            ros_arguments: for rclpy.
+            domain_id: None for that of the environment.
+        """
+        self.title = f"/{node_name.strip('/')}"
+        self._name, self._arguments, self._domain_id = node_name.strip("/"), list(ros_arguments), domain_id
+        self._paused = False
+        self._assembler = FrameAssembler()
+        self._infos = CameraInfoBuffer()
+        self._subscriptions: dict[str, Any] = {}
+        self._wanted_s: dict[str, float] = {}
+        self._complete: dict[str, Any] | None = None
+
+    def command(self, name: str) -> None:
+        """Press a button."""
+        self._paused = name == "pause"
+
+    def run(self, slot: FrameSlot, stop: threading.Event) -> None:
+        """Show the node's topics until `stop`; a node that is not there yet is waited for."""
+        # Read when the first participant is made: images above 512 KiB get lost without it.
+        for variable, value in fastdds_setting().items():
+            os.environ.setdefault(variable, value)
+        context = rclpy.Context()
+        arguments = ["--ros-args", *self._arguments] if self._arguments else None
+        rclpy.init(
+            args=arguments, context=context, domain_id=self._domain_id, signal_handler_options=SignalHandlerOptions.NO
+        )
+        node = rclpy.create_node(f"dfd_view_{os.getpid()}", context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        try:
+            topics = self._find(node, slot, stop)
+            if topics is not None:
+                self._show(node, executor, topics, slot, stop)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+            rclpy.shutdown(context=context)
+
+    def _find(self, node: Node, slot: FrameSlot, stop: threading.Event) -> NodeTopics | None:
+        told = False
+        while not stop.is_set():
+            try:
+                return wait_for_node(node, self._name, list(ENDINGS.values()), LOOK_S)
+            except DfdPerceptionError as error:
+                slot.report(Status(level=3, message=f"waiting for {error}", time_s=time.time()))
+                if not told:
+                    print(f"dfd view: waiting: {error}", file=sys.stderr, flush=True)
+                    told = True
+        return None
+
+    def _show(
+        self, node: Node, executor: SingleThreadedExecutor, topics: NodeTopics, slot: FrameSlot, stop: threading.Event
+    ) -> None:
+        names = {kind: topics.answers[ending] for kind, ending in ENDINGS.items() if ending in topics.answers}
+        names["input"] = topics.image
+        full_name = f"/{self._name}"
+        slot.report(Status(message="waiting for images", time_s=time.time()))
+
+        def on_diagnostics(message: DiagnosticArray) -> None:
+            for status in message.status:
+                if status.hardware_id == full_name or status.name.partition(":")[0] == full_name:
+                    values = {pair.key: pair.value for pair in status.values}
+                    level = status.level if isinstance(status.level, int) else ord(status.level)
+                    slot.report(status_of(level, status.message, values, time.time()))
+
+        node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, qos_profile("reliable", 10))
+        while not stop.is_set():
+            self._subscribe(node, names, slot)
+            # Between two spins nothing refers to a subscription: destroying one within a callback crashes Humble.
+            executor.spin_once(timeout_sec=0.1)
+            if self._complete is not None and not self._paused:
+                parts, self._complete = self._complete, None
+                self._show_frame(node, parts, slot)
+
+    def _subscribe(self, node: Node, names: dict[str, str], slot: FrameSlot) -> None:
+        """Bring the subscriptions into agreement with what is on the screens."""
+        now_s = time.monotonic()
+        wanted = slot.wanted() & names.keys()
+        # The cloud and the range need the depth; the input tells that anything comes at all.
+        if slot.viewer_count and not self._paused:
+            wanted |= {"input", "depth", "camera"} & names.keys()
+        self._wanted_s.update(dict.fromkeys(wanted, now_s))
+        for kind in wanted - self._subscriptions.keys():
+            self._subscriptions[kind] = self._subscription(node, kind, names[kind])
+        for kind in [k for k in self._subscriptions if now_s - self._wanted_s[k] > LINGER_S]:
+            node.destroy_subscription(self._subscriptions.pop(kind))
+            self._assembler.forget(kind)
+
+    def _subscription(self, node: Node, kind: str, topic: str) -> Any:
+        infos = node.get_publishers_info_by_topic(topic)
+        reliable = bool(infos) and all(i.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE for i in infos)
+        message_type: Any = CameraInfo if kind == "camera" else Image
+        if any("CompressedImage" in info.topic_type for info in infos):
+            message_type = CompressedImage
+        callback: Callable[[Any], None] = self._infos.add if kind == "camera" else self._collector(kind)
+        profile = qos_profile("reliable" if reliable else "best_effort", QUEUE)
+        return node.create_subscription(message_type, topic, callback, profile)
+
+    def _collector(self, kind: str) -> Callable[[Any], None]:
+        def collect(message: Any) -> None:
+            complete = self._assembler.add(kind, stamp_ns(message.header), message, time.monotonic())
+            if complete is not None:
+                self._complete = complete
+
+        return collect
+
+    def _show_frame(self, node: Node, parts: dict[str, Any], slot: FrameSlot) -> None:
+        header = next(iter(parts.values())).header
+        try:
+            images: dict[str, Any] = {kind: rgb_of(parts[kind]) for kind in ("input", "deblurred") if kind in parts}
+            maps = {kind: read(parts[kind]) for kind, read in MAPS.items() if kind in parts}
+            camera = self._camera(header, maps["depth"].shape) if "depth" in maps else None
+        except DfdPerceptionError as error:
+            slot.report(Status(level=2, message=str(error), time_s=time.time()))
+            return
+        age_s = node.get_clock().now().nanoseconds * 1e-9 - stamp_ns(header) * 1e-9
+        slot.show(
+            ViewFrame(
+                stamp_ns=stamp_ns(header),
+                images=images,
+                maps=maps,
+                camera=camera,
+                age_s=age_s if 0 <= age_s < CLOCKS_AGREE_S else None,
+            )
+        )
+
+    def _camera(self, header: Any, size: tuple[int, ...]) -> CameraIntrinsics | None:
+        info = self._infos.for_image(header)
+        with contextlib.suppress(DfdPerceptionError):  # not calibrated: no cloud, and the node says so itself
+            return camera_of(info, (size[0], size[1])) if info is not None else None
+        return None

@@ -1,0 +1,128 @@
+"""A bag in which the node's answers were recorded: they are shown as they are, no model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dfd_perception.bags.messages import stamp_ns_of
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.image_encoding import (
+    depth_m_from_image,
+    encoding_named,
+    float_map_from_image,
+    rgb_from_compressed,
+    rgb_from_image,
+)
+from dfd_perception.core.prediction import Prediction
+from dfd_perception.view.assembly import FrameAssembler
+from dfd_perception.view.scene import SceneImage, camera_of_info
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+ENDINGS = {
+    "depth": "depth/image",
+    "std": "depth/std",
+    "blur": "defocus/image",
+    "deblurred": "deblurred/image",
+    "camera": "depth/camera_info",
+}
+OWN = ("depth/image_color",)
+"""Images of the node that are no input either."""
+
+
+def answers_of(bag: BagReader) -> dict[str, str]:
+    """The topics of a node in a bag, by what they are; empty where no node's answers were recorded."""
+    found = {
+        kind: name
+        for kind, ending in ENDINGS.items()
+        for name, topic in bag.topics.items()
+        if name.endswith(f"/{ending}") and topic.message_count
+    }
+    return found if "depth" in found and found.keys() & {"std", "blur", "deblurred"} else {}
+
+
+class RecordedScene:
+    """A node's answers, and the images that it answered where they were recorded too."""
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        """Open the bag.
+
+        Raises:
+            DatasetError: unreadable.
+        """
+        self.title = path.resolve().name
+        self._bag = BagReader(path)
+        self._topics = answers_of(self._bag)
+        image = self._input()
+        if image is not None:
+            self._topics["input"] = image
+
+    def images(self) -> Iterator[SceneImage]:
+        """Moments of which every topic has its message."""
+        kinds = {name: kind for kind, name in self._topics.items()}
+        assembler, began_ns = FrameAssembler(), None
+        for kind in kinds.values():
+            assembler.add(kind, -1, None, 0.0)
+        for found in self._bag.messages(list(kinds)):
+            stamp_ns = stamp_ns_of(found.message)
+            parts = assembler.add(kinds[found.topic], stamp_ns, found, 0.0)
+            if parts is None:
+                continue
+            began_ns = stamp_ns if began_ns is None else began_ns
+            yield self._moment(parts, stamp_ns, (stamp_ns - began_ns) * 1e-9)
+
+    def close(self) -> None:
+        """Release the bag."""
+        self._bag.close()
+
+    def _moment(self, parts: dict[str, Any], stamp_ns: int, time_s: float) -> SceneImage:
+        def read(kind: str, reader: Any) -> Any:
+            return reader(parts[kind].message) if kind in parts else None
+
+        depth_m = read("depth", depth_m_from_image)
+        deblurred = read("deblurred", rgb_from_image)
+        image = _rgb(parts["input"]) if "input" in parts else None
+        info = parts["camera"].message if "camera" in parts else None
+        return SceneImage(
+            name="",
+            image_rgb=image,
+            time_s=time_s,
+            stamp_ns=stamp_ns,
+            camera=camera_of_info(info, depth_m.shape),
+            recorded=Prediction(
+                depth_m=depth_m,
+                depth_std_m=read("std", depth_m_from_image),
+                coc_px=read("blur", float_map_from_image),
+                deblurred=deblurred,
+            ),
+        )
+
+    def _input(self) -> str | None:
+        """The image topic that is no answer: the one of the node's own input name first."""
+        own = set(self._topics.values())
+        candidates = [
+            name
+            for name in self._bag.topics_of_type(IMAGE, COMPRESSED)
+            if name not in own and not name.endswith(OWN) and self._is_colour(name)
+        ]
+        return min(candidates, key=lambda name: (not name.endswith(("/image", "/image_raw")), name), default=None)
+
+    def _is_colour(self, name: str) -> bool:
+        if self._bag.topics[name].msgtype == COMPRESSED:
+            return True
+        return any(encoding_named(found.message.encoding) is not None for found in _first(self._bag, name))
+
+
+def _first(bag: BagReader, name: str) -> Iterator[Any]:
+    for found in bag.messages([name]):
+        yield found
+        return
+
+
+def _rgb(found: Any) -> Any:
+    if found.msgtype == COMPRESSED:
+        return rgb_from_compressed(found.message.data, found.message.format)
+    return rgb_from_image(found.message)

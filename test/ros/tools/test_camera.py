@@ -1,0 +1,103 @@
+"""`dfd camera`: a video or images as topics."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
+
+from sensor_msgs.msg import CameraInfo  # noqa: E402
+
+from dfd_perception.core.image_encoding import rgb_from_image  # noqa: E402
+from dfd_perception.errors import CalibrationError  # noqa: E402
+from dfd_perception.media.video_writer import VideoWriter  # noqa: E402
+from dfd_perception.ros.tools.camera_publisher import read_calibration  # noqa: E402
+
+CALIBRATION = """\
+image_width: 80
+image_height: 48
+camera_name: narrow_stereo
+camera_matrix: {rows: 3, cols: 3, data: [61.5, 0., 40., 0., 62.5, 24., 0., 0., 1.]}
+distortion_model: plumb_bob
+distortion_coefficients: {rows: 1, cols: 5, data: [0.1, -0.2, 0.001, 0.002, 0.]}
+rectification_matrix: {rows: 3, cols: 3, data: [1., 0., 0., 0., 1., 0., 0., 0., 1.]}
+projection_matrix: {rows: 3, cols: 4, data: [60., 0., 40., 0., 0., 60., 24., 0., 0., 0., 1., 0.]}
+"""
+
+
+@pytest.fixture
+def run_camera(ros_environment):
+    def run(*arguments):
+        command = [sys.executable, "-m", "dfd_perception.cli", "camera", *arguments]
+        return subprocess.run(command, env=ros_environment, capture_output=True, text=True, timeout=100)
+
+    return run
+
+
+@pytest.fixture
+def clip(tmp_path):
+    with VideoWriter(tmp_path / "clip.avi", 20.0) as writer:
+        for number in range(40):
+            writer.write(np.full((48, 80, 3), 5 * number, np.uint8))
+    return str(tmp_path / "clip.avi")
+
+
+def test_a_video_becomes_image_and_camera_info_of_one_stamp(peer, run_camera, clip, tmp_path, eventually):
+    (tmp_path / "ost.yaml").write_text(CALIBRATION)
+    images, infos = peer.subscribe("/cam/image_raw"), peer.subscribe("/cam/camera_info", CameraInfo)
+    names = ["--ros-args", "-r", "image:=/cam/image_raw", "-r", "camera_info:=/cam/camera_info"]
+    result = run_camera(clip, "--calibration", str(tmp_path / "ost.yaml"), "--frame-id", "eye", *names)
+    assert (result.returncode, result.stdout) == (0, "40 images published\n"), result.stderr
+    eventually(lambda: len(images) > 10 and len(infos) > 10, "images come")
+    stamps = {(i.header.stamp.sec, i.header.stamp.nanosec): i for i in infos}
+    pairs = [(i, stamps.get((i.header.stamp.sec, i.header.stamp.nanosec))) for i in images]
+    image, info = next((image, info) for image, info in pairs if info is not None)
+    assert (image.encoding, image.height, image.width, image.header.frame_id) == ("rgb8", 48, 80, "eye")
+    assert (info.k[0], info.k[4], info.p[0], info.d[1], info.distortion_model) == (61.5, 62.5, 60.0, -0.2, "plumb_bob")
+    levels = [float(rgb_from_image(image).mean()) for image in images]
+    assert (np.diff(levels) > 0).all()
+
+
+def test_fx_alone_gives_a_centred_camera_and_images_have_a_rate(peer, run_camera, tmp_path, eventually):
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"p{number}.png"), np.full((48, 80, 3), 100, np.uint8))
+    infos = peer.subscribe("camera_info", CameraInfo)
+    result = run_camera(str(tmp_path), "--fx", "700", "--rate", "3")
+    assert result.returncode == 0, result.stderr
+    eventually(lambda: infos, "camera_info comes")
+    assert (infos[-1].k[0], infos[-1].k[2], infos[-1].k[5], infos[-1].width) == (700, 39.5, 23.5, 80)
+
+
+def test_without_a_focal_length_it_says_that_there_is_no_camera_info(run_camera, clip):
+    result = run_camera(clip, "--rate", "200")
+    assert result.returncode == 0
+    assert "no camera_info: give --calibration or --fx" in result.stderr
+
+
+def test_a_calibration_of_another_size_is_one_line(run_camera, clip, tmp_path):
+    (tmp_path / "ost.yaml").write_text(CALIBRATION.replace("image_width: 80", "image_width: 640"))
+    result = run_camera(clip, "--calibration", str(tmp_path / "ost.yaml"))
+    assert result.returncode == 2
+    assert "the calibration is for 640 x 48 px, the images have 80 x 48" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("camera_matrix", "camera_mtx"), "lacks 'camera_matrix'"),
+        (("data: [61.5, ", "data: ["), "matrix k has 8 numbers; expected 9"),
+        (("image_height: 48", "image_height: tall"), "tall"),
+        ((CALIBRATION, "- a list"), "not a camera calibration"),
+    ],
+)
+def test_a_file_that_is_no_calibration_is_one_line(tmp_path, change, said):
+    (tmp_path / "ost.yaml").write_text(CALIBRATION.replace(*change))
+    with pytest.raises(CalibrationError, match=said) as error:
+        read_calibration(tmp_path / "ost.yaml")
+    assert "\n" not in str(error.value)
