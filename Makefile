@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe fuzz soak faults check format clean
+.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe fuzz soak faults check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -47,6 +47,9 @@ setup: $(VENV)/.installed ## Make .venv: ROS 2 Jazzy, torch, the tools (once; la
 
 demo: $(VENV)/.installed ## Play a recorded scene through the running node; results in demo_output/ (RVIZ=1 opens RViz)
 	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS)
+
+demo-picture: $(VENV)/.installed ## The demo, and docs/pictures/demo.jpg of it (after new weights)
+	@$(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS) --picture docs/pictures/demo.jpg
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
 	$(VENV)/bin/python -m pytest -m "not tensorrt and not recipe" $(TESTS) $(PYTEST_OPTIONS)

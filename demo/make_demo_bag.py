@@ -1,9 +1,11 @@
-"""Make the bag of `make demo`: real RGB-D images, seen through a simulated wide-open lens that pans slowly.
+"""Make the bag of `make demo`: scenes seen through a wide-open lens, under a window that pans slowly.
 
-    python demo/make_demo_bag.py RGBD_FOLDER demo
+    python demo/render_scene.py SOURCE/still_life
+    python demo/make_demo_bag.py SOURCE demo
 
-RGBD_FOLDER holds pcl_milk_clorox/ and azure_kinect_pyk4a/ with rgb.png, depth.png (uint16 mm) and meta.json; where they
-come from and under which licences stands in demo/README.md. The lens is that of demo/lens.yaml.
+SOURCE holds pcl_milk_clorox/ (rgb.png, depth.png in uint16 mm, meta.json; where it comes from and under which licence
+stands in demo/README.md), which is blurred here, and still_life/, which was rendered through the lens. The lens is that
+of demo/lens.yaml for both.
 """
 
 from __future__ import annotations
@@ -45,10 +47,10 @@ class Scene:
     end: tuple[int, int]
 
 
+# Nothing under the windows is nearer than the lens is focused.
 SCENES = (
-    Scene("pcl_milk_clorox", (32, 16), (150, 104)),
-    # Above the table: the mug on it is nearer than the lens is focused.
-    Scene("azure_kinect_pyk4a", (270, 8), (420, 2)),
+    Scene("pcl_milk_clorox", (128, 0), (176, 12)),
+    Scene("still_life", (60, 90), (184, 114)),
 )
 
 
@@ -75,17 +77,16 @@ def write_scene(
 ) -> int:
     """Write the frames of one scene; returns the stamp of the next frame."""
     meta = json.loads((folder / "meta.json").read_text("utf-8"))
-    sharp = cv2.imread(str(folder / "rgb.png"), cv2.IMREAD_COLOR)[..., ::-1]
     depth_mm = cv2.imread(str(folder / "depth.png"), cv2.IMREAD_UNCHANGED)
     height, width = depth_mm.shape
-    camera = CameraIntrinsics(
-        width=width, height=height, fx=meta["fx"], fy=meta["fy"], cx=meta["cx"], cy=meta["cy"]
-    )
-    curve = lens.curve(camera.fx)
-    depth_m = depth_m_from_uint16_mm(filled_from_nearest(depth_mm, depth_mm > 0))
-    light = blur_layers(
-        linear_from_encoded(sharp.astype(np.float32) / 255), curve.signed_coc_px(depth_m).astype(np.float32)
-    )
+    camera = CameraIntrinsics(width=width, height=height, fx=meta["fx"], fy=meta["fy"], cx=meta["cx"], cy=meta["cy"])
+    if (folder / "defocused.png").is_file():
+        sharp, light = read_rgb(folder / "aif.png"), linear(read_rgb(folder / "defocused.png"))
+    else:
+        sharp = read_rgb(folder / "rgb.png")
+        depth_m = depth_m_from_uint16_mm(filled_from_nearest(depth_mm, depth_mm > 0))
+        coc_px = lens.curve(camera.fx).signed_coc_px(depth_m).astype(np.float32)
+        light = blur_layers(linear(sharp), coc_px)
     for number in range(FRAMES_PER_SCENE):
         part = number / (FRAMES_PER_SCENE - 1)
         x, y = (round(a + (b - a) * part) for a, b in zip(scene.start, scene.end, strict=True))
@@ -103,6 +104,16 @@ def write_scene(
         bag.write("/truth/depth", "sensor_msgs/msg/Image", stamp_ns, image_message(truth, "16UC1", *header))
         stamp_ns += PERIOD_NS
     return stamp_ns
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """RGB of a PNG."""
+    return np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def linear(image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Light of an image."""
+    return linear_from_encoded(image_rgb.astype(np.float32) / 255)
 
 
 def jpeg(image_rgb: NDArray[np.uint8]) -> bytes:

@@ -23,10 +23,9 @@ from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profil
 from dfd_perception.errors import BackendError, DfdPerceptionError
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import find_model
-from dfd_perception.ros.tools.demo_report import measure, write_montage
+from dfd_perception.ros.tools.demo_report import measure, montage, write_montage
 from dfd_perception.ros.tools.demo_scene import INFO_TOPIC, demo_folder, read_scene
 
-RANGE_M = (0.4, 4.0)
 START_LIMIT_S = 90.0
 PLAY_LIMIT_S = 60.0
 SETTLE_S = 1.5
@@ -39,6 +38,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     default = os.environ.get("MODEL") or "2hded-small"
     parser.add_argument("--model", default=default, help="model folder by name or path (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="where results go (default: %(default)s)")
+    parser.add_argument("--picture", type=Path, metavar="FILE.jpg", help="write the montage there too, for a page")
     parser.add_argument("--backend", default="auto", help="parameter backend of the node")
     parser.add_argument("--rate", type=float, default=0.5, help="speed; 1 is 4 frames/s (default: %(default)s)")
     parser.add_argument("--rviz", action="store_true", default=os.environ.get("RVIZ", "0") == "1", help="open RViz")
@@ -180,11 +180,13 @@ def report(args: argparse.Namespace, scene: dict[int, Any], subscriber: Any) -> 
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     if not answered:
         raise BackendError("no frame was answered")
-    write_montage(args.out / "montage.png", scene, depths, images, RANGE_M)
+    image = montage(scene, depths, images)
+    for path in (args.out / "montage.png", *([args.picture] if args.picture else [])):
+        write_montage(path, image)
     depth, deblurred = summary["depth"], summary["deblurred"]
     print(
         f"demo: {len(answered)} of {len(scene)} frames answered, latency p50 {summary['latency_ms']['p50']} ms; depth "
-        f"AbsRel {depth['abs_rel']:.3f} (a constant: {summary['depth_baseline']['abs_rel']:.3f}); deblurred "
+        f"AbsRel {depth['abs_rel']:.3f} (best constant: {summary['depth_baseline']['abs_rel']:.3f}); deblurred "
         f"{deblurred['psnr_db']:.2f} dB (input: {deblurred['input_psnr_db']:.2f} dB)"
     )
     print(f"demo: look at {args.out / 'montage.png'} and {args.out / 'summary.json'}")

@@ -10,15 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.colormap import colour_depth, legend
+from dfd_perception.core.colormap import scene_depth_scale
+from dfd_perception.core.sheet import Cell, map_cell, sheet
 from dfd_perception.evaluation.scoring.pooling import best_constant_of
+from dfd_perception.files.images import write_bytes, write_png
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
 from dfd_perception.ros.tools.demo_scene import SceneFrame
 
-COLUMNS = ("input: defocused", "depth", "deblurred", "true depth", "true all-in-focus")
-TITLE_HEIGHT_PX = 28
-ROWS = 4
+SCENES = 2
+"""In the bag, one after the other, of as many frames each."""
+PICTURE_WIDTH_PX = 1600
+JPEG_QUALITY = 88
 
 
 def measure(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: Mapping[int, Any]) -> dict[str, Any]:
@@ -56,35 +59,43 @@ def measure(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: 
     return result
 
 
-def write_montage(
-    path: Path,
-    scene: Mapping[int, SceneFrame],
-    depths: Mapping[int, Any],
-    images: Mapping[int, Any],
-    range_m: tuple[float, float],
-) -> None:
-    """Write frames spread over the bag: input, depth, deblurred, truth, one metric legend for all depth."""
+def montage(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: Mapping[int, Any]) -> NDArray[np.uint8]:
+    """RGB: of each scene its middle frame as input, depth, deblurred, true depth and all-in-focus truth.
+
+    Depth and true depth of a scene share one scale, fitted to the truth, with its legend in metres below both.
+    """
     answered = sorted(set(depths) | set(images))
-    chosen = [answered[round(i)] for i in np.linspace(0, len(answered) - 1, min(ROWS, len(answered)))]
-    rows = []
-    for stamp in chosen:
-        frame = scene[stamp]
-        empty = np.full_like(frame.defocused, 90)
-        depth = colour_depth(depths[stamp], range_m) if stamp in depths else empty
-        cells = [frame.defocused, depth, images.get(stamp, empty), colour_depth(frame.depth_m, range_m), frame.aif]
-        rows.append(np.hstack(cells))
-    width = rows[0].shape[1]
-    image = np.vstack([_titles(width), *rows, legend(width, range_m)])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), image[..., ::-1])
+    count = min(SCENES, len(answered))
+    rows = [_row(scene[stamp], depths.get(stamp), images.get(stamp)) for stamp in _middles(answered, count)]
+    return np.vstack([sheet(row, columns=len(row)) for row in rows])
 
 
-def _titles(width: int) -> NDArray[np.uint8]:
-    strip = np.full((TITLE_HEIGHT_PX, width, 3), 255, np.uint8)
-    step = width // len(COLUMNS)
-    for index, title in enumerate(COLUMNS):
-        cv2.putText(strip, title, (index * step + 8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
-    return strip
+def write_montage(path: Path, image_rgb: NDArray[np.uint8]) -> None:
+    """Write a montage: as it is to .png, narrowed for a page to .jpg."""
+    if path.suffix.lower() == ".png":
+        write_png(path, image_rgb)
+        return
+    height = round(image_rgb.shape[0] * PICTURE_WIDTH_PX / image_rgb.shape[1])
+    small = cv2.resize(image_rgb, (PICTURE_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
+    packed = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    write_bytes(path, packed.tobytes())
+
+
+def _middles(stamps: list[int], count: int) -> list[int]:
+    """The middle one of each of `count` equal parts."""
+    return [stamps[int((part + 0.5) * len(stamps) / count)] for part in range(count)]
+
+
+def _row(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[Cell]:
+    empty = np.full_like(frame.defocused, 90)
+    scale = scene_depth_scale(frame.depth_m)
+    return [
+        Cell("input: defocused", frame.defocused),
+        Cell("depth", empty) if depth_m is None else map_cell("depth", depth_m, scale),
+        Cell("deblurred", empty if deblurred is None else deblurred),
+        map_cell("true depth", frame.depth_m, scale),
+        Cell("truth: all in focus", frame.aif),
+    ]
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

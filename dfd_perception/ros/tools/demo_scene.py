@@ -56,6 +56,4 @@ def read_scene(bag_path: Path) -> dict[int, SceneFrame]:
                 found[topic] = depth_m_from_image(message)
             else:
                 found[topic] = rgb_from_compressed(message.data, message.format)
-    return {
-        stamp: SceneFrame(part[IMAGE_TOPIC], part[AIF_TOPIC], part[DEPTH_TOPIC]) for stamp, part in parts.items()
-    }
+    return {stamp: SceneFrame(part[IMAGE_TOPIC], part[AIF_TOPIC], part[DEPTH_TOPIC]) for stamp, part in parts.items()}
