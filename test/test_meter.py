@@ -1,0 +1,163 @@
+"""The Python entry, as a program uses it: a tiny network, arrays and files of every ordinary kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import dfd_perception as dfd
+from dfd_perception.errors import ConfigError, ImageError, LensError, ModelError, UsageError
+
+pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
+
+NUMBERS = {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6, "pixel_pitch_um": 56.25}
+FX_PX = 35 * 600 / (600 - 35) / 0.05625
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+
+
+@pytest.fixture
+def meter(tiny_coc_model):
+    with dfd.load(tiny_coc_model, lens=NUMBERS, backend="onnxruntime") as loaded:
+        yield loaded
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = (
+        "import sys, dfd_perception as dfd; assert 'load' in dir(dfd); "
+        "heavy = {'numpy', 'cv2', 'torch', 'onnxruntime', 'rclpy'} & set(sys.modules); print(heavy or 'none')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.strip() == "none", result.stdout + result.stderr
+
+
+def test_a_name_that_is_not_there_lists_those_that_are():
+    with pytest.raises(AttributeError, match="public are .*load"):
+        dfd.estimate  # noqa: B018
+
+
+def test_maps_have_the_size_of_the_image_and_agree_through_the_lens(meter, image):
+    result = meter(image)
+    for values in (result.depth_m, result.std_m, result.blur_px, result.blur_std_px):
+        assert values.shape == (48, 64)
+        assert values.dtype == np.float32
+    assert result.deblurred.shape == (48, 64, 3)
+    assert result.fx_px == pytest.approx(FX_PX)
+    valid = np.isfinite(result.depth_m)
+    np.testing.assert_allclose(result.curve.coc_px(result.depth_m[valid]), result.blur_px[valid], rtol=1e-3)
+
+
+def test_points_lie_on_the_rays_of_their_pixels(meter, image):
+    result = meter(image)
+    points, colours = result.points(), result.point_colours()
+    rows, columns = np.nonzero(np.isfinite(result.depth_m))
+    assert points.shape == (rows.size, 3)
+    assert points.shape == colours.shape
+    np.testing.assert_allclose(points[:, 2], result.depth_m[rows, columns])
+    np.testing.assert_allclose(points[:, 0] / points[:, 2] * FX_PX + 31.5, columns, atol=1e-3)
+    np.testing.assert_allclose(points[:, 1] / points[:, 2] * FX_PX + 23.5, rows, atol=1e-3)
+    np.testing.assert_array_equal(colours, result.deblurred[rows, columns])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda rgb: rgb.astype(np.float32) / 255,
+        lambda rgb: rgb.astype(np.uint16) * 257,
+        lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)]),
+        lambda rgb: np.asfortranarray(rgb),
+    ],
+)
+def test_arrays_of_every_kind_are_the_same_image(meter, image, changed):
+    np.testing.assert_array_equal(meter(changed(image)).blur_px, meter(image).blur_px)
+
+
+def test_files_bgr_and_grey(meter, image, tmp_path):
+    expected = meter(image).blur_px
+    np.testing.assert_array_equal(meter(image[..., ::-1], colour_order="bgr").blur_px, expected)
+    cv2.imwrite(str(tmp_path / "image.png"), image[..., ::-1])
+    np.testing.assert_array_equal(meter(tmp_path / "image.png").blur_px, expected)
+    np.testing.assert_array_equal(meter(str(tmp_path / "image.png")).blur_px, expected)
+    grey = np.ascontiguousarray(image[..., 0])
+    np.testing.assert_array_equal(meter(grey).blur_px, meter(np.repeat(grey[..., None], 3, axis=2)).blur_px)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "says"),
+    [
+        (np.full((8, 8, 3), 200.0, np.float32), "floats from 200 to 200; expected 0 to 1"),
+        (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\)"),
+        (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\)"),
+        (np.zeros((8, 8, 3), np.int64), "int64; expected uint8"),
+        ([1, 2, 3], "a list; expected a file name or a numpy array"),
+        ("no_such.jpg", "no_such.jpg: no such image"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_words(meter, spoilt, says):
+    with pytest.raises(ImageError, match=says):
+        meter(spoilt)
+
+
+def test_a_lens_in_every_form_is_the_same_lens(tiny_coc_model, image, tmp_path):
+    path = tmp_path / "lens.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in NUMBERS.items()))
+    node = tmp_path / "node.yaml"
+    node.write_text(f"/**:\n  ros__parameters:\n    lens: {NUMBERS}\n".replace("'", ""))
+    numbers = {name: float(value) for name, value in NUMBERS.items()}
+    forms = [
+        path, str(node), NUMBERS, "35mm f/1.4 0.6m 56.25um", dfd.LensDescription(**numbers),
+        dfd.DefocusCurve(gain_px_per_dioptre=FX_PX * 0.025, focus_distance_m=0.6),
+    ]  # fmt: skip
+    with dfd.load(tiny_coc_model, backend="onnxruntime") as meter:
+        assert meter(image).depth_m is None
+        medians = [float(np.nanmedian(meter(image, lens=lens).depth_m)) for lens in forms]
+        medians.append(float(np.nanmedian(meter(image, lens=(25, 0.6), fx_px=FX_PX).depth_m)))
+    assert medians == pytest.approx([medians[0]] * len(medians), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lens", "error", "says"),
+    [
+        ((25, 0.6), LensError, "focal length in pixels is not known"),
+        ({"focal_length_mm": 0.035, "f_number": 1.4, "focus_distance_m": 0.6}, LensError, "focal_length_mm is 0.035"),
+        ({"focal": 35}, ConfigError, "unknown key focal"),
+        (35.0, LensError, "expected a lens file"),
+        ("no_such.yaml", ConfigError, "no_such.yaml"),
+    ],
+)
+def test_a_lens_that_cannot_be_is_refused_when_it_is_given(tiny_coc_model, lens, error, says):
+    with pytest.raises(error, match=says):
+        dfd.load(tiny_coc_model, lens=lens, backend="onnxruntime")
+
+
+def test_other_wrong_uses_are_one_line_too(tiny_coc_model, meter, image):
+    with pytest.raises(ModelError, match="no_such_model"):
+        dfd.load("no_such_model")
+    with pytest.raises(UsageError, match="min_m is 3"):
+        dfd.load(tiny_coc_model, min_m=3, max_m=2)
+    with pytest.raises(LensError, match=r"give it to dfd\.load"):
+        dfd.Result(image_rgb=image).points()
+    with pytest.raises(LensError, match="fx_px"):
+        dfd.Result(image_rgb=image, depth_m=np.ones((48, 64), np.float32)).points()
+
+
+def test_the_summary_counts_what_is_near_focus():
+    blur_px = np.full((10, 10), 8.0, np.float32)
+    blur_px[:3] = 2.2  # with a floor of 2 px, 0.9 px of the lens
+    curve = dfd.DefocusCurve(gain_px_per_dioptre=16.5, focus_distance_m=0.6, blur_floor_px=2.0)
+    depth_m = np.full((10, 10), 1.5, np.float32)
+    depth_m[0] = np.nan
+    image = np.zeros((10, 10, 3), np.uint8)
+    figures = dfd.Result(image_rgb=image, depth_m=depth_m, blur_px=blur_px, curve=curve).summary()
+    assert figures.near_focus_share == pytest.approx(0.3)
+    assert figures.depth_share == pytest.approx(0.9)
+    assert figures.median_depth_m == pytest.approx(1.5)
+    assert "90 % with depth" in figures.line()
+    assert "30 % near focus" in figures.line()
