@@ -85,15 +85,20 @@ def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:
     return records
 
 
-def run_once(options: BenchmarkOptions, size: tuple[int, int], rate: float, echo: bool) -> dict[str, Any]:
+def run_once(
+    options: BenchmarkOptions, size: tuple[int, int], rate: float, echo: bool, command: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Run camera, node (or echo) and listener once.
+
+    Args:
+        command: script and arguments of another node of the same topics, in place of ours.
 
     Raises:
         BackendError: nothing was answered.
     """
     with TemporaryDirectory(prefix="dfd_benchmark_") as scratch:
         folder = Path(scratch)
-        node = _start(PROCESSES, "echo") if echo else _start(NODE, *_node_arguments(options))
+        node = _started_node(options, echo, command)
         listener = _start(PROCESSES, "listener", "--out", str(folder / "heard.json"), "--topics", *options.topics)
         try:
             _wait_for(folder / "heard.ready", listener)
@@ -107,6 +112,14 @@ def run_once(options: BenchmarkOptions, size: tuple[int, int], rate: float, echo
             _stop(listener)
         heard = json.loads((folder / "heard.json").read_text("utf-8"))
     return _record(sent, heard, before, (usage_before, usage), memory_mb)
+
+
+def _started_node(options: BenchmarkOptions, echo: bool, command: Sequence[str] | None) -> subprocess.Popen[bytes]:
+    if echo:
+        return _start(PROCESSES, "echo")
+    if command is not None:
+        return subprocess.Popen([sys.executable, *command])
+    return _start(NODE, *_node_arguments(options))
 
 
 def _record(
