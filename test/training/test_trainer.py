@@ -105,8 +105,26 @@ def test_rows_after_the_checkpoint_are_written_once(recipe, monkeypatch):
         broken = train(config_of(recipe))
     with (broken.folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "split": "train", "loss": 1.0}\n')
+        file.write('{"step": 3, "split": "tr')  # torn by a full disk
     train(config_of(recipe), broken.folder)
     assert [row["step"] for row in rows(broken.folder, "train")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_that_never_began_leaves_its_name_free(recipe, monkeypatch, capsys):
+    def fail(self, *arguments):
+        raise TrainingError("it cannot be")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dfd_perception.training.trainer.Trainer.validate", fail)
+        with pytest.raises(TrainingError, match="it cannot be"):
+            train(config_of(recipe))
+    assert list(config_of(recipe).runs.iterdir()) == []
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        assert train(config_of(recipe)).folder.name == "tiny"
+        stop_after(patch, 1)
+        assert train(config_of(recipe)).folder.name == "tiny-2"
+    assert "tiny exists; this run is" in capsys.readouterr().err
 
 
 def test_sigterm_saves_too(recipe, monkeypatch):

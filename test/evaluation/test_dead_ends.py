@@ -1,0 +1,95 @@
+"""A mistake must not stand in the way of the right command after it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dfd_perception.bags.messages import compressed_image_message
+from dfd_perception.bags.reader import BagReader
+from dfd_perception.bags.writer import BagWriter
+from dfd_perception.cli.__main__ import main
+from dfd_perception.core.image_encoding import depth_m_from_image
+from dfd_perception.errors import RecordingError
+from dfd_perception.evaluation.run import evaluate
+from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile
+from support.compressed_depth import NO_QUANTISATION, png, rvl
+
+
+@pytest.fixture
+def command(tiny_coc_model, tmp_path):
+    """The words of `dfd evaluate`, but for the bag."""
+    return ["evaluate", "--model", str(tiny_coc_model), "--out", str(tmp_path / "out"), "--backend", "onnxruntime",
+            "--bag"]  # fmt: skip
+
+
+def test_a_mistyped_bag_leaves_nothing(make_bag, command, tmp_path, capsys):
+    assert main([*command, str(tmp_path / "typo")]) == 2
+    assert not (tmp_path / "out").exists()
+    assert main([*command, str(make_bag())]) == 0
+    capsys.readouterr()
+    before = (tmp_path / "out" / "report.json").read_bytes()
+    assert main([*command, str(tmp_path / "typo"), "--overwrite"]) == 2
+    assert (tmp_path / "out" / "report.json").read_bytes() == before
+
+
+def test_an_evaluation_that_fails_before_its_first_frame_leaves_nothing(make_bag, command, tmp_path, capsys):
+    assert main([*command, str(make_bag("odd", depth="mono16")), "--depth-topic", "/truth/depth",
+                 "--image-topic", "/camera/image"]) == 2  # fmt: skip
+    assert "mono16 has no unit" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*command, str(make_bag())]) == 0
+
+
+def test_rows_of_nothing_belong_to_nobody(tmp_path):
+    path = tmp_path / "rows" / "0-of-1.jsonl"
+    RowFile(path, {"bags": ["typo"]})._file.close()
+    assert path.is_file()
+    rows = RowFile(path, {"bags": ["right"]})
+    rows.add([FrameRow(variant="model", unit="right", index=0, name="0")])
+    rows.close()
+    assert json.loads(path.read_text().splitlines()[0]) == {"evaluation": {"bags": ["right"]}}
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    rows = RowFile(tmp_path / "rows.jsonl", {})
+    rows._file.close()
+    rows._file = open("/dev/full", "a")  # noqa: SIM115 (a disk that is full)
+    with pytest.raises(RecordingError, match=r"rows\.jsonl: cannot be written \(No space left on device\)"):
+        rows.add([FrameRow(variant="model", unit="u", index=0, name="0")])
+
+
+@pytest.mark.parametrize("packing", ["png", "rvl"])
+def test_compressed_depth_is_truth_like_raw_depth(make_bag, plan_for, tmp_path, packing):
+    raw = make_bag("raw")
+    packed = tmp_path / "packed"
+    with BagReader(raw) as source, BagWriter(packed) as bag:
+        for found in source.messages():
+            if found.topic == "/truth/depth":
+                depth_mm = found.message.data.view("<u2").reshape(found.message.height, found.message.width)
+                assert depth_m_from_image(found.message).shape == depth_mm.shape
+                content = NO_QUANTISATION + (png if packing == "png" else rvl)(depth_mm)
+                stamp = found.message.header.stamp
+                message = compressed_image_message(
+                    content, f"16UC1; compressedDepth {packing}", stamp.sec * 10**9 + stamp.nanosec, "camera"
+                )
+                bag.write("/truth/depth/compressedDepth", "sensor_msgs/msg/CompressedImage", found.stamp_ns, message)
+            else:
+                bag.write(found.topic, found.msgtype, found.stamp_ns, found.message)
+    reports = [evaluate(plan_for(bag, out=bag.name)) for bag in (raw, packed)]
+    assert reports[1]["depth"]["pixels"] == reports[0]["depth"]["pixels"] > 0
+    assert reports[1]["depth"]["abs_rel"] == reports[0]["depth"]["abs_rel"] > 0
+
+
+def test_truth_that_never_pairs_is_said(make_bag, plan_for):
+    plan = plan_for(make_bag(), bag_options=_bound(1.0))
+    lost = evaluate(plan)["data"]["sources"][0]["lost"]
+    assert any("none of 6 messages of /truth/depth lies within 1 ms of an image (the nearest is 2 ms away)" in line
+               for line in lost), lost  # fmt: skip
+
+
+def _bound(bound_ms: float):
+    from dfd_perception.evaluation.sources.bag_options import BagOptions
+
+    return BagOptions(bound_ms=bound_ms)
