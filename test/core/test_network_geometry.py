@@ -69,3 +69,11 @@ def test_jpeg_keeps_channel_order() -> None:
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = 200
     assert jpeg_round_trip(red, 95)[..., 0].mean() > 190
+
+
+@pytest.mark.parametrize("size", [(6000, 6000), (8192, 8192), (2176, 3841)])
+def test_an_input_that_no_memory_holds_is_refused_with_the_way_out(size):
+    with pytest.raises(ImageError, match=r"8\.4 million at most.*input\.size, or --input-size"):
+        Geometry.fitting(size)
+    assert Geometry.fitting(size, (480, 640)).padded_size <= (480, 640)
+    assert Geometry.fitting((2160, 3840)).padded_size == (2176, 3840), "4K is taken"

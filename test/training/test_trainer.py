@@ -331,3 +331,15 @@ def test_two_processes_learn_what_one_learns_from_both_their_batches(recipe, tmp
     for key, value in single.items():
         if "running_" not in key and "num_batches" not in key:
             torch.testing.assert_close(two[key], value, atol=2e-4, rtol=1e-3)
+
+
+def test_a_run_that_diverges_ends_in_one_line(recipe):
+    recipe["optimiser"] |= {"learning_rate": 1.0e30, "warmup_steps": 0, "gradient_clip": 0.0}
+    with pytest.raises(TrainingError, match=r"no number|nan|inf"):
+        train(config_of(recipe, validate_every=1))
+
+
+def test_a_crop_of_nothing_is_refused(recipe):
+    recipe["augmentation"] = {"crop_px": [0, 0]}
+    with pytest.raises(ConfigError, match=r"crop_px is \[0, 0\]; expected \[height, width\] of 16 or more"):
+        config_of(recipe)
