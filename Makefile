@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe fuzz soak faults check format clean
+.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser fuzz soak faults check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,7 +20,7 @@ RVIZ ?= 0
 DEMO_OPTIONS ?=
 
 # The tests of a robot's set: no torch, so no network, losses, datasets, training and export.
-RUNTIME_TESTS ?= $(wildcard test/core test/files test/metrics test/bags test/inference test/ros test/cli test/test_*.py)
+RUNTIME_TESTS ?= $(wildcard test/core test/files test/metrics test/bags test/inference test/media test/view test/ros test/cli test/test_*.py)
 
 # Nodes of this checkout talk to each other only, and images fit into shared memory (see config/fastdds.xml).
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
@@ -52,7 +52,7 @@ demo-picture: $(VENV)/.installed ## The demo, and docs/pictures/demo.jpg of it (
 	@$(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS) --picture docs/pictures/demo.jpg
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
-	$(VENV)/bin/python -m pytest -m "not tensorrt and not recipe" $(TESTS) $(PYTEST_OPTIONS)
+	$(VENV)/bin/python -m pytest -m "not tensorrt and not recipe and not browser" $(TESTS) $(PYTEST_OPTIONS)
 
 test-kilted: $(VENV_KILTED)/.installed ## The ROS tests on ROS 2 Kilted
 	$(VENV_KILTED)/bin/python -m pytest test/ros $(PYTEST_OPTIONS)
@@ -71,6 +71,9 @@ test-colcon: $(VENV_COLCON)/.installed ## Build and install the package with col
 
 test-recipe: $(VENV)/.installed ## The README's recipe for a robot, on the OpenCV and colcon of the distribution (apt)
 	$(VENV)/bin/python -m pytest test/test_recipe.py $(PYTEST_OPTIONS)
+
+test-browser: $(VENV)/.installed-browser ## The page of dfd view in a headless Chromium (apt install chromium chromium-driver)
+	$(VENV)/bin/python -m pytest test/browser $(PYTEST_OPTIONS)
 
 fuzz: $(VENV)/.installed ## Spoilt messages, bags, recordings, YAML, models, sessions for MINUTES=2 (SEED=0)
 	$(VENV)/bin/python -m pytest -s test/fuzz --fuzz-minutes $(MINUTES) --fuzz-seed $(SEED) --timeout 0 $(PYTEST_OPTIONS)
@@ -108,6 +111,9 @@ $(VENV_KINECT)/.installed: scripts/make_venv.sh requirements/kinect.txt $(PACKAG
 
 $(VENV_COLCON)/.installed: $(SETUP_FILES) requirements/colcon.txt requirements/test.txt
 	@scripts/make_venv.sh $(VENV_COLCON) $(PYTHON) requirements/colcon.txt requirements/test.txt && touch $@
+
+$(VENV)/.installed-browser: $(VENV)/.installed requirements/browser.txt
+	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/browser.txt && touch $@
 
 # The stubs stay out of the environment: there a folder named tensorrt would pass for the library.
 $(VENV)/.installed-tensorrt: $(VENV)/.installed requirements/tensorrt.txt requirements/tensorrt-stubs.txt
