@@ -7,11 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dfd_perception.core.image_decoding import decoded_rgb
 from dfd_perception.errors import ImageError
+from dfd_perception.files.images import read_image
 from dfd_perception.media.source_image import SourceImage
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
@@ -50,20 +47,6 @@ class ImageFiles:
 
     def close(self) -> None:
         """Nothing stays open."""
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of an image file, turned as its orientation tag says; 16 bits become 8.
-
-    Raises:
-        ImageError: missing, cut short, too large, or no image.
-    """
-    if not path.is_file():
-        raise ImageError(f"{path}: {'a folder, not an image file' if path.is_dir() else 'no such image'}")
-    try:
-        return decoded_rgb(path.read_bytes(), upright=True)
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
 
 
 def files_of(word: str) -> list[Path] | None:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.colormap import colour_depth
+from dfd_perception.core.colormap import ColourScale, Palette, blur_scale, scene_depth_scale, std_scale
 from dfd_perception.view.frame_slot import FrameSlot, Status, ViewFrame
 
 JPEG_QUALITY = 88
@@ -33,7 +33,7 @@ def frame_message(frame: ViewFrame, wanted: frozenset[str], side_px: int) -> byt
     """A frame as one binary message.
 
     Args:
-        wanted: names of the parts that are on the screen; the range of the scene is told in any case.
+        wanted: names of the parts that are on the screen; the scales of the scene are told in any case.
         side_px: longest side of an image or map; larger ones are made smaller.
     """
     parts: list[Packed] = []
@@ -54,7 +54,7 @@ def frame_message(frame: ViewFrame, wanted: frozenset[str], side_px: int) -> byt
         "name": frame.name,
         "has": [*frame.images, *frame.maps],
         "age_s": frame.age_s,
-        "range": _once(frame, "range", lambda: _ranges(frame)),
+        "scales": _once(frame, "scales", lambda: _scales(frame)),
         "camera": _camera(frame),
         "parts": described,
     }
@@ -138,16 +138,16 @@ def quantised(values: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
     return np.where(there, numbers, 0).astype(np.uint16), unit
 
 
-def _ranges(frame: ViewFrame) -> dict[str, list[float]]:
-    """For each map the range that its colours should span, without the outliers."""
-    found = {}
+def _scales(frame: ViewFrame) -> dict[str, dict[str, Any]]:
+    """For each map the colours that files and reports would use; depth and what was measured share theirs."""
+    found: dict[str, ColourScale] = {}
+    metric = [frame.maps[name] for name in METRIC_MAPS if name in frame.maps]
     for name, values in frame.maps.items():
-        thinned = values[::4, ::4]
-        there = thinned[np.isfinite(thinned) & (thinned > 0)]
-        if there.size:
-            low, high = (float(v) for v in np.percentile(there, (2, 98)))
-            found[name] = [low, high] if name in METRIC_MAPS else [0.0, high]
-    return found
+        if name in METRIC_MAPS:
+            found[name] = scene_depth_scale(*metric)
+        else:
+            found[name] = std_scale(values) if name == "std" else blur_scale(values)
+    return {n: {"low": s.low, "high": s.high, "logarithmic": s.logarithmic} for n, s in found.items()}
 
 
 def _camera(frame: ViewFrame) -> dict[str, float] | None:
@@ -159,11 +159,7 @@ def _camera(frame: ViewFrame) -> dict[str, float] | None:
 
 def _palettes() -> dict[str, str]:
     """256 RGB triples in base64 for each kind of map; depth from near (red) to far."""
-    near_to_far = np.geomspace(1.0, 2.0, 256).astype(np.float32)[None]
-    levels = np.arange(256, dtype=np.uint8)
-    tables = {
-        "depth": colour_depth(near_to_far, (1.0, 2.0))[0],
-        "blur": cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[:, 0, ::-1],
-        "std": cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[:, 0, ::-1],
-    }
+    values = np.linspace(1.0, 2.0, 256, dtype=np.float32)[None]
+    kinds: tuple[Palette, ...] = ("depth", "blur", "std")
+    tables = {kind: ColourScale(1.0, 2.0, palette=kind).colours(values)[0] for kind in kinds}
     return {name: base64.b64encode(np.ascontiguousarray(table).tobytes()).decode() for name, table in tables.items()}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.colormap import scene_depth_scale
 from dfd_perception.view.assembly import FrameAssembler
 from dfd_perception.view.frame_slot import ViewFrame
 from dfd_perception.view.node_status import status_of
@@ -84,13 +85,17 @@ def test_a_large_map_is_thinned_and_what_is_left_is_exact():
     assert max(parts["input"].shape) == 160
 
 
-def test_the_range_of_the_scene_leaves_outliers_out():
+def test_colours_are_those_of_the_files_and_shared_with_what_was_measured():
     depth_m = np.full((100, 100), 1.0, np.float32)
     depth_m[:, 50:] = 2.0
     depth_m[0, 0] = 60.0
-    header, _ = unpacked(frame_message(frame_of(100, 100, depth=depth_m), ALL, 640))
-    assert header["range"]["depth"] == [1.0, 2.0]
-    assert header["range"]["blur"][0] == 0
+    frame = frame_of(100, 100, depth=depth_m, measured=depth_m * 2)
+    header, _ = unpacked(frame_message(frame, ALL, 640))
+    expected = scene_depth_scale(depth_m, depth_m * 2)
+    shown = {"low": expected.low, "high": expected.high, "logarithmic": True}
+    assert header["scales"]["depth"] == header["scales"]["measured"] == shown
+    assert expected.high < 10
+    assert header["scales"]["blur"]["low"] == 0
 
 
 def test_two_viewers_cost_one_packing():

@@ -10,7 +10,7 @@ uniform float unit, pixelStep, pivot, away, screenHeight;
 uniform vec4 camera; // fx, fy, cx, cy
 uniform vec2 projection, range;
 uniform mat3 turn;
-uniform bool byDistance;
+uniform bool byDistance, logarithmic;
 out vec3 shade;
 void main() {
   ivec2 at = ivec2(gl_VertexID % size.x, gl_VertexID / size.x);
@@ -27,7 +27,8 @@ void main() {
   // As large as the pixel is there, and as much again: a surface that is seen aslant has few holes.
   gl_PointSize = clamp(1.9 * pixelStep * d / camera.x * projection.y * 0.5 * screenHeight / max(seen.z, nearest), 1.0, 32.0);
   vec2 place = (vec2(at) + 0.5) / vec2(size);
-  float level = clamp(log(d / range.x) / log(range.y / range.x), 0.0, 1.0);
+  float level = logarithmic ? log(d / range.x) / log(range.y / range.x) : (d - range.x) / (range.y - range.x);
+  level = clamp(level, 0.0, 1.0);
   shade = byDistance ? texture(palette, vec2(level, 0.5)).rgb : texture(colour, place).rgb;
 }`;
 const FRAGMENT = `#version 300 es
@@ -35,7 +36,7 @@ precision mediump float;
 in vec3 shade;
 out vec4 result;
 void main() { result = vec4(shade, 1.0); }`;
-const UNIFORMS = ["depth", "colour", "palette", "size", "unit", "pixelStep", "pivot", "away", "screenHeight", "camera", "projection", "range", "turn", "byDistance"];
+const UNIFORMS = ["depth", "colour", "palette", "size", "unit", "pixelStep", "pivot", "away", "screenHeight", "camera", "projection", "range", "turn", "byDistance", "logarithmic"];
 const START = { yaw: -0.3, pitch: 0.16, zoom: 0.85 };
 
 export class Cloud {
@@ -109,7 +110,7 @@ export class Cloud {
     if (image) gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, image);
     gl.activeTexture(gl.TEXTURE2);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(colours.buffer));
-    const middle = Math.sqrt(scale.low * scale.high);
+    const middle = Math.sqrt(Math.max(scale.low, 0.01) * scale.high);
     // The point one turns about stays where it is unless the scene is another one.
     if (!this.pivot || Math.abs(Math.log(middle / this.pivot)) > 0.4) this.pivot = middle;
     this.frame = { depth, camera, scale, colourless: !image };
@@ -138,6 +139,7 @@ export class Cloud {
     gl.uniform2f(this.at.projection, (across * height) / width, across);
     gl.uniform2f(this.at.range, scale.low, scale.high);
     gl.uniform1i(this.at.byDistance, this.byDistance || frame.colourless ? 1 : 0);
+    gl.uniform1i(this.at.logarithmic, scale.logarithmic ? 1 : 0);
     gl.uniformMatrix3fv(this.at.turn, false, turned(this.yaw, this.pitch));
     gl.drawArrays(gl.POINTS, 0, depth.width * depth.height);
   }

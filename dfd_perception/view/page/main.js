@@ -117,7 +117,7 @@ function draw() {
   }
   if (visible.has(by("card-compare"))) compare.show(bitmaps.input, bitmaps.deblurred);
   by("compare-title").textContent = header.has.includes("deblurred") ? (header.has.includes("input") ? "Input and deblurred" : "Deblurred") : "Input";
-  updateScales(header.range);
+  updateScales(header.scales);
   for (const panel of Object.values(panels)) drawPanel(panel, header, maps);
   if (visible.has(by("card-cloud"))) {
     const image = bitmaps.deblurred ?? bitmaps.input ?? null;
@@ -164,17 +164,14 @@ function showTabs(panel, present) {
 }
 
 // The colours follow the scene slowly: a colour that jumps from frame to frame says nothing.
-function updateScales(ranges) {
-  for (const [name, [low, high]] of Object.entries(ranges)) {
-    const metric = name === "depth" || name === "measured";
-    let wanted = metric ? [low * 0.95, Math.max(high * 1.05, low * 1.2)] : [0, Math.max(high * 1.1, 1e-6)];
+function updateScales(scales) {
+  for (const [name, { low, high, logarithmic }] of Object.entries(scales)) {
     const before = scale[name];
-    const near = before && wanted.every((end, i) => Math.abs(end - [before.low, before.high][i]) <= 0.5 * before.high);
-    if (near && !leafing()) wanted = wanted.map((end, i) => (1 - FOLLOW) * [before.low, before.high][i] + FOLLOW * end);
-    scale[name] = new Scale(...wanted, metric);
+    let wanted = [low, high];
+    const near = before && before.logarithmic === logarithmic && Math.abs(high - before.high) + Math.abs(low - before.low) < before.high;
+    if (near && !leafing()) wanted = [before.low + FOLLOW * (low - before.low), before.high + FOLLOW * (high - before.high)];
+    scale[name] = new Scale(...wanted, logarithmic);
   }
-  // What was measured is compared with what was estimated: one scale for both.
-  if (scale.depth && scale.measured) scale.measured = scale.depth;
   if (fixed) for (const name of ["depth", "measured"]) if (scale[name]) scale[name] = new Scale(...fixed, true);
   if (!fixed && scale.depth) showRange(scale.depth.low, scale.depth.high);
 }
