@@ -56,6 +56,8 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
     )
     bag.add_argument("--board-region", type=float, nargs=4, default=(0.25, 0.75, 0.25, 0.75),
                      metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"), help="where, as fractions of the image")  # fmt: skip
+    bag.add_argument("--rectified", choices=("auto", "true", "false"), default="auto",
+                     help="images are rectified: fx is that of P (default: by topic and camera_info)")  # fmt: skip
     bag.add_argument("--max-frames", type=int, metavar="N", help="stop after so many images of each bag or data set")
     bag.add_argument("--write-bag", action="store_true", help="also write the answers as a bag, OUT/results_BAG")
 
@@ -117,6 +119,7 @@ def plan_of(args: argparse.Namespace) -> Any:
         any_frame=args.any_frame,
         board_distance_m=args.board_distance,
         board_region=tuple(args.board_region),
+        rectified=args.rectified,
         max_frames=args.max_frames,
     )
     values: dict[str, Any] = {

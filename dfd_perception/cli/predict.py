@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dfd_perception.errors import ImageError, LensError, UsageError
 
 if TYPE_CHECKING:
+    from dfd_perception.core.camera_info import ImageCamera
     from dfd_perception.core.result import Result
     from dfd_perception.meter import Meter
 
@@ -42,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="M", help="model folder by name or path")
     parser.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
     parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
+    parser.add_argument(
+        "--camera", type=Path, metavar="FILE", help="calibration of the camera (as ROS writes it), instead of --fx"
+    )
+    parser.add_argument(
+        "--rectified", choices=("auto", "true", "false"), default="auto",
+        help="with --camera: the images are rectified (fx of its projection matrix) or raw (of its camera matrix)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results that OUT holds already")
     parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
@@ -109,25 +117,57 @@ def _meter(args: argparse.Namespace) -> Meter:
     from dfd_perception.meter import load
 
     lens = None if args.lens is None else read_lens(args.lens)
+    camera = _camera(args)
     try:
         meter = load(
             args.model,
             lens,
-            fx_px=args.fx,
+            fx_px=args.fx if camera is None else camera.intrinsics.fx,
             backend=args.backend,
             min_m=args.min_m,
             max_m=args.max_m,
             max_rel_std=args.max_rel_std,
         )
     except LensError as error:
-        raise LensError(f"{args.lens}: {error}; or give the focal length in pixels with --fx") from error
+        raise LensError(f"{args.lens}: {error}") from error
     if meter.model.card.target == "coc" and args.lens is None:
         name = meter.model.name
         if args.ply:
             raise UsageError(f"--ply needs depth, and model {name} measures blur; give its lens with --lens")
         note = f"no depth: model {name} measures blur; give its lens with --lens to turn blur into metres"
         meter.notes.append(note)
+    if camera is not None:
+        meter.notes += [camera.described(), *camera.notes]
     return meter
+
+
+def _camera(args: argparse.Namespace) -> ImageCamera | None:
+    """The calibrated camera of the images; None without --camera."""
+    if args.camera is None:
+        return None
+    if args.fx is not None:
+        raise UsageError("--fx and --camera both give the focal length; leave one out")
+    from dfd_perception.core.camera_info import image_camera
+    from dfd_perception.files.camera_file import read_camera_file
+
+    info = read_camera_file(args.camera)
+    for path in args.images:
+        _require_size(path, (info.height, info.width))
+    return image_camera(info, (info.height, info.width), rectified=args.rectified)
+
+
+def _require_size(path: Path, size: tuple[int, int]) -> None:
+    from dfd_perception.files.images import read_image
+
+    try:
+        shape = read_image(path).shape
+    except ImageError:
+        return  # told where it is predicted
+    if shape[:2] != size:
+        raise ImageError(
+            f"{path}: image is {shape[1]} x {shape[0]} px, the calibration is for {size[1]} x {size[0]}; calibrate at "
+            "the size in use"
+        )
 
 
 def _distinct_stems(paths: list[Path]) -> list[str]:

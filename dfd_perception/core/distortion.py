@@ -25,6 +25,7 @@ FloatArray = NDArray[np.floating]
 
 PLUMB_BOB_TERMS = 5
 RATIONAL_TERMS = 8
+EQUIDISTANT_TERMS = 4
 NEWTON_STEPS = 20
 CONVERGED = 1e-10
 """Largest residual of an undistorted point, on the plane z = 1: far below a millionth of a pixel."""
@@ -142,6 +143,51 @@ class Distortion:
         j_yy = radial + 2 * y * y * slope + 2 * self.p2 * x + 6 * self.p1 * y
         j_xy = 2 * x * y * slope + 2 * self.p1 * x + 2 * self.p2 * y
         return residual_x, residual_y, (j_xx, j_xy, j_yy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquidistantDistortion:
+    """A fisheye lens (`equidistant` of camera_info, cv2.fisheye): the angle to the axis grows with the radius.
+
+    With theta the angle of a ray to the axis, its image lies at theta_d = theta (1 + k1 theta^2 + k2 theta^4 +
+    k3 theta^6 + k4 theta^8) from the principal point (Kannala and Brandt 2006).
+    """
+
+    k1: float = 0.0
+    k2: float = 0.0
+    k3: float = 0.0
+    k4: float = 0.0
+
+    @classmethod
+    def from_coefficients(cls, coefficients: ArrayLike) -> EquidistantDistortion:
+        """From camera_info's k1 k2 k3 k4.
+
+        Raises:
+            CalibrationError: another number of terms.
+        """
+        values = np.asarray(coefficients, np.float64).ravel()
+        if values.size != EQUIDISTANT_TERMS or not np.isfinite(values).all():
+            raise CalibrationError(
+                f"equidistant distortion is {values.tolist()}; expected 4 finite numbers k1 k2 k3 k4"
+            )
+        return cls(**dict(zip(("k1", "k2", "k3", "k4"), values.tolist(), strict=True)))
+
+    def undistort(self, x_d: FloatArray, y_d: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Point on the plane z = 1 of a distorted one; any shape, float64. NaN at 90 degrees to the axis and beyond."""
+        x_d, y_d = np.asarray(x_d, np.float64), np.asarray(y_d, np.float64)
+        radius = np.hypot(x_d, y_d)
+        theta = np.minimum(radius, np.pi / 2)
+        for _ in range(NEWTON_STEPS):
+            t2 = theta * theta
+            residual = theta * (1 + t2 * (self.k1 + t2 * (self.k2 + t2 * (self.k3 + t2 * self.k4)))) - radius
+            if np.abs(residual).max(initial=0) < CONVERGED:
+                break
+            slope = 1 + t2 * (3 * self.k1 + t2 * (5 * self.k2 + t2 * (7 * self.k3 + t2 * 9 * self.k4)))
+            theta = np.clip(theta - residual / np.where(np.abs(slope) < 1e-6, 1e-6, slope), 0, np.pi)
+        lost = (np.abs(residual) > 10 * CONVERGED) | (theta >= np.pi / 2 - 1e-6)
+        scale = np.where(radius < 1e-12, 1.0, np.tan(theta) / np.where(radius < 1e-12, 1.0, radius))
+        scale = np.where(lost, np.nan, scale)
+        return x_d * scale, y_d * scale
 
 
 @dataclass(frozen=True, kw_only=True)

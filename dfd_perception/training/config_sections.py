@@ -135,7 +135,9 @@ class ObjectiveConfig:
     aif_weight: float = 20.0
     """coc: weight of the Charbonnier loss of the all-in-focus image beside an error in px."""
     sigma_per_coc: float = 0.25
-    """self_supervised: sigma of the re-blurring over the circle of confusion (0.25: a disk's second moment)."""
+    """self_supervised: sigma of the re-blurring disk over the circle of confusion (0.25: a lens')."""
+    blur_floor_px: float = 0.0
+    """self_supervised: total blur that the all-in-focus images carry themselves."""
     largest_coc_px: float = 27.0
     """self_supervised: widest blur of the re-blurring."""
     gamma: float = 1.0

@@ -102,17 +102,24 @@ class DeblurOnly(Objective):
         return LossTerms(deblurring, {"deblurring": deblurring})
 
 
+SMALLEST_ADDED_PX = 0.05
+
+
 class SelfSupervisedDefocus(Objective):
     """Equation 5.4: the true all-in-focus image, blurred again with the predicted map, must be the input.
 
-    No depth and no lens are needed. The log-variance learns nothing here; the end of a run scales it where truth is.
+    No depth and no lens are needed. The map is the total blur R; of it the all-in-focus image carries the camera's
+    floor c0 already, so it is blurred by sqrt(R^2 - c0^2). The log-variance learns nothing here; the end of a run
+    scales it where truth is.
     """
 
     parts = ("aif",)
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
         config, aif, coc_px = self.config, batch.parts["aif"], _of(said.coc_px)
-        light = reblur_by_bank(aif**config.gamma, coc_px, config.sigma_per_coc, config.largest_coc_px)
+        # Below the floor nothing is left to lay on; the small number keeps the slope of the root finite there.
+        added_px = (coc_px**2 - config.blur_floor_px**2).clamp(min=SMALLEST_ADDED_PX**2).sqrt()
+        light = reblur_by_bank(aif**config.gamma, added_px, config.sigma_per_coc, config.largest_coc_px)
         reblurred = light.clamp(min=1e-6) ** (1 / config.gamma)
         # The thesis does not state the unit of its map. In px the smoothness outweighs the rest and the map stays
         # flat (seen in a trial); as a share of the widest blur it does what it is for.

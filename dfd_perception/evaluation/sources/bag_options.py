@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dfd_perception.core.camera_info import Rectified
+
 
 @dataclass(frozen=True, kw_only=True)
 class BagOptions:
@@ -26,5 +28,7 @@ class BagOptions:
     """A flat board square to the camera at this distance is the truth, instead of a depth topic."""
     board_region: tuple[float, float, float, float] = (0.25, 0.75, 0.25, 0.75)
     """Where in the image the board is: first row, end row, first column, end column, as fractions."""
+    rectified: Rectified = "auto"
+    """Whether images are rectified, so that fx is that of P; auto: by the topic's name and camera_info."""
     max_frames: int | None = None
     """Stop after so many images."""

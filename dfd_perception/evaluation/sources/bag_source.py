@@ -192,7 +192,7 @@ class BagSource:
         if aif_message is not None:
             aif = image_of(aif_message)
             require_same_view(aif, image, aif_message.topic)
-        curve = self._model_curve if self._lens is None else self._curve(camera, image.shape[1])
+        curve = self._model_curve if self._lens is None else self._curve(camera, (image.shape[0], image.shape[1]))
         self._record.add(curve)
         return EvaluationFrame(
             unit=self.unit,
@@ -207,9 +207,9 @@ class BagSource:
             camera=camera,
         )
 
-    def _curve(self, camera: Any, width: int) -> DefocusCurve | None:
+    def _curve(self, info: Any, size: tuple[int, int]) -> DefocusCurve | None:
         assert self._lens is not None
-        resolved = lens_on_camera(self._lens, camera, width, self._fx_px)
+        resolved = lens_on_camera(self._lens, info, size, self.topics.image, self.options.rectified, self._fx_px)
         for note in () if resolved is None else resolved.notes:
             self._note(note)
         return None if resolved is None else resolved.curve

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.bags.reader import BagMessage
+from dfd_perception.core.camera_info import Rectified, image_camera, stated_size
 from dfd_perception.core.compressed_depth import depth_m_from_compressed
 from dfd_perception.core.depth_encoding import MILLIMETRES
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.lens import LensDescription, ResolvedLens
-from dfd_perception.errors import DatasetError, ImageError
+from dfd_perception.errors import CalibrationError, DatasetError, ImageError
 from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
 
 ASPECT_TOLERANCE = 0.02
@@ -99,10 +100,35 @@ def board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, 
     return depth
 
 
-def lens_on_camera(lens: LensDescription, camera: Any, width: int, fx_px: float | None = None) -> ResolvedLens | None:
-    """A lens on the camera of images of this width, by fx_px or its camera_info; None where neither nor a pitch is."""
-    fx = fx_px
-    if fx is None and camera is not None and camera.k[0] > 0:
-        # Binning, a region of interest and a resized image change the width that K was measured at.
-        fx = float(camera.k[0]) * width / (camera.roi.width or camera.width or width)
-    return None if fx is None and lens.data_sheet_fx_px is None else lens.resolved(fx)
+def lens_on_camera(
+    lens: LensDescription,
+    info: Any,
+    image_size: tuple[int, int],
+    topic: str,
+    rectified: Rectified = "auto",
+    fx_px: float | None = None,
+) -> ResolvedLens | None:
+    """A lens on the camera of images of (height, width).
+
+    Args:
+        info: camera_info of the image, or None.
+        topic: of the image.
+        rectified: see core.camera_info.image_camera.
+        fx_px: instead of that of camera_info.
+
+    Returns:
+        None where neither fx nor a pixel pitch is known.
+    """
+    notes: tuple[str, ...] = ()
+    if fx_px is None and info is not None:
+        try:
+            camera = image_camera(info, stated_size(info), topic, rectified)
+        except CalibrationError as error:
+            notes = (f"camera_info is not used: {error}",)
+        else:
+            # A recorded image may be smaller than what camera_info describes.
+            fx_px, notes = camera.scaled(image_size).intrinsics.fx, camera.notes
+    if fx_px is None and lens.data_sheet_fx_px is None:
+        return None
+    resolved = lens.resolved(fx_px)
+    return resolved._replace(notes=(*notes, *resolved.notes))

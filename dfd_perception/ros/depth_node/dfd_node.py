@@ -116,7 +116,10 @@ class DfdNode(LifecycleNode):
     ) -> None:
         options = parameters.estimator_options()
         estimator = DepthEstimator(model, while_building(options) if with_engine else options)
-        pipeline = FramePipeline(estimator, parameters, outputs, self._input.infos, self.statistics, self._log)
+        topic = self._status.topic
+        pipeline = FramePipeline(
+            estimator, parameters, outputs, self._input.infos, topic, self.statistics, self._log
+        )
         worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
         self._pipeline, self._worker = pipeline, worker
         if with_engine:

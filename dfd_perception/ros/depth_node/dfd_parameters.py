@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from dfd_perception.core.camera_info import RECTIFIED_CHOICES, Rectified
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.network_geometry import LARGEST_SIDE_PX
@@ -75,6 +76,10 @@ class DfdParameters:
         "lens.blur_floor_px", -1.0, "Blur diameter of what is in focus [px]; -1 = the typical one of the model card",
         low=-1.0, high=100.0, dynamic=True,
     )  # fmt: skip
+    camera_rectified: str = parameter(
+        "camera.rectified", "auto", "true: fx and points by P of camera_info; false: by K and distortion; auto: as the "
+        "topic's name and camera_info say", choices=RECTIFIED_CHOICES, dynamic=True,
+    )  # fmt: skip
     qos_input: str = parameter(
         "qos.input", "auto", "QoS profile of the inputs; auto = reliable where the publisher offers it",
         choices=INPUT_PROFILES,
@@ -125,6 +130,11 @@ class DfdParameters:
             depth_max_rel_std=self.depth_max_rel_std,
             engine_cache_dir=Path(self.engine_cache_dir).expanduser() if self.engine_cache_dir else None,
         )
+
+    @property
+    def rectified(self) -> Rectified:
+        """Parameter camera.rectified."""
+        return self.camera_rectified  # type: ignore[return-value]
 
     def lens(self) -> LensDescription:
         """The lens.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import ImageCamera, image_camera
 from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.errors import CalibrationError
 from dfd_perception.inference.estimator import DepthEstimator
@@ -20,7 +20,7 @@ from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.lens_setup import LensState, describe_lens, lens_state
 from dfd_perception.ros.depth_node.publishers import METRIC, OutputPublishers, heads_for
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
-from dfd_perception.ros.shared.conversions import camera_of, rgb_of
+from dfd_perception.ros.shared.conversions import rgb_of
 from dfd_perception.ros.shared.diagnostics import Statistics
 from dfd_perception.ros.shared.node_log import Log
 
@@ -40,7 +40,7 @@ class LastFrame:
 
     header: Header
     image_rgb: NDArray[np.uint8]
-    camera: CameraIntrinsics | None
+    camera: ImageCamera | None
     lens: LensState
     heads: Heads
 
@@ -54,6 +54,7 @@ class FramePipeline:
         parameters: DfdParameters,
         outputs: OutputPublishers,
         infos: CameraInfoBuffer,
+        image_topic: str,
         statistics: Statistics,
         log: Log,
     ) -> None:
@@ -65,6 +66,7 @@ class FramePipeline:
         self._previous: DepthEstimator | None = None
         self._outputs = outputs
         self._infos = infos
+        self._image_topic = image_topic
         self._statistics = statistics
         self._log = log
         self._said: dict[str, object] = {}
@@ -172,29 +174,36 @@ class FramePipeline:
             self._previous = None
         return prediction
 
-    def _camera(self, info: CameraInfo | None, size: tuple[int, int]) -> CameraIntrinsics | None:
+    def _camera(self, info: CameraInfo | None, size: tuple[int, int]) -> ImageCamera | None:
         if info is None:
             return None
         try:
-            camera = camera_of(info, size)
+            camera = image_camera(info, size, self._image_topic, self.parameters.rectified)
         except CalibrationError as error:
             self._once("camera", str(error), "warning", f"camera_info is not used: {error}")
             return None
         self._said.pop("camera", None)
+        if self._said.get("rectified") != camera:
+            self._said["rectified"] = camera
+            self._log("info", camera.described())
+            for line in camera.notes:
+                self._log("warning", line)
         return camera
 
-    def _lens(self, camera: CameraIntrinsics | None, size: tuple[int, int]) -> LensState:
+    def _lens(self, camera: ImageCamera | None, size: tuple[int, int]) -> LensState:
         if self.estimator.model.card.target == "depth":
             return LensState(None)
         misfit = self._said.get("camera")
-        lens = lens_state(self.estimator.model, self.parameters, camera, str(misfit) if misfit else None)
+        lens = lens_state(
+            self.estimator.model, self.parameters, camera and camera.intrinsics, str(misfit) if misfit else None
+        )
         if lens.curve is not None and self._said.get("lens") != (lens.curve, size):
             self._said["lens"] = (lens.curve, size)
             information, warnings = describe_lens(self.estimator.model, self.parameters, lens.curve, size)
-            for line in information:
-                self._log("info", line)
             for line in (*warnings, *lens.notes):
                 self._log("warning", line)
+            for line in information:
+                self._log("info", line)
         return lens
 
     def _explain_missing(self, wanted: frozenset[str], lens: LensState, metric: bool) -> None:

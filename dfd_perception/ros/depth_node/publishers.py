@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import ImageCamera
 from dfd_perception.core.colormap import colour_depth
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.core.prediction import Heads, Prediction
@@ -89,7 +89,7 @@ class OutputPublishers:
         header: Header,
         prediction: Prediction,
         image_rgb: NDArray[np.uint8],
-        camera: CameraIntrinsics | None,
+        camera: ImageCamera | None,
         *,
         depth_encoding: str,
         colour_encoding: str,
@@ -143,11 +143,12 @@ class OutputPublishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
-    def _builder(self, camera: CameraIntrinsics, size: tuple[int, ...]) -> PointCloudBuilder:
-        if (camera.height, camera.width) != size:
-            camera = camera.scaled(size=(size[0], size[1]))
-        if self._cloud is None or self._cloud.camera != camera:
-            self._cloud = PointCloudBuilder(camera)
+    def _builder(self, camera: ImageCamera, size: tuple[int, ...]) -> PointCloudBuilder:
+        if (camera.intrinsics.height, camera.intrinsics.width) != size:
+            camera = camera.scaled((size[0], size[1]))
+        of_camera = (camera.intrinsics, camera.distortion)
+        if self._cloud is None or (self._cloud.camera, self._cloud.distortion) != of_camera:
+            self._cloud = PointCloudBuilder(*of_camera)
         return self._cloud
 
     def _send(self, topic: str, message: Any) -> None:

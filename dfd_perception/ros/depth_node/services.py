@@ -188,7 +188,7 @@ def write_snapshot(folder: Path, last: LastFrame, prediction: Prediction, pipeli
         "depth_unit": "mm, 0 invalid",
         "focus_distance_m": curve.focus_distance_m if curve else None,
         "gain_px_per_dioptre": curve.gain_px_per_dioptre if curve else None,
-        "camera": last.camera.matrix().tolist() if last.camera else None,
+        "camera": last.camera.intrinsics.matrix().tolist() if last.camera else None,
     }
     (target / "frame.json").write_text(json.dumps(described, indent=2) + "\n", "utf-8")
     return target

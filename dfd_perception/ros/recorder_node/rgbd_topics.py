@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from dfd_perception.core.camera_info import distorted_camera_of
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
 from dfd_perception.core.registration import RigidTransform
@@ -19,7 +20,7 @@ from dfd_perception.errors import CalibrationError, DfdPerceptionError, ImageErr
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame
 from dfd_perception.ros.recorder_node.robot_camera import Subscribe
 from dfd_perception.ros.shared.camera_infos import stamp_ns
-from dfd_perception.ros.shared.conversions import depth_m_of, distorted_camera_of, rgb_of
+from dfd_perception.ros.shared.conversions import depth_m_of, rgb_of
 from dfd_perception.ros.shared.node_log import Log
 
 

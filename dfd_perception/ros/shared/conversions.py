@@ -17,19 +17,16 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.compressed_depth import compressed_from_depth_m, depth_m_from_compressed
 from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
-from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
-from dfd_perception.errors import CalibrationError, ImageError
+from dfd_perception.errors import ImageError
 
 POINT_FIELDS = [
     PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
     for index, name in enumerate(("x", "y", "z", "rgb"))
 ]
-DISTORTION_MODELS = ("", "plumb_bob", "rational_polynomial")
 
 
 def rgb_of(message: Image | CompressedImage) -> NDArray[np.uint8]:
@@ -93,53 +90,6 @@ def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> Poin
     message.is_dense = False
     message.data = byte_array(points_HW4)
     return message
-
-
-def camera_of(info: CameraInfo, image_size: tuple[int, int]) -> CameraIntrinsics:
-    """Intrinsics of an image of (height, width) from its camera_info: K, cropped by the ROI, then binned.
-
-    Raises:
-        CalibrationError: not calibrated, not finite, or of another image size.
-    """
-    k = np.asarray(info.k, np.float64)
-    if not np.isfinite(k).all() or k[0] <= 0 or k[4] <= 0:
-        raise CalibrationError(f"camera_info has fx {k[0]:g}, fy {k[4]:g}, cx {k[2]:g}, cy {k[5]:g}; not calibrated")
-    roi = info.roi
-    height, width = (roi.height or info.height), (roi.width or info.width)
-    binning_x, binning_y = max(1, info.binning_x), max(1, info.binning_y)
-    if (height // binning_y, width // binning_x) != image_size:
-        raise CalibrationError(
-            f"camera_info is for {width // binning_x}x{height // binning_y} pixels, the image has "
-            f"{image_size[1]}x{image_size[0]}; calibrate at the size in use, or remap camera_info"
-        )
-    return CameraIntrinsics(
-        width=image_size[1],
-        height=image_size[0],
-        fx=k[0] / binning_x,
-        fy=k[4] / binning_y,
-        cx=(k[2] - roi.x_offset + 0.5) / binning_x - 0.5,
-        cy=(k[5] - roi.y_offset + 0.5) / binning_y - 0.5,
-    )
-
-
-def distorted_camera_of(info: CameraInfo, image_size: tuple[int, int] | None = None) -> DistortedCamera:
-    """The camera that took the (not rectified) image of a camera_info.
-
-    Args:
-        image_size: (height, width) of the image, which must be the camera_info's; None to trust the latter.
-
-    Raises:
-        CalibrationError: not calibrated, of a model that is not Brown-Conrady, or of another size.
-    """
-    if info.distortion_model not in DISTORTION_MODELS:
-        raise CalibrationError(
-            f"distortion_model of {info.header.frame_id!r} is {info.distortion_model!r}; expected plumb_bob or "
-            "rational_polynomial. Calibrate with one of them, or record rectified images"
-        )
-    roi, binning = info.roi, (max(1, info.binning_y), max(1, info.binning_x))
-    size = ((roi.height or info.height) // binning[0], (roi.width or info.width) // binning[1])
-    intrinsics = camera_of(info, image_size or size)
-    return DistortedCamera(intrinsics=intrinsics, distortion=Distortion.from_coefficients(list(info.d)))
 
 
 def scaled_camera_info(

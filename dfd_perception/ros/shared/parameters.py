@@ -111,6 +111,9 @@ class DeclaredParameters(Generic[P]):
                 # "0.6" and "1" are both a number to whoever writes a YAML file.
                 problem = _bounds_problem(described, float(given))
                 value = default if problem else float(given)
+            elif kind is str and isinstance(given, bool) and str(given).lower() in described.choices:
+                # YAML reads true and false, without quotes, as something else than words.
+                problem, value = None, str(given).lower()
             else:
                 problem, value = f"parameter {name} is {given!r}; expected {kind.__name__}", default
             self._node.declare_parameter(name, value, descriptor, ignore_override=True)

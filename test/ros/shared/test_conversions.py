@@ -16,10 +16,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, RegionOfInterest
 from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import camera_of
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.errors import CalibrationError, ImageError
 from dfd_perception.ros.shared.conversions import (
-    camera_of,
     depth_message,
     image_message,
     point_cloud_message,
