@@ -52,6 +52,7 @@ COMMANDS = (
     Command("call", "call a service of a running node: start, stop, capture, reload, snapshot"),
     Command("ingest", "turn an Azure Kinect recording into a session"),
     Command("inspect", "show what a session or dataset folder holds, and its depth on its images"),
+    Command("calibrate-lens", "K, focus and blur floor of a lens from the meter's own readings"),
     Command("calibrate", "calibrate the robot camera against the Kinect"),
     Command("register", "register a session's Kinect depth into the robot camera"),
     Command("synthesize", "give sharp RGB-D images the defocus of a lens"),

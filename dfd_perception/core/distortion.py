@@ -174,8 +174,9 @@ class EquidistantDistortion:
 
     def undistort(self, x_d: FloatArray, y_d: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Point on the plane z = 1 of a distorted one; any shape, float64. NaN at 90 degrees to the axis and beyond."""
-        x_d, y_d = np.asarray(x_d, np.float64), np.asarray(y_d, np.float64)
-        radius = np.hypot(x_d, y_d)
+        x: NDArray[np.float64] = np.asarray(x_d, np.float64)
+        y: NDArray[np.float64] = np.asarray(y_d, np.float64)
+        radius = np.hypot(x, y)
         theta = np.minimum(radius, np.pi / 2)
         for _ in range(NEWTON_STEPS):
             t2 = theta * theta
@@ -187,7 +188,7 @@ class EquidistantDistortion:
         lost = (np.abs(residual) > 10 * CONVERGED) | (theta >= np.pi / 2 - 1e-6)
         scale = np.where(radius < 1e-12, 1.0, np.tan(theta) / np.where(radius < 1e-12, 1.0, radius))
         scale = np.where(lost, np.nan, scale)
-        return x_d * scale, y_d * scale
+        return x * scale, y * scale
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,118 @@
+"""Where `dfd calibrate-lens` takes its images, their distances and their camera from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfd_perception.errors import CalibrationError, UsageError
+
+if TYPE_CHECKING:
+    from dfd_perception.core.camera_info import ImageCamera
+    from dfd_perception.core.distortion import DistortedCamera
+
+MOST_IMAGES = 60
+"""Of a session or a bag; more say nothing new."""
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".zstd")
+MeasuredImage = tuple[str, Any, Any, "DistortedCamera | None"]
+"""Name, image (H, W, 3) uint8 RGB, depth (H, W) [m] or None, camera or None."""
+
+
+def measured_images(args: argparse.Namespace, with_board: bool) -> Iterator[MeasuredImage]:
+    """Images with what is known of their distance and camera."""
+    from dfd_perception.datasets.folder import DESCRIPTION_NAME
+
+    for source in args.source:
+        if source.is_dir() and (source / DESCRIPTION_NAME).is_file():
+            yield from _of_data_set(source)
+        elif _is_bag(source):
+            yield from _of_bag(args, source, with_board)
+        else:
+            if not with_board:
+                raise UsageError(f"{source}: images alone have no distance; give --board, or a session with depth")
+            yield from _of_files(source)
+
+
+def _of_files(source: Path) -> Iterator[MeasuredImage]:
+    from dfd_perception.files.images import read_image
+
+    files = [source]
+    if source.is_dir():
+        files = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise UsageError(f"{source}: no images in this folder; a session needs its depth registered (dfd register)")
+    for path in files:
+        yield path.name, read_image(path), None, None
+
+
+def _is_bag(path: Path) -> bool:
+    if path.is_file():
+        return path.suffix in BAG_SUFFIXES
+    return (path / "metadata.yaml").is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir())
+
+
+def _of_data_set(folder: Path) -> Iterator[MeasuredImage]:
+    from dfd_perception.core.distortion import DistortedCamera
+    from dfd_perception.datasets.registry import open_dataset
+
+    dataset = open_dataset(folder, "folder")
+    for index in _spread(len(dataset)):
+        sample = dataset[index]
+        camera = None if sample.camera is None else DistortedCamera(intrinsics=sample.camera)
+        yield sample.name, sample.defocused, sample.depth_m, camera
+
+
+def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[MeasuredImage]:
+    from dfd_perception.core.camera_info import image_camera
+    from dfd_perception.evaluation.sources.bag_options import BagOptions
+    from dfd_perception.evaluation.sources.bag_source import BagSource
+
+    source = BagSource(bag, BagOptions(image_topic=args.image_topic))
+    try:
+        chosen = set(_spread(len(source)))
+        for frame in source.reread(chosen):
+            camera = None
+            if frame.camera is not None and args.fx is None and args.camera is None:
+                size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+                camera = _distorted(image_camera(frame.camera, size, source.topics.image))
+            if with_board or frame.depth_m is not None:
+                yield f"{bag.name} {frame.name}", frame.image_rgb, frame.depth_m, camera
+    finally:
+        source.close()
+
+
+def camera_of(args: argparse.Namespace, shape: tuple[int, ...], known: DistortedCamera | None) -> DistortedCamera:
+    """The camera of an image: as the command says, else as its source does."""
+    from dfd_perception.core.camera import CameraIntrinsics
+    from dfd_perception.core.camera_info import image_camera
+    from dfd_perception.core.distortion import DistortedCamera
+    from dfd_perception.files.camera_file import read_camera_file
+
+    height, width = shape[:2]
+    if args.camera is not None:
+        return _distorted(image_camera(read_camera_file(args.camera), (height, width), rectified="false"))
+    if args.fx is not None:
+        middle = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
+        return DistortedCamera(
+            intrinsics=CameraIntrinsics(width=width, height=height, fx=args.fx, fy=args.fx, **middle)
+        )
+    if known is None:
+        raise UsageError("the focal length of the images is not known; give --camera FILE or --fx PX")
+    return known
+
+
+def _distorted(camera: ImageCamera) -> DistortedCamera:
+    from dfd_perception.core.distortion import DistortedCamera, Distortion
+
+    if camera.distortion is not None and not isinstance(camera.distortion, Distortion):
+        raise CalibrationError("fisheye lenses are not calibrated here; give rectified images and --fx")
+    return DistortedCamera(intrinsics=camera.intrinsics, distortion=camera.distortion or Distortion())
+
+
+def _spread(count: int) -> list[int]:
+    """At most MOST_IMAGES of so many, evenly."""
+    kept = min(count, MOST_IMAGES)
+    return sorted({round(i * (count - 1) / max(1, kept - 1)) for i in range(kept)})
