@@ -16,8 +16,8 @@ from dfd_perception.core.sensor import encoded_from_linear, linear_from_encoded,
 from dfd_perception.files.images import write_png
 from support.rendered_rig import CHARUCO, ROBOT, RenderedCamera
 
-TRUE = DefocusCurve(gain_px_per_dioptre=7.0, focus_distance_m=0.55, blur_floor_px=1.6)
-DISTANCES_M = (0.56, 0.66, 0.78, 0.92, 1.08, 1.26)
+TRUE = DefocusCurve(gain_px_per_dioptre=6.0, focus_distance_m=0.55, blur_floor_px=1.6)
+DISTANCES_M = (0.57, 0.63, 0.7, 0.78, 0.86, 0.95)
 BOARD_TEXT = "charuco:9x6:0.05:0.037"
 
 
