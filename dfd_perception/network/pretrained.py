@@ -40,6 +40,9 @@ _PUBLISHED_KEYS = (
 )
 
 
+LFS_POINTER = b"version https://git-lfs"
+
+
 class PublishedWeights(NamedTuple):
     """An authors' checkpoint in this project's names."""
 
@@ -61,6 +64,8 @@ def read_torch_file(path: Path, trust_pickle: bool = False) -> Mapping[str, Any]
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
+    if path.suffix != ".safetensors":
+        _require_torch_file(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -77,6 +82,20 @@ def read_torch_file(path: Path, trust_pickle: bool = False) -> Mapping[str, Any]
     if not isinstance(content, Mapping):
         raise ModelError(f"{path}: holds {type(content).__name__}; expected a state dict or a checkpoint with one")
     return content
+
+
+def _require_torch_file(path: Path) -> None:
+    """Look at the first bytes: only a real checkpoint is worth the question whether its pickles are trusted.
+
+    Raises:
+        ModelError: neither the zip of torch since 1.6 nor a pickle.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise ModelError(f"{path}: a pointer of git-lfs, not the file itself; fetch it with: git lfs pull")
+    if not start.startswith((b"PK\x03\x04", b"\x80")):
+        raise ModelError(f"{path}: not a checkpoint of torch; expected a .pth, .pt or .safetensors file")
 
 
 def densenet_encoder_weights(source: Mapping[str, Any]) -> dict[str, Tensor]:

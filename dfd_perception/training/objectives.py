@@ -55,7 +55,7 @@ class SupervisedDepth(Objective):
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
         depth = depth_term(said, batch, self.config)
-        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts["seen"])
+        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts.get("seen"))
         return LossTerms(self.total(depth, deblurring), {"depth": depth, "deblurring": deblurring})
 
 
@@ -77,7 +77,7 @@ class SupervisedCoc(Objective):
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
         blur, terms = coc_terms(said, batch, self.config)
-        deblurring = charbonnier(_of(said.aif), batch.parts["aif"], mask=batch.parts["seen"])
+        deblurring = charbonnier(_of(said.aif), batch.parts["aif"], mask=batch.parts.get("seen"))
         return LossTerms(blur + self.config.aif_weight * deblurring, {**terms, "deblurring": deblurring})
 
 
@@ -98,7 +98,7 @@ class DeblurOnly(Objective):
     parts = ("aif",)
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts["seen"])
+        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts.get("seen"))
         return LossTerms(deblurring, {"deblurring": deblurring})
 
 
@@ -126,7 +126,7 @@ class SelfSupervisedDefocus(Objective):
         share = coc_px / config.largest_coc_px
         loss = self_supervised_loss(
             reblurred, batch.image, share, _of(said.aif), aif,
-            seen=batch.parts["seen"], reach_px=math.ceil(config.largest_coc_px / 2),
+            seen=batch.parts.get("seen"), reach_px=math.ceil(config.largest_coc_px / 2),
         )  # fmt: skip
         # The log-variance head takes part with weight zero: every trained tensor needs a gradient under DDP.
         total = loss.total + 0.0 * _of(said.coc_log_var).mean()

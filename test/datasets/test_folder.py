@@ -99,14 +99,14 @@ def _spoil(folder: Path, how: str) -> None:
     }
     if how in contents:
         cv2.imwrite(str(path), contents[how])
-    elif how == "not a readable image":
+    elif how == "cannot be decoded as an image":
         path.write_bytes(b"\x89PNG torn")
     else:
         path.write_bytes(b"")
 
 
 @pytest.mark.parametrize(
-    "how", ["8 bits", "register the depth", "no valid depth", "3 channel", "not a readable image", "0 bytes"]
+    "how", ["8 bits", "register the depth", "no valid depth", "3 channel", "cannot be decoded as an image", "0 bytes"]
 )
 def test_a_bad_depth_file_is_named_with_what_to_do(tmp_path: Path, how: str) -> None:
     _written(tmp_path)

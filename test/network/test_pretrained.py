@@ -136,3 +136,18 @@ def test_files_that_are_no_checkpoint(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"broken\.pth"):
         read_torch_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xd8\xff\xe0 a photograph", "not a checkpoint of torch; expected a .pth, .pt or .safetensors file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of git-lfs.*git lfs pull"),
+        (b"", "not a checkpoint of torch"),
+    ],
+)
+def test_what_is_no_checkpoint_is_not_asked_to_be_trusted(tmp_path, content, says):
+    (tmp_path / "photo.jpg").write_bytes(content)
+    with pytest.raises(ModelError, match=says) as caught:
+        read_torch_file(tmp_path / "photo.jpg")
+    assert "trust" not in str(caught.value)

@@ -198,7 +198,7 @@ class EngineCache:
         try:
             said = json.loads(read_trusted(path.with_suffix(".json")))
             return CacheEntry(path, dict(said["key"]), str(said["plan_sha256"]), dict(said["facts"]))
-        except (EngineError, OSError, ValueError, KeyError, TypeError):
+        except (EngineError, OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 
