@@ -52,7 +52,7 @@ def folder(tmp_path) -> Path:
         cv2.imwrite(str(root / "defocused" / f"{index:03d}.png"), cv2.GaussianBlur(image, (0, 0), 2))
         cv2.imwrite(str(root / "aif" / f"{index:03d}.png"), image)
         cv2.imwrite(str(root / "depth" / f"{index:03d}.png"), rng.integers(700, 3000, (40, 48)).astype(np.uint16))
-    (root / "dataset.yaml").write_text(yaml.safe_dump({"format": 1, "name": "session", "lens": LENS}))
+    (root / "dataset.yaml").write_text(yaml.safe_dump({"format": 1, "name": "session", "lens": LENS, "depth_unit_m": 0.001}))
     return root
 
 
@@ -125,7 +125,7 @@ def test_a_users_mistake_is_one_line(recipe_file, capsys, words, says):
     ("damage", "says"),
     [
         ("unpaired", "aif lacks 001"),
-        ("unreadable", "defocused/002.png: not a readable image"),
+        ("unreadable", "defocused/002.png: cannot be decoded as an image"),
         ("size", "depth/003.png: depth is 48 x 20 px"),
         ("empty", "depth/000.png: no valid depth"),
         ("bits", "depth/000.png: depth has 8 bits"),

@@ -48,7 +48,7 @@ def test_a_mirror_image_mirrors_the_rays(axis: int) -> None:
 
 
 def test_all_parts_move_together_and_by_seed() -> None:
-    augmentation = Augmentation(crop_px=(9, 12), flip_x=0.5, flip_y=0.5)
+    augmentation = Augmentation(crop_px=(16, 18), flip_x=0.5, flip_y=0.5)
     seen = set()
     for seed in range(20):
         changed = augmentation(_sample(), np.random.default_rng(seed))
@@ -78,8 +78,8 @@ def test_light_changes_keep_blur_depth_and_lens() -> None:
 
 
 def test_a_crop_larger_than_the_image_and_impossible_settings_are_refused() -> None:
-    with pytest.raises(DatasetError, match="smaller than the crop of 40 x 8"):
-        Augmentation(crop_px=(8, 40))(_sample(), np.random.default_rng(0))
+    with pytest.raises(DatasetError, match="smaller than the crop of 40 x 16"):
+        Augmentation(crop_px=(16, 40))(_sample(), np.random.default_rng(0))
     with pytest.raises(ConfigError, match="flip_x"):
         Augmentation(flip_x=1.5)
     with pytest.raises(ConfigError, match="white_balance"):
