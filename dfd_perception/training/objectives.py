@@ -55,7 +55,7 @@ class SupervisedDepth(Objective):
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
         depth = depth_term(said, batch, self.config)
-        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts.get("seen"))
+        deblurring = deblurring_term(said, batch, self.config)
         return LossTerms(self.total(depth, deblurring), {"depth": depth, "deblurring": deblurring})
 
 
@@ -98,7 +98,7 @@ class DeblurOnly(Objective):
     parts = ("aif",)
 
     def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        deblurring = deblur_loss(_of(said.aif), batch.parts["aif"], self.config.ssim_weight, mask=batch.parts.get("seen"))
+        deblurring = deblurring_term(said, batch, self.config)
         return LossTerms(deblurring, {"deblurring": deblurring})
 
 
@@ -147,6 +147,11 @@ def create_objective(config: ObjectiveConfig, target: Target) -> Objective:
     if target == "coc":
         return SupervisedCoc(config) if config.mode == "supervised" else CocOnly(config)
     return SupervisedDepth(config) if config.mode == "supervised" else DepthOnly(config)
+
+
+def deblurring_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:
+    """Equation 3.6, where the all-in-focus image was seen."""
+    return deblur_loss(_of(said.aif), batch.parts["aif"], config.ssim_weight, mask=batch.parts.get("seen"))
 
 
 def depth_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:

@@ -52,7 +52,9 @@ def folder(tmp_path) -> Path:
         cv2.imwrite(str(root / "defocused" / f"{index:03d}.png"), cv2.GaussianBlur(image, (0, 0), 2))
         cv2.imwrite(str(root / "aif" / f"{index:03d}.png"), image)
         cv2.imwrite(str(root / "depth" / f"{index:03d}.png"), rng.integers(700, 3000, (40, 48)).astype(np.uint16))
-    (root / "dataset.yaml").write_text(yaml.safe_dump({"format": 1, "name": "session", "lens": LENS, "depth_unit_m": 0.001}))
+    (root / "dataset.yaml").write_text(
+        yaml.safe_dump({"format": 1, "name": "session", "lens": LENS, "depth_unit_m": 0.001})
+    )
     return root
 
 
