@@ -9,6 +9,9 @@ Each image gives, as far as the model and the lens say it:
     STEM_sheet.png                             all of them side by side
     STEM_points.ply                            with --ply: points in metres, coloured
 
+An image may also be a folder, a pattern in quotes, or what has frames: a video file, a camera's number, or a URL that
+OpenCV opens. Those give NAME_depth_color.mp4, NAME_defocus_color.mp4 and NAME_deblurred.mp4 (Ctrl-C ends a camera).
+
 A model that measures blur needs the lens for depth, and the focal length in pixels: from the lens file
 (focal_length_mm and pixel_pitch_um, of the images as they are) or by --fx.
 
@@ -32,14 +35,20 @@ from dfd_perception.errors import ImageError, LensError, UsageError
 if TYPE_CHECKING:
     from dfd_perception.core.camera_info import ImageCamera
     from dfd_perception.core.result import Result
+    from dfd_perception.media.source_image import ImageSource
     from dfd_perception.meter import Meter
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+ASSUMED_RATE_HZ = 15.0
+"""Of the video that a camera without a rate of its own becomes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd predict`."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files (jpg, png, tiff, ...)")
+    parser.add_argument("images", nargs="+", metavar="IMAGE",
+                        help="image files (jpg, png, tiff, ...), a folder, a pattern, a video, a camera's number, a URL"
+                        )  # fmt: skip
+    parser.add_argument("--frames", type=int, metavar="N", help="end a video or camera after so many frames")
     parser.add_argument("--model", required=True, metavar="M", help="model folder by name or path")
     parser.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
     parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
@@ -79,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     from dfd_perception.files.result_files import require_free
 
     _check(args)
-    stems = _distinct_stems(args.images)
+    paths, moving = _sources(args.images)
+    stems = _distinct_stems(paths)
     if not args.overwrite:
         for stem in stems:
             require_free(args.out, stem)
@@ -88,8 +98,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: {note}", file=sys.stderr)
     done: list[Done] = []
     failures: list[str] = []
-    with meter, tqdm(total=len(stems), desc="predicting", unit="image", disable=not sys.stderr.isatty()) as bar:
-        for name, stem, image in _images(args.images):
+    videos: list[dict[str, Any]] = []
+    total = len(stems) + sum(len(source) for source in moving)
+    with meter, tqdm(total=total, desc="predicting", unit="image", disable=not sys.stderr.isatty()) as bar:
+        for name, stem, image in _images(paths):
             if isinstance(image, ImageError):
                 failures.append(str(image))
                 tqdm.write(f"dfd: {image}", file=sys.stderr)
@@ -98,12 +110,56 @@ def run(args: argparse.Namespace) -> int:
                 if not args.json:
                     tqdm.write(f"{name}: {done[-1].result.summary().line()}", file=sys.stdout)
             bar.update()
-    return _finish(args, meter, done, failures)
+        for source in moving:
+            videos.append(_predict_video(args, meter, source, bar.update))
+            if not args.json:
+                made = videos[-1]
+                tqdm.write(f"{made['source']}: {made['frames']} frames; {', '.join(made['files'])}")
+    return _finish(args, meter, done, failures, videos)
+
+
+def _sources(words: list[str]) -> tuple[list[Path], list[ImageSource]]:
+    """Image files, and sources with frames; a word that is nothing counts as a file, which is then found missing."""
+    from dfd_perception.media.files import files_of
+    from dfd_perception.media.source import open_moving
+
+    paths: list[Path] = []
+    moving: list[ImageSource] = []
+    for word in words:
+        source = open_moving(word)
+        if source is None:
+            paths += files_of(word) or [Path(word)]
+        else:
+            moving.append(source)
+    return paths, moving
+
+
+def _predict_video(args: argparse.Namespace, meter: Meter, source: ImageSource, advance: Any) -> dict[str, Any]:
+    """Run the model on every frame; what is written stays when Ctrl-C ends it."""
+    from itertools import islice
+
+    from dfd_perception.media.result_video import ResultVideo
+
+    range_m = None if args.range_m is None else (args.range_m[0], args.range_m[1])
+    video = ResultVideo(args.out, source.name, source.rate_hz or ASSUMED_RATE_HZ, range_m, args.overwrite)
+    try:
+        for image in islice(source.images(), args.frames):
+            video.add(meter(image.image_rgb))
+            advance()
+    except KeyboardInterrupt:
+        if not source.live:
+            raise
+    finally:
+        source.close()
+        files = [str(path) for path in video.close()]
+    return {"source": source.name, "frames": video.count, "files": files}
 
 
 def _check(args: argparse.Namespace) -> None:
     if not 0 <= args.min_m < args.max_m:
         raise UsageError(f"--min-m {args.min_m:g} and --max-m {args.max_m:g}: expected 0 or more, the first smaller")
+    if args.frames is not None and args.frames < 1:
+        raise UsageError(f"--frames is {args.frames}; expected 1 or more")
     if args.max_rel_std < 0:
         raise UsageError(f"--max-rel-std is {args.max_rel_std:g}; expected 0 (keep all) or a share such as 0.2")
     if args.range_m and not 0 < args.range_m[0] < args.range_m[1]:
@@ -226,7 +282,9 @@ def _facts(meter: Meter, name: str, result: Result) -> list[str]:
     return lines
 
 
-def _finish(args: argparse.Namespace, meter: Meter, done: list[Done], failures: list[str]) -> int:
+def _finish(
+    args: argparse.Namespace, meter: Meter, done: list[Done], failures: list[str], videos: list[dict[str, Any]]
+) -> int:
     """Say what came of it all; returns the exit code."""
     empty = [item.name for item in done if item.result.summary().depth_share == 0]
     if args.json:
@@ -241,6 +299,7 @@ def _finish(args: argparse.Namespace, meter: Meter, done: list[Done], failures: 
             for item in done
         ]
         report = {"model": str(meter.model.path), "notes": meter.notes, "images": images, "failed": failures}
+        report |= {"videos": videos} if videos else {}
         print(json.dumps(report, indent=2))
     elif done:
         counts = f"{len(done)} image{'s' if len(done) > 1 else ''}" + (f", {len(failures)} failed" if failures else "")

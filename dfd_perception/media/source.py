@@ -38,7 +38,7 @@ def open_sources(words: Sequence[str], request: CaptureRequest | None = None) ->
     videos: list[ImageSource] = []
     try:
         for word in words:
-            if (moving := _moving(word, request)) is not None:
+            if (moving := open_moving(word, request)) is not None:
                 videos.append(moving)
                 continue
             found = files_of(word)
@@ -54,8 +54,12 @@ def open_sources(words: Sequence[str], request: CaptureRequest | None = None) ->
     return still + videos
 
 
-def _moving(word: str, request: CaptureRequest | None) -> ImageSource | None:
-    """A camera, stream or video; None for anything else."""
+def open_moving(word: str, request: CaptureRequest | None = None) -> ImageSource | None:
+    """Open a camera, stream or video; None for a word that names none of them.
+
+    Raises:
+        ImageError: it cannot be opened.
+    """
     path = Path(word)
     if word.isdigit() and not path.exists():
         return LiveCapture(int(word), request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -66,12 +67,13 @@ class Depths:
         self._thread.start()
 
     def _spin(self):
-        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
         executor = SingleThreadedExecutor(context=self._context)
         executor.add_node(self._node)
-        while self._context.ok():
-            executor.spin_once(timeout_sec=0.1)
+        with contextlib.suppress(ExternalShutdownException):
+            while self._context.ok():
+                executor.spin_once(timeout_sec=0.1)
 
     def close(self):
         import rclpy

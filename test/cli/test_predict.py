@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from dfd_perception.cli.__main__ import main
+from dfd_perception.media.capture import Video
+from dfd_perception.media.video_writer import VideoWriter
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 
@@ -149,3 +151,30 @@ def test_two_images_of_one_stem_are_refused(images, tiny_depth_model, capsys):
     arguments = ["predict", str(images / "one.png"), str(images / "sub" / "one.jpg")]
     assert main([*arguments, "--model", str(tiny_depth_model), "--out", str(images / "out")]) == 2
     assert "would write the same files" in capsys.readouterr().err
+
+
+def test_a_folder_and_a_pattern_are_their_images(images, tiny_coc_model, capsys):
+    arguments = ["--model", str(tiny_coc_model), "--backend", "onnxruntime"]
+    assert main(["predict", str(images), *arguments, "--out", str(images / "out")]) == 0
+    assert main(["predict", str(images / "t*.jpg"), *arguments, "--out", str(images / "other")]) == 0
+    assert {path.name for path in (images / "out").glob("*_sheet.png")} == {"one_sheet.png", "two_sheet.png"}
+    assert [path.name for path in (images / "other").glob("*_sheet.png")] == ["two_sheet.png"]
+
+
+def test_a_video_becomes_videos_of_depth_blur_and_the_deblurred_image(images, tiny_coc_model, capsys):
+    with VideoWriter(images / "clip.avi", 20.0) as writer:
+        for number in range(6):
+            writer.write(np.random.default_rng(number).integers(0, 256, (48, 80, 3), np.uint8))
+    command = ["predict", str(images / "clip.avi"), "--model", str(tiny_coc_model), "--backend", "onnxruntime"]
+    command += ["--lens", str(images / "lens.yaml"), "--out", str(images / "out")]
+    assert main([*command, "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)["videos"]
+    assert (said["source"], said["frames"]) == ("clip", 6)
+    shapes = {"depth_color": (96, 80, 3), "defocus_color": (96, 80, 3), "deblurred": (48, 80, 3)}
+    for kind, shape in shapes.items():
+        frames = list(Video(str(images / "out" / f"clip_{kind}.mp4")).images())
+        assert [frame.image_rgb.shape for frame in frames] == [shape] * 6
+    assert main(command) == 2
+    assert "would be overwritten; give --overwrite" in capsys.readouterr().err
+    assert main([*command, "--overwrite", "--frames", "2"]) == 0
+    assert "clip: 2 frames; " in capsys.readouterr().out

@@ -28,7 +28,9 @@ def start_chromium(profile: str) -> Any:
     for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.chrome.service.Service(driver))
+    browser = webdriver.Chrome(options=options, service=webdriver.chrome.service.Service(driver))
+    browser.set_script_timeout(WAIT_S)
+    return browser
 
 
 class Page:

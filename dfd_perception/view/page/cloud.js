@@ -5,7 +5,8 @@ precision highp float;
 precision highp usampler2D;
 uniform usampler2D depth;
 uniform sampler2D colour, palette;
-uniform ivec2 size;
+uniform ivec2 size; // of the map
+uniform int stride; // every how many pixels there is a point
 uniform float unit, pixelStep, pivot, away, screenHeight;
 uniform vec4 camera; // fx, fy, cx, cy
 uniform vec2 projection, range;
@@ -13,7 +14,8 @@ uniform mat3 turn;
 uniform bool byDistance, logarithmic;
 out vec3 shade;
 void main() {
-  ivec2 at = ivec2(gl_VertexID % size.x, gl_VertexID / size.x);
+  int columns = (size.x + stride - 1) / stride;
+  ivec2 at = ivec2(gl_VertexID % columns, gl_VertexID / columns) * stride;
   uint number = texelFetch(depth, at, 0).r;
   gl_PointSize = 1.0;
   if (number == 0u) { gl_Position = vec4(2.0, 2.0, 2.0, 1.0); return; }
@@ -25,7 +27,7 @@ void main() {
   gl_Position = vec4(seen.x * projection.x, -seen.y * projection.y,
                      (seen.z * (farthest + nearest) - 2.0 * farthest * nearest) / (farthest - nearest), seen.z);
   // As large as the pixel is there, and as much again: a surface that is seen aslant has few holes.
-  gl_PointSize = clamp(1.9 * pixelStep * d / camera.x * projection.y * 0.5 * screenHeight / max(seen.z, nearest), 1.0, 32.0);
+  gl_PointSize = clamp(1.9 * float(stride) * pixelStep * d / camera.x * projection.y * 0.5 * screenHeight / max(seen.z, nearest), 1.0, 32.0);
   vec2 place = (vec2(at) + 0.5) / vec2(size);
   float level = logarithmic ? log(d / range.x) / log(range.y / range.x) : (d - range.x) / (range.y - range.x);
   level = clamp(level, 0.0, 1.0);
@@ -36,7 +38,8 @@ precision mediump float;
 in vec3 shade;
 out vec4 result;
 void main() { result = vec4(shade, 1.0); }`;
-const UNIFORMS = ["depth", "colour", "palette", "size", "unit", "pixelStep", "pivot", "away", "screenHeight", "camera", "projection", "range", "turn", "byDistance", "logarithmic"];
+const UNIFORMS = ["depth", "colour", "palette", "size", "stride", "unit", "pixelStep", "pivot", "away", "screenHeight", "camera", "projection", "range", "turn", "byDistance", "logarithmic"];
+const MOST_POINTS = 320000, MOST_WITHOUT_GRAPHICS_CARD = 25000;
 const START = { yaw: -0.3, pitch: 0.16, zoom: 0.85 };
 
 export class Cloud {
@@ -48,6 +51,9 @@ export class Cloud {
     this.reset();
     this.gl = this.canvas.getContext("webgl2", { antialias: false, alpha: true });
     if (this.gl === null) return;
+    const info = this.gl.getExtension("WEBGL_debug_renderer_info");
+    const renderer = info ? this.gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : "";
+    this.most = /swiftshader|llvmpipe|software/i.test(renderer) ? MOST_WITHOUT_GRAPHICS_CARD : MOST_POINTS;
     this.prepare();
     this.listen();
     new ResizeObserver(() => this.draw()).observe(stage);
@@ -129,7 +135,9 @@ export class Cloud {
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     // As much of the world across the height as the camera sees, so that its own view is where one starts from.
     const across = (2 * camera.fy) / depth.full_height;
+    const stride = Math.ceil(Math.sqrt((depth.width * depth.height) / this.most));
     gl.uniform2i(this.at.size, depth.width, depth.height);
+    gl.uniform1i(this.at.stride, stride);
     gl.uniform1f(this.at.unit, depth.unit);
     gl.uniform1f(this.at.pixelStep, depth.step);
     gl.uniform1f(this.at.pivot, this.pivot);
@@ -141,7 +149,7 @@ export class Cloud {
     gl.uniform1i(this.at.byDistance, this.byDistance || frame.colourless ? 1 : 0);
     gl.uniform1i(this.at.logarithmic, scale.logarithmic ? 1 : 0);
     gl.uniformMatrix3fv(this.at.turn, false, turned(this.yaw, this.pitch));
-    gl.drawArrays(gl.POINTS, 0, depth.width * depth.height);
+    gl.drawArrays(gl.POINTS, 0, Math.ceil(depth.width / stride) * Math.ceil(depth.height / stride));
   }
 
   listen() {
