@@ -28,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.table:
         return _run_table(args)
+    if args.suite or args.chart:
+        return _run_suite(args)
     if args.out is None:
         raise ConfigError("--out is missing; expected a folder for report.json and report.html")
     if len(args.model) != 1 or "=" in args.model[0]:
@@ -105,6 +107,39 @@ def _run_table(args: argparse.Namespace) -> int:
     return 0
 
 
+def _run_suite(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from dfd_perception.errors import ConfigError
+    from dfd_perception.evaluation.suite.suite_file import Suite, read_suite
+    from dfd_perception.evaluation.suite.suite_run import run_suite, summary_json
+    from dfd_perception.evaluation.suite.summary_page import summary_text
+
+    if args.out is None:
+        raise ConfigError("--out is missing; expected a folder for summary.json and summary.html")
+    if len(args.model) != 1 or "=" in args.model[0]:
+        raise ConfigError(f"--model is {' '.join(args.model) or 'missing'}; expected one model by name or path")
+    suite = read_suite(args.suite) if args.suite else Suite(chart=True)
+    if args.chart and not suite.chart:
+        suite = Suite(sources=suite.sources, chart=True)
+    beside = args.suite.parent if args.suite else Path()
+    with _Bar(args.json) as bar:
+        summary = run_suite(
+            suite,
+            args.model[0],
+            args.data or Path(),
+            beside,
+            args.out,
+            estimator_options_of(args),
+            args.every,
+            lambda name, done, total: bar.show(name, done, total),
+        )
+    print(summary_json(summary) if args.json else summary_text(summary))
+    if not args.json:
+        print(f"  report      {args.out / 'summary.json'}\n              {args.out / 'summary.html'}")
+    return 0
+
+
 def _print(report: dict[str, Any], args: argparse.Namespace) -> None:
     for source in report["data"]["sources"]:
         for line in source.get("lost", []):
@@ -132,6 +167,11 @@ class _Bar:
     def __call__(self, done: int, total: int) -> None:
         self._bar.total = total
         self._bar.update(done - self._bar.n)
+
+    def show(self, text: str, done: int, total: int) -> None:
+        """The same, of one part of several."""
+        self._bar.set_description(text, refresh=False)
+        self(done, total)
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()

@@ -34,6 +34,11 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--split", help="only this split of the data set")
     what.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens of the camera; overrides the data set's")
     what.add_argument("--fx", type=float, metavar="PX", help="focal length of the images [px] (default: their own)")
+    what.add_argument("--only", default="", metavar="PATTERN", help="only frames of such names, such as 'osd_*'")
+    what.add_argument("--without", default="", metavar="PATTERN", help="without frames of such names")
+    what.add_argument("--every", type=int, default=1, metavar="N", help="every n-th of these frames (default: 1)")
+    what.add_argument("--suite", type=Path, metavar="SUITE.yaml", help="several sources below --data, one table")
+    what.add_argument("--chart", action="store_true", help="the blur chart: planes of known blur, against the bound")
     what.add_argument("--table", choices=THESIS_TABLES, help="a table of the thesis beside our figures")
     what.add_argument("--out", type=Path, metavar="DIR", help="folder for report.json and report.html")
     what.add_argument("--overwrite", action="store_true", help="begin anew in OUT instead of going on")
@@ -65,6 +70,9 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
 def _add_how(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--protocol", default="native", help="native, eigen-nyu or thesis-256 (default: native)")
+    how.add_argument("--floor", choices=("auto", "fitted", "lens"), default="auto",
+                     help="blur floor of the truth: read by the model off frames that are not scored with it, or that "
+                     "of the lens (default: fitted for data sets whose lens states none)")  # fmt: skip
     how.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="blur given to sharp RGB-D")
     how.add_argument("--sigma-per-coc", type=float, default=0.25, metavar="R", help="its sigma by diameter (0.25)")
     how.add_argument("--sharp-input", action="store_true", help="feed the all-in-focus image instead")
@@ -104,6 +112,7 @@ def plan_of(args: argparse.Namespace) -> Any:
     from dfd_perception.evaluation.plan import EvaluationPlan
     from dfd_perception.evaluation.scoring.protocol import protocol_named
     from dfd_perception.evaluation.sources.bag_options import BagOptions
+    from dfd_perception.evaluation.sources.dataset_source import FrameFilter
 
     edges = args.edges if args.edges is not None else args.data is not None
     protocol = dataclasses.replace(protocol_named(args.protocol), edges=edges)
@@ -130,6 +139,8 @@ def plan_of(args: argparse.Namespace) -> Any:
         "data_kind": args.kind,
         "split": args.split,
         "lens": args.lens,
+        "floor": args.floor,
+        "frames": FrameFilter(only=args.only, without=args.without, every=args.every),
         "fx_px": args.fx,
         "bag_options": options,
         "estimator": estimator_options_of(args),

@@ -55,6 +55,8 @@ class DatasetDescription:
     """Where the images come from, with what settings and under which licence."""
     counts: dict[str, int] = field(default_factory=dict)
     """Files of each part; 0 or absent: the set has no such part."""
+    aif_f_number: float | None = None
+    """Of aperture pairs: f-number at which `aif` was photographed."""
     splits: dict[str, list[str]] = field(default_factory=dict)
     """Split name to stems. Without it the last fifth in order of stem is "val", the rest "train"."""
 
@@ -63,6 +65,21 @@ class DatasetDescription:
             raise DatasetError(f"format is {self.format}; this version reads format {FORMAT}")
         if self.depth_unit_m is not None:
             parse_depth_unit(self.depth_unit_m)
+        ratio = self.aperture_ratio()
+        if ratio is not None and not 0 <= ratio < 1:
+            raise DatasetError(
+                f"aif_f_number is {self.aif_f_number}; expected a smaller aperture (a larger f-number) than that of "
+                "the defocused images"
+            )
+
+    def aperture_ratio(self) -> float | None:
+        """f-number of the defocused images over that of `aif`; 0 where only the latter is known, None without pairs."""
+        if self.aif_f_number is None:
+            return None
+        lens = self.lens
+        if lens is None or lens.focal_length_mm is None:
+            return 0.0
+        return lens.focal_length_mm / lens.diameter_mm / self.aif_f_number
 
     def resolved(self) -> ResolvedLens | None:
         """The lens on the camera of the stored images; None where either is not known."""
@@ -144,6 +161,7 @@ def open_folder(folder: Path, depth_unit_m: float | None = None) -> FilesDataset
         curve,
         read_depth=partial(read_depth_m, metres_per_count=unit.metres_per_count),
         depth_unit=unit,
+        aperture_ratio=description.aperture_ratio() if "aif" in files else None,
     )
 
 

@@ -50,6 +50,8 @@ class FilesDataset:
         read_coc: file and (height, width) to circle of confusion [px].
         problems: what was left out and why, for `dfd doctor`.
         depth_unit: of depth whose files do not say; None where the data set is published with its unit.
+        aperture_ratio: where `aif` was taken at a smaller aperture of the same camera: f-number of the defocused image
+            over that of `aif` (0: not known); None: `aif` is something else.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class FilesDataset:
         read_coc: MapReader | None = None,
         problems: Sequence[str] = (),
         depth_unit: DepthUnit | None = None,
+        aperture_ratio: float | None = None,
     ) -> None:
         if not frames:
             raise DatasetError(f"{name}: no complete frame found" + "".join(f"; {problem}" for problem in problems))
@@ -70,7 +73,13 @@ class FilesDataset:
         self.camera, self.curve = camera, curve
         self.problems = list(problems)
         self.depth_unit = depth_unit
+        self.aperture_ratio = aperture_ratio
         self._read_depth, self._read_coc = read_depth, read_coc
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the frames, without reading them."""
+        return [files.name for files in self.frames]
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -14,7 +14,16 @@ from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.core.sensor import SensorNoise
 from dfd_perception.datasets import folder, rgbd
 from dfd_perception.datasets.depth_units import FRAMES_LOOKED_AT, depth_unit_lines
-from dfd_perception.datasets.published import defocus_maps, dfd_indoor, diode, idfd, make3d, nyu_depth_v2
+from dfd_perception.datasets.published import (
+    defocus_maps,
+    dfd_indoor,
+    diode,
+    idfd,
+    lens_scenes,
+    make3d,
+    nyu_depth_v2,
+    zedd,
+)
 from dfd_perception.datasets.rgbd import NO_NOISE, DefocusedRgbd, SharpSource
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, select_split
 from dfd_perception.errors import DatasetError, DfdPerceptionError
@@ -47,6 +56,8 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "diode": Layout(diode.is_diode, diode.Diode, sharp=True),
     "make3d": Layout(make3d.is_make3d, make3d.Make3D, sharp=True),
+    "zedd": Layout(zedd.is_zedd, zedd.Zedd),
+    "lens-scenes": Layout(lens_scenes.is_lens_scenes, lens_scenes.LensScenes),
     "rgbd": Layout(rgbd.is_rgbd_folder, rgbd.RgbdFolder, sharp=True, any_unit=True),
 }
 """Asked in this order; the first that recognises the folder is taken."""

@@ -82,6 +82,11 @@ class DefocusedRgbd:
         self.underlying = source
         self._source, self._point_spread, self._noise, self._seed = source, point_spread, noise, seed
 
+    @property
+    def names(self) -> list[str] | None:
+        """Names of the frames; None where the source can only say them by reading."""
+        return getattr(self._source, "names", None)
+
     def __len__(self) -> int:
         return len(self._source)
 
@@ -124,6 +129,11 @@ class RgbdFolder:
         self._measured = files_by_stem(folder / "measured") if (folder / "measured").is_dir() else {}
         self._frames = _flat_frames(folder) if (folder / "rgb").is_dir() else _nested_frames(folder)
         self.splits: Mapping[str, Sequence[int]] = tail_split(len(self._frames))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the frames."""
+        return [name for name, _, _ in self._frames]
 
     def __len__(self) -> int:
         return len(self._frames)

@@ -103,6 +103,14 @@ class Subset:
         self.splits: Mapping[str, Sequence[int]] = {split: range(len(indices))}
         self._dataset = self.underlying = dataset
         self._indices = list(indices)
+        self.problems: list[str] = list(getattr(dataset, "problems", []))
+        self.aperture_ratio: float | None = getattr(dataset, "aperture_ratio", None)
+
+    @property
+    def names(self) -> list[str] | None:
+        """Names of the frames; None where the data set can only say them by reading."""
+        names = getattr(self._dataset, "names", None)
+        return None if names is None else [names[i] for i in self._indices]
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dfd_perception.bags.storage import find_files
 from dfd_perception.core.lens import LensDescription
@@ -14,14 +14,19 @@ from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ConfigError, DatasetError, LensError, reading
 from dfd_perception.evaluation.predictors import BASELINES
+from dfd_perception.evaluation.preparation import Preparation
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_source import BagSource
-from dfd_perception.evaluation.sources.dataset_source import DatasetSource
-from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
+from dfd_perception.evaluation.sources.dataset_source import DatasetSource, FrameFilter
+from dfd_perception.evaluation.sources.frame import FrameSource
+from dfd_perception.evaluation.sources.pair_source import PairSource
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import EstimatorOptions
+
+FloorChoice = Literal["auto", "fitted", "lens"]
+"""auto: fitted for data sets whose lens states no floor; that of the lens, or the card's, for the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,10 @@ class EvaluationPlan:
     lens: Path | None = None
     fx_px: float | None = None
     """Focal length of the images; None: that of their camera."""
+    floor: FloorChoice = "auto"
+    """Blur floor of the truth: fitted to each source, or that of the lens (the model card's where it has none)."""
+    frames: FrameFilter = field(default_factory=FrameFilter)
+    """Which frames of a data set count."""
     point_spread: PointSpread = DISK
     """Shape of the blur given to sharp RGB-D images."""
     sharp_input: bool = False
@@ -93,6 +102,8 @@ class EvaluationPlan:
             "split": self.split,
             "lens": self._lens_text(),
             "fx_px": self.fx_px,
+            "floor": self.floor,
+            "frames": dataclasses.asdict(self.frames),
             "bag_options": dataclasses.asdict(self.bag_options),
             "estimator": {name: _plain(value) for name, value in options.items()},
             "point_spread": dataclasses.asdict(self.point_spread) | {"exponent": str(self.point_spread.exponent)},
@@ -122,13 +133,32 @@ class EvaluationPlan:
         return load_model_folder(self.model)
 
     def lens_description(self, model: ModelFolder) -> LensDescription | None:
-        """LENS.yaml, read; the model's typical blur floor stands in where it gives none."""
+        """LENS.yaml, read; the model's typical blur floor stands in where it gives none and none is fitted."""
         if self.lens is None:
             return None
         lens = read_lens(self.lens)
+        if self.fits_floor(model):
+            return dataclasses.replace(lens, blur_floor_px=0.0)
         if lens.blur_floor_px is not None:
             return lens
         return dataclasses.replace(lens, blur_floor_px=model.card.typical_floor_px)
+
+    def fits_floor(self, model: ModelFolder) -> bool:
+        """Whether each source's floor is read by the model itself off frames that are not scored with it."""
+        if model.card.target != "coc" or model.card.blur != "total" or self.predictions is not None:
+            return False
+        if self.floor == "auto":
+            stated = self.lens is not None and read_lens(self.lens).blur_floor_px is not None
+            return self.data is not None and not stated
+        return self.floor == "fitted"
+
+    def preparation(self, model: ModelFolder, sources: Sequence[dict[str, Any]] = ()) -> Preparation:
+        """What frames go through before they are measured; `sources` with their floors, once they are known."""
+        preparation = Preparation(
+            protocol=self.protocol, sharp_input=self.sharp_input, one_sided=model.card.target == "coc"
+        )
+        preparation.add_floors(list(sources))
+        return preparation
 
     def sources(self, model: ModelFolder, share: tuple[int, int] = (0, 1)) -> Iterator[FrameSource]:
         """Open the share's sources one after the other; the caller closes each.
@@ -147,26 +177,17 @@ class EvaluationPlan:
         from dfd_perception.datasets.registry import open_dataset
 
         blur = self._blur(lens, model_curve)
-        dataset = open_dataset(
+        opened = open_dataset(
             self.data, self.data_kind, self.split, blur, self.point_spread,
             depth_unit_m=self.bag_options.depth_unit_m,
         )  # fmt: skip
+        dataset = self.frames.applied(opened)
         # Images blurred here carry their lens; naming it again could only contradict.
         lens = None if blur is not None else lens
         most = self.bag_options.max_frames
-        yield DatasetSource(dataset, self.data, self.split, lens, model_curve, share, self.fx_px, most)
-
-    def prepared(self, frame: EvaluationFrame) -> EvaluationFrame:
-        """The frame as it is shown to the model and measured.
-
-        Raises:
-            DatasetError: the all-in-focus image is asked for, and there is none.
-        """
-        if self.sharp_input:
-            if frame.aif is None:
-                raise DatasetError(f"{frame.unit}: frame {frame.name} has no all-in-focus image to feed")
-            frame = dataclasses.replace(frame, image_rgb=frame.aif)
-        return self.protocol.applied(frame)
+        source = DatasetSource(dataset, self.data, self.split, lens, model_curve, share, self.fx_px, most)
+        ratio = getattr(opened, "aperture_ratio", None)
+        yield source if ratio is None else PairSource(source, ratio)
 
     def _blur(self, lens: LensDescription | None, model_curve: DefocusCurve | None) -> DefocusCurve | None:
         """The lens that sharp RGB-D images are blurred with."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, ModelPredictor
+from dfd_perception.evaluation.preparation import Preparation
 from dfd_perception.evaluation.report.report_html import HTML_NAME, write_html
 from dfd_perception.evaluation.report.report_json import REPORT_NAME, build_report, figures_of, write_report
 from dfd_perception.evaluation.report.showcase import chosen_frames, images_of
@@ -90,13 +91,15 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, An
     folder = rows_folder(plan.out)
     summaries = [json.loads((folder / f"{i}-of-{shares}.done.json").read_text("utf-8")) for i in range(shares)]
     units = _units(plan, summaries)
+    sources = _sources(plan, summaries)
+    preparation = plan.preparation(model, sources)
     files = sorted(folder.rglob("*.jsonl"))
     rows = RowIndex(files, "model", units)
     total = pooled(rows)
     constant = None
     if "constant" in plan.baselines and total.truth.any():
         constant = best_constant_m(total.truth)
-        _run_constant(plan, model, constant)
+        _run_constant(plan, model, constant, preparation)
         files = sorted(folder.rglob("*.jsonl"))
     baselines = _baselines(plan, files, units, constant)
     described = ModelPredictor(DepthEstimator(model, plan.estimator)).description()
@@ -105,7 +108,7 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, An
         total,
         rows,
         described,
-        {"sources": _sources(plan, summaries)},
+        {"sources": sources},
         plan.protocol.described(),
         baselines,
         {
@@ -119,7 +122,7 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, An
     if live is not None:
         report["timing"]["live"] = live
     write_report(plan.out / REPORT_NAME, report)
-    images = images_of(plan, model, chosen_frames(report))
+    images = images_of(plan, model, chosen_frames(report), preparation)
     write_html(plan.out / HTML_NAME, report, images, plan.depth_range_m)
     return report
 
@@ -149,7 +152,7 @@ def _baselines(
     return found
 
 
-def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float) -> None:
+def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float, preparation: Preparation) -> None:
     """Score the constant: the only baseline that needs the truth of all frames before its first."""
     path = rows_folder(plan.out) / CONSTANT_ROWS
     path.unlink(missing_ok=True)
@@ -159,7 +162,7 @@ def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float) -> N
         for source in plan.sources(model):
             try:
                 for frame in source.frames():
-                    prepared = plan.prepared(frame)
+                    prepared = preparation(frame)
                     prediction = predictor.predict(prepared)
                     assert prediction is not None
                     rows.add([score_frame(prepared, prediction, plan.protocol, predictor.variant)])

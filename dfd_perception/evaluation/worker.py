@@ -17,7 +17,9 @@ from dfd_perception.evaluation.predictors import (
     SharpPredictor,
     matching_prediction,
 )
+from dfd_perception.evaluation.preparation import Preparation
 from dfd_perception.evaluation.result_bag import RecordedPredictor, ResultBag
+from dfd_perception.evaluation.scoring.floors import SourceFloor, fitted_floor
 from dfd_perception.evaluation.scoring.frame_scoring import score_frame
 from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile, require_identity, scan_rows
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
@@ -56,18 +58,17 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
     estimator = DepthEstimator(model, plan.estimator)
     predictors = _predictors(plan, estimator)
     before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
-    lenses = {source["unit"]: source.get("lens") for source in before.get("sources", [])}
     summary: dict[str, Any] = {"sources": [], "runtime": before.get("runtime")}
     finished = 0
+    known = {source["unit"]: source for source in before.get("sources", [])}
+    preparation = plan.preparation(model, before.get("sources", []))
     try:
         for source in plan.sources(model, share):
             try:
-                size = _run_source(plan, source, predictors, rows, _after(finished, progress))
+                floor = known.get(source.unit, {}).get("blur_floor") or _floor(plan, source, estimator, preparation)
+                size = _run_source(plan, source, predictors, rows, preparation, _after(finished, progress))
                 finished += len(source)
-                description = source.description()
-                if description.get("lens") is None:  # nothing was left to read: what an earlier sitting saw holds
-                    description["lens"] = lenses.get(description["unit"])
-                summary["sources"].append(description)
+                summary["sources"].append(_described(source.description(), known.get(source.unit, {}), floor))
             finally:
                 source.close()
             if size is not None and isinstance(predictors[0], ModelPredictor):
@@ -78,6 +79,33 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
         if isinstance(predictors[0], RecordedPredictor):
             predictors[0].close()
     _write_atomically(done_file, summary)
+
+
+def _described(description: dict[str, Any], earlier: dict[str, Any], floor: dict[str, Any] | None) -> dict[str, Any]:
+    """A source's description with the floor that was fitted, in its lens too."""
+    if description.get("lens") is None:  # nothing was left to read: what an earlier sitting saw holds
+        description["lens"] = earlier.get("lens")
+    if floor is None:
+        return description
+    lens = description["lens"]
+    if lens is not None and lens.get("origin") is not None:
+        description["lens"] = lens | {"blur_floor_px": floor["blur_floor_px"]}
+    return description | {"blur_floor": floor}
+
+
+def _floor(
+    plan: EvaluationPlan, source: FrameSource, estimator: DepthEstimator, preparation: Preparation
+) -> dict[str, Any] | None:
+    """Fit the source's blur floor where the plan wants it, tell the preparation, and return its description."""
+    card = estimator.model.card
+    if not plan.fits_floor(estimator.model):
+        return None
+    fitted = fitted_floor(source, estimator, preparation, source.all_frames)
+    if fitted is None:
+        typical = card.typical_floor_px
+        fitted = SourceFloor(even_px=typical, odd_px=typical, frames=0, origin="model card: no two frames tell")
+    preparation.floors[source.unit] = fitted
+    return fitted.described()
 
 
 def _after(finished: int, progress: Progress | None) -> Progress | None:
@@ -102,6 +130,7 @@ def _run_source(
     source: FrameSource,
     predictors: list[Predictor],
     rows: RowFile,
+    preparation: Preparation,
     progress: Progress | None,
 ) -> tuple[int, int] | None:
     skip = {index for variant, unit, index in rows.done if unit == source.unit and variant == "model"}
@@ -113,7 +142,7 @@ def _run_source(
         progress(done, total)
     try:
         for frame in source.frames(skip):
-            prepared = plan.prepared(frame)
+            prepared = preparation(frame)
             size = (prepared.image_rgb.shape[0], prepared.image_rgb.shape[1])
             rows.add(_rows_of(plan, prepared, predictors, result))
             done += 1

@@ -52,7 +52,8 @@ def open_dfd_indoor(folder: Path) -> FilesDataset:
         problems += [f"{split}: {line}" for line in left_out]
     if not frames:
         raise DatasetError(f"{folder}: no image of DFD-indoor could be paired with its depth by time stamp")
-    return FilesDataset("dfd-indoor", frames, splits | _folds(splits.get("train", [])), problems=problems)
+    splits |= _folds(splits.get("train", []))
+    return FilesDataset("dfd-indoor", frames, splits, problems=problems, aperture_ratio=2.8 / 8)
 
 
 def _folders(folder: Path, split: str) -> tuple[Path, Path, Path] | None:

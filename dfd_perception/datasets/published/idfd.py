@@ -48,7 +48,7 @@ def open_idfd(folder: Path, kind: str = "idfd") -> FilesDataset:
     splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     for index, stem in enumerate(complete):
         splits[_split_of(stem.rpartition("_")[0] or stem)].append(index)
-    return FilesDataset(kind, frames, splits, problems=problems)
+    return FilesDataset(kind, frames, splits, problems=problems, aperture_ratio=2.8 / 10)
 
 
 def _raw(folder: Path) -> Path | None:

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from dfd_perception.core.colormap import ColourScale, fixed_depth_scale
-from dfd_perception.evaluation.report import report_facts
+from dfd_perception.evaluation.report import meter_sections, report_facts
 from dfd_perception.evaluation.report import report_sections as sections
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
 from dfd_perception.evaluation.report.image_panels import (
@@ -56,7 +56,9 @@ def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: C
         sections.tiles(report),
         report_facts.baselines(report),
         _frames(frames, depth_scale),
+        meter_sections.aperture_pairs(report),
         sections.by_distance(report),
+        meter_sections.blur_map(report),
         sections.calibration(report),
         _deblurring(report, frames),
         _over_time(report),

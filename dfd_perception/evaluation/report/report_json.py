@@ -31,6 +31,8 @@ def figures_of(total: PooledSet) -> dict[str, Any]:
         "deblurred": total.deblurred(),
         "defocus": total.defocus(),
         "calibration": total.calibration(),
+        "blur_map": total.blur.blur_map(),
+        "aperture_pairs": total.blur.aperture_pairs(),
     }
     found = {name: section for name, section in sections.items() if section is not None}
     if "depth" in found:

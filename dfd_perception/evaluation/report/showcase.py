@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import ModelPredictor, Predictor, matching_prediction
+from dfd_perception.evaluation.preparation import Preparation
 from dfd_perception.evaluation.result_bag import RecordedPredictor
 from dfd_perception.evaluation.scoring.frame_scoring import aligned_depth
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
@@ -67,7 +68,12 @@ def chosen_frames(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def images_of(plan: EvaluationPlan, model: ModelFolder, chosen: dict[str, list[dict[str, Any]]]) -> list[ShownFrame]:
+def images_of(
+    plan: EvaluationPlan,
+    model: ModelFolder,
+    chosen: dict[str, list[dict[str, Any]]],
+    preparation: Preparation,
+) -> list[ShownFrame]:
     """Read and run the chosen frames again, in the order of `chosen`."""
     wanted = {(entry["unit"], entry["index"]): (group, entry) for group, found in chosen.items() for entry in found}
     shown: dict[tuple[str, int], ShownFrame] = {}
@@ -80,7 +86,7 @@ def images_of(plan: EvaluationPlan, model: ModelFolder, chosen: dict[str, list[d
             indices = {index for unit, index in wanted if unit == source.unit}
             try:
                 for frame in source.reread(indices) if indices else ():
-                    found = _shown(plan, frame, predictor, *wanted[frame.key])
+                    found = _shown(plan, preparation(frame), predictor, *wanted[frame.key])
                     if found is not None:
                         shown[frame.key] = found
             finally:
@@ -93,9 +99,8 @@ def images_of(plan: EvaluationPlan, model: ModelFolder, chosen: dict[str, list[d
 
 
 def _shown(
-    plan: EvaluationPlan, frame: EvaluationFrame, predictor: Predictor, group: str, entry: dict[str, Any]
+    plan: EvaluationPlan, prepared: EvaluationFrame, predictor: Predictor, group: str, entry: dict[str, Any]
 ) -> ShownFrame | None:
-    prepared = plan.prepared(frame)
     prediction = predictor.predict(prepared)
     if prediction is None:
         return None

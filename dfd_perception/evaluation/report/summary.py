@@ -26,6 +26,7 @@ def summary_text(report: dict[str, Any]) -> str:
         lines.append("  defocused   " + _figures(d, ("input_psnr_db", "PSNR [dB]"), ("input_ssim", "SSIM")))
     if report.get("defocus"):
         lines.append("  defocus     " + _figures(report["defocus"], ("mae", "MAE [px]"), ("mse", "MSE [px^2]")))
+    lines += _meter_lines(report)
     for name, figures in report.get("baselines", {}).items():
         if figures.get("depth"):
             names = [("abs_rel", "AbsRel"), ("rmse_m", "RMSE [m]"), ("delta1", "delta1")]
@@ -37,6 +38,34 @@ def summary_text(report: dict[str, Any]) -> str:
     if live:
         lines.append(f"  live        {live['sent']} sent, {report['answered']} answered, {live['dropped']} dropped")
     return "\n".join(lines)
+
+
+def _meter_lines(report: dict[str, Any]) -> list[str]:
+    """What is said of the blur meter itself, and the blur floor of each source."""
+    lines = []
+    blur = report.get("blur_map")
+    if blur:
+        lines.append(
+            f"  blur map    borders {_number(blur['border_gradient'])} of the true gradient, pattern "
+            f"{_number(blur['plaid_px'])} px, rank correlation of std and error "
+            f"{_number(blur['std_rank_correlation'])} "
+            f"({_number(blur['std_rank_correlation_by_depth'])} within depth bins)"
+        )
+    pairs = report.get("aperture_pairs")
+    if pairs:
+        bins = ", ".join(f"{row['true_px']:.1f} px: {row['response']:.2f}" for row in pairs["response"])
+        lines.append(
+            f"  pairs       MAE {_number(pairs['mae_px'])} px in {pairs['windows']} windows of {pairs['pairs']} pairs; "
+            f"reading over true total blur {bins}"
+        )
+    for source in report["data"]["sources"]:
+        floor = source.get("blur_floor")
+        if floor:
+            lines.append(
+                f"  floor       {source['unit']}: {floor['blur_floor_px']:.2f} px, by {floor['origin']} of "
+                f"{floor['frames']} frames, each scored with the other half's"
+            )
+    return lines
 
 
 def _figures(section: dict[str, Any], *names: tuple[str, str]) -> str:

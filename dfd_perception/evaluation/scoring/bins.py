@@ -26,6 +26,12 @@ Z_LEVELS = np.array([0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0])
 SAMPLE_SIZE = 512
 """Pixels of a frame kept to judge its uncertainty over the whole set."""
 
+SAMPLE_COLUMNS = 5
+"""Of `uncertainty_sample`."""
+
+WINDOW_COLUMNS = 4
+"""Of the windows of an aperture pair: disk between the apertures, true total blur, reading, its std [px]."""
+
 DISTANCE_COLUMNS = ("truth", "count", "abs_m", "rel", "signed_rel", "predicted_m", "true_m", "std_m")
 COC_COLUMNS = ("count", "rel", "coc_count", "abs_px", "signed_px")
 
@@ -36,6 +42,9 @@ class DepthPixels(NamedTuple):
     prediction_m: NDArray[np.float64]
     target_m: NDArray[np.float64]
     std_m: NDArray[np.float64] | None
+    coc_error_px: NDArray[np.float64] | None = None
+    """Reading minus true blur, NaN where unknown (models that read blur)."""
+    coc_std_px: NDArray[np.float64] | None = None
 
 
 def sparse(table: NDArray[np.float64]) -> dict[str, list[float]]:
@@ -102,18 +111,30 @@ def z_counts(pixels: DepthPixels) -> list[int] | None:
 
 
 def uncertainty_sample(pixels: DepthPixels) -> str | None:
-    """Every n-th answered pixel's prediction, truth and std, base64 of float32 (n, 3)."""
+    """Every n-th answered pixel's depth, true depth, std, blur error and blur std, base64 of float32 (n, 5)."""
     if pixels.std_m is None:
         return None
     known = np.flatnonzero(np.isfinite(pixels.prediction_m))
     chosen = known[:: max(1, -(-len(known) // SAMPLE_SIZE))]
-    rows = np.stack([pixels.prediction_m[chosen], pixels.target_m[chosen], pixels.std_m[chosen]], axis=1)
+    unknown = np.full(pixels.target_m.shape, np.nan)
+    columns = [
+        pixels.prediction_m,
+        pixels.target_m,
+        pixels.std_m,
+        unknown if pixels.coc_error_px is None else pixels.coc_error_px,
+        unknown if pixels.coc_std_px is None else pixels.coc_std_px,
+    ]
+    return encoded_sample(np.stack([column[chosen] for column in columns], axis=1))
+
+
+def encoded_sample(rows: NDArray[np.float64]) -> str:
+    """Base64 of float32 (n, columns)."""
     return base64.b64encode(rows.astype("<f4").tobytes()).decode("ascii")
 
 
-def decoded_sample(text: str) -> NDArray[np.float64]:
-    """(n, 3) of `uncertainty_sample`."""
-    return np.frombuffer(base64.b64decode(text), "<f4").reshape(-1, 3).astype(np.float64)
+def decoded_sample(text: str, columns: int = SAMPLE_COLUMNS) -> NDArray[np.float64]:
+    """(n, columns) of `encoded_sample`."""
+    return np.frombuffer(base64.b64decode(text), "<f4").reshape(-1, columns).astype(np.float64)
 
 
 def _bin_of(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:

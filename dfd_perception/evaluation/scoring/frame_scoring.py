@@ -12,10 +12,12 @@ from dfd_perception.core.prediction import Prediction
 from dfd_perception.evaluation.scoring import bins
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.scoring.rows import FrameRow
-from dfd_perception.evaluation.sources.frame import EvaluationFrame
+from dfd_perception.evaluation.sources.frame import EvaluationFrame, MeasuredPair
+from dfd_perception.metrics.borders import border_sums
 from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator, whole_windows
+from dfd_perception.metrics.plaid import plaid_power
 
 FloatMap = NDArray[np.float32]
 
@@ -52,13 +54,9 @@ def score_frame(
     if prediction.deblurred is not None and frame.aif is not None:
         _score_deblurred(row, frame, prediction.deblurred, protocol)
     if prediction.coc_px is not None:
-        target = true_coc_px(frame)
-        if target is not None:
-            mask = protocol.crop_mask(target.shape[:2])
-            measured = sampled_at(prediction.coc_px, (target.shape[0], target.shape[1]))
-            target = np.where(mask, target, np.float32(np.nan))
-            row.defocus = DefocusAccumulator().update(measured, target)._asdict()
-            row.defocus_pixels = int(np.count_nonzero(np.isfinite(measured) & np.isfinite(target)))
+        _score_blur(row, frame, prediction.coc_px, protocol)
+        if frame.pair is not None and prediction.coc_std_px is not None:
+            row.windows = _pair_windows(frame, frame.pair, prediction.coc_px, prediction.coc_std_px)
     return row
 
 
@@ -104,6 +102,27 @@ def image_at(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
 
 
+def _score_blur(row: FrameRow, frame: EvaluationFrame, coc_px: FloatMap, protocol: Protocol) -> None:
+    row.plaid = [float(value) for value in plaid_power(coc_px)]
+    target = true_coc_px(frame)
+    if target is None:
+        return
+    size = (target.shape[0], target.shape[1])
+    measured = sampled_at(coc_px, size)
+    target = np.where(protocol.crop_mask(size), target, np.float32(np.nan))
+    row.defocus = DefocusAccumulator().update(measured, target)._asdict()
+    row.defocus_pixels = int(np.count_nonzero(np.isfinite(measured) & np.isfinite(target)))
+    row.border = [float(value) for value in border_sums(measured, target)]
+
+
+def _pair_windows(frame: EvaluationFrame, pair: MeasuredPair, coc_px: FloatMap, coc_std_px: FloatMap) -> str:
+    """Disk, true total blur of the wide image, reading and std in each window of an aperture pair."""
+    floor_px = 0.0 if frame.floor_px is None else frame.floor_px
+    place = (pair.row, pair.column)
+    columns = [pair.disk_px, np.hypot(pair.lens_px, floor_px), coc_px[place], coc_std_px[place]]
+    return bins.encoded_sample(np.stack([np.asarray(column, np.float64) for column in columns], axis=1))
+
+
 def _describe_depth(row: FrameRow, depth_m: FloatMap) -> None:
     known = depth_m[np.isfinite(depth_m)]
     row.answered_fraction = known.size / depth_m.size
@@ -124,7 +143,13 @@ def _score_depth(
     with np.errstate(invalid="ignore"):
         predicted[~(np.isfinite(predicted) & (predicted > 0))] = np.nan
     std = None if aligned.std_m is None else aligned.std_m[counted].astype(np.float64)
-    pixels = bins.DepthPixels(predicted, target, std)
+    size = (aligned.target_m.shape[0], aligned.target_m.shape[1])
+    coc_target, coc_measured, coc_std = (
+        None if values is None else sampled_at(values, size)[counted].astype(np.float64)
+        for values in (true_coc_px(frame), prediction.coc_px, prediction.coc_std_px)
+    )
+    coc_error = None if coc_target is None or coc_measured is None else coc_measured - coc_target
+    pixels = bins.DepthPixels(predicted, target, std, coc_error, coc_std)
     answered = np.isfinite(predicted)
     row.truth_pixels, row.depth_pixels = int(target.size), int(answered.sum())
     if answered.any():
@@ -135,17 +160,8 @@ def _score_depth(
     row.z, row.sample = bins.z_counts(pixels), bins.uncertainty_sample(pixels)
     if with_truth_histogram:
         row.truth = bins.truth_histogram(target)
-    coc = true_coc_px(frame)
-    if coc is not None:
-        size = (aligned.target_m.shape[0], aligned.target_m.shape[1])
-        measured = prediction.coc_px
-        row.coc = bins.sparse(
-            bins.coc_table(
-                pixels,
-                sampled_at(coc, size)[counted].astype(np.float64),
-                None if measured is None else sampled_at(measured, size)[counted].astype(np.float64),
-            )
-        )
+    if coc_target is not None:
+        row.coc = bins.sparse(bins.coc_table(pixels, coc_target, coc_measured))
 
 
 def _score_deblurred(row: FrameRow, frame: EvaluationFrame, deblurred: NDArray[np.uint8], protocol: Protocol) -> None:

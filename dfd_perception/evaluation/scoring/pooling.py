@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.evaluation.scoring import bins
+from dfd_perception.evaluation.scoring.blur_pooling import PooledBlur
 from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.metrics.depth import DepthMetrics
 from dfd_perception.metrics.image_quality import DeblurMetrics
@@ -43,6 +44,7 @@ class PooledSet:
         self.distance = np.zeros((len(bins.DISTANCE_EDGES_M) - 1, len(bins.DISTANCE_COLUMNS)))
         self.coc = np.zeros((len(bins.COC_EDGES_PX) - 1, len(bins.COC_COLUMNS)))
         self.truth = np.zeros(len(bins.TRUTH_EDGES_M) - 1, np.int64)
+        self.blur = PooledBlur()
 
     def add(self, row: FrameRow) -> None:
         """Take in one frame."""
@@ -51,6 +53,7 @@ class PooledSet:
             self._add_depth(row, row.depth)
         if row.deblurred is not None:
             self._add_deblurred(row, row.deblurred)
+        self.blur.add(row)
         if row.defocus is not None:
             self._means["defocus"].add(row.defocus)
             self._defocus_pixels += row.defocus_pixels
@@ -75,7 +78,7 @@ class PooledSet:
             self._z += row.z
         if row.sample is not None:
             self._has_std = True
-            predicted, target, std = bins.decoded_sample(row.sample).T
+            predicted, target, std = bins.decoded_sample(row.sample).T[:3]
             self._uncertainty.update(predicted, target, std)
 
     def _add_deblurred(self, row: FrameRow, deblurred: dict[str, float]) -> None:

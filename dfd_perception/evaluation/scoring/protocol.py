@@ -77,6 +77,8 @@ class Protocol:
             depth_m=_resized_map(frame.depth_m, self.resolution),
             coc_px=coc,
             curve=curve,
+            # Windows of a pair belong to the size that they were measured at.
+            pair=None,
         )
 
 

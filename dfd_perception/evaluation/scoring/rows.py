@@ -51,6 +51,12 @@ class FrameRow:
     z: list[int] | None = None
     sample: str | None = None
     truth: dict[str, int] | None = None
+    border: list[float] | None = None
+    """BorderSums of the blur map."""
+    plaid: list[float] | None = None
+    """PlaidPower of the blur map."""
+    windows: str | None = None
+    """Of an aperture pair: base64 of float32 (n, 4), columns as bins.WINDOW_COLUMNS."""
 
     @property
     def key(self) -> Key:

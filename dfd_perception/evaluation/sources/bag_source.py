@@ -76,6 +76,11 @@ class BagSource:
         self._unreadable = 0
         self._checked = False
 
+    @property
+    def all_frames(self) -> int:
+        """A bag belongs to one share whole."""
+        return len(self)
+
     def __len__(self) -> int:
         count = self._bag.topics[self.topics.image].message_count
         return count if self.options.max_frames is None else min(count, self.options.max_frames)

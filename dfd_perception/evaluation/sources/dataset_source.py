@@ -3,15 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.datasets.depth_units import unit_lines_of
-from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset
+from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.evaluation.sources.lens_record import LensRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameFilter:
+    """Which frames of a data set count, by name and by place.
+
+    only, without: patterns of names (`*` and `?`), such as "osd_*"; empty: all, none.
+    every: each n-th of those.
+    """
+
+    only: str = ""
+    without: str = ""
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"every is {self.every}; expected 1 or more, to take each n-th frame")
+
+    def applied(self, dataset: DefocusDataset) -> DefocusDataset:
+        """The data set with the chosen frames.
+
+        Raises:
+            DatasetError: none is left, or the data set cannot say its names without being read.
+        """
+        if self == FrameFilter():
+            return dataset
+        indices = list(range(len(dataset)))
+        if self.only or self.without:
+            names = getattr(dataset, "names", None)
+            if names is None:
+                raise DatasetError(f"{dataset.name}: its frames cannot be chosen by name; use --every alone")
+            indices = [i for i in indices if self._counts(names[i])]
+        if not indices:
+            raise DatasetError(f"{dataset.name}: no frame is called {self.only or '*'} and not {self.without or '-'}")
+        return Subset(dataset, indices[:: self.every], self._name())
+
+    def _counts(self, name: str) -> bool:
+        return fnmatch(name, self.only or "*") and not fnmatch(name, self.without)
+
+    def _name(self) -> str:
+        parts = [self.only, self.without and f"not {self.without}", f"every {self.every}" if self.every > 1 else ""]
+        return " ".join(part for part in parts if part)
 
 
 class DatasetSource:
@@ -51,6 +96,11 @@ class DatasetSource:
         )
         self._notes = unit_lines_of(dataset, "--depth-unit")
         self._share = share
+
+    @property
+    def all_frames(self) -> int:
+        """Frames of all shares together."""
+        return self._count
 
     def __len__(self) -> int:
         return len(range(self._share[0], self._count, self._share[1]))

@@ -13,6 +13,33 @@ from dfd_perception.core.optics import DefocusCurve
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuredPair:
+    """What an aligned pair of two apertures says about the blur of its wide image, window by window.
+
+    row, column: centres of the windows [px].
+    disk_px: diameter of the disk that turns the small-aperture image into the wide one.
+    aperture_ratio: f-number of the wide image over that of the small aperture; 0 where it is not known.
+    valid: (H, W), where the small-aperture image covers the wide one.
+    """
+
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
+    disk_px: NDArray[np.float64]
+    aperture_ratio: float
+    valid: NDArray[np.bool_]
+
+    @property
+    def lens_px(self) -> NDArray[np.float64]:
+        """Blur of the lens in the wide image: disk^2 = wide^2 - small^2, and small is the ratio times wide."""
+        return self.disk_px / np.sqrt(1 - self.aperture_ratio**2)
+
+    @property
+    def small_px(self) -> NDArray[np.float64]:
+        """Blur of the lens that the small-aperture image still has."""
+        return self.aperture_ratio * self.lens_px
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationFrame:
     """One defocused image and its truth; a part that is not known is None.
 
@@ -39,6 +66,10 @@ class EvaluationFrame:
     """(H, W) true circle of confusion [px of the image], NaN where unknown."""
     curve: DefocusCurve | None = None
     """The lens at the image's size."""
+    floor_px: float | None = None
+    """Blur floor that was fitted for this frame off others; None: none was, the lens' own counts."""
+    pair: MeasuredPair | None = None
+    """Of an aperture pair."""
     camera: Any = None
     """camera_info record of the image, handed on to a bag of results."""
 
@@ -56,8 +87,13 @@ class FrameSource(Protocol):
 
     unit: str
 
+    @property
+    def all_frames(self) -> int:
+        """Frames of all shares together."""
+        ...
+
     def __len__(self) -> int:
-        """Frames expected; an estimate where only reading tells."""
+        """Frames expected of this share; an estimate where only reading tells."""
         ...
 
     def frames(self, skip: Collection[int] = ()) -> Iterator[EvaluationFrame]:

@@ -1,0 +1,131 @@
+"""Sections of report.html about the blur meter itself: response on aperture pairs, borders, pattern, std, chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
+
+LARGEST_SHOWN_PX = 10.0
+"""Errors of the chart beyond are not drawn: the part that matters would be a flat line."""
+
+
+def aperture_pairs(report: dict[str, Any]) -> str:
+    """Reading against true total blur, as a plot and a table; empty without pairs."""
+    pairs = report.get("aperture_pairs")
+    return "" if not pairs else f"<section><h2>Aperture pairs</h2>{_pairs_note(pairs)}{response_cards(pairs)}</section>"
+
+
+def response_cards(pairs: dict[str, Any]) -> str:
+    """The plot and the table of a response."""
+    rows = pairs["response"]
+    if not rows:
+        return '<p class="note">No bin has enough windows.</p>'
+    reach = max(max(row["true_px"], row["reading_px"]) for row in rows)
+    x = nice_axis("true total blur [px]", [reach])
+    y = nice_axis("[px]", [reach])
+    lines = [
+        Series("reading", [(row["true_px"], row["reading_px"]) for row in rows], "--series-1"),
+        Series("mean absolute error", [(row["true_px"], row["mae_px"]) for row in rows], "--series-2"),
+        Series("truth", [(0.0, 0.0), (reach, reach)], "--series-3", dashed=True),
+    ]
+    plot = chart(x, y, lines, title="Reading against true total blur")
+    cells = [
+        [
+            f"{row['from_px']:g} to {row['to_px']:g} px",
+            f"{row['windows']}",
+            *(f"{row[name]:.2f}" for name in ("true_px", "reading_px", "response", "mae_px")),
+        ]
+        for row in rows
+    ]
+    head = ["disk between apertures", "windows", "median true total", "median reading", "response", "MAE"]
+    by_blur = table(head, cells)
+    return (
+        f'<div class="grid2"><div class="card"><h3>Response</h3>{plot}</div>'
+        f'<div class="card"><h3>By blur</h3>{by_blur}</div></div>'
+    )
+
+
+def blur_map(report: dict[str, Any]) -> str:
+    """Borders, pattern and std of the map; empty for a model that reads no blur."""
+    figures = report.get("blur_map")
+    if not figures:
+        return ""
+    floors = [s["blur_floor"] | {"unit": s["unit"]} for s in report["data"]["sources"] if "blur_floor" in s]
+    rows = [
+        ("Gradient at true borders over truth", _percent(figures["border_gradient"])),
+        ("- of it along the true gradient", _percent(figures["border_gradient_along"])),
+        ("Pattern of period 8 px: amplitude", _number(figures["plaid_px"], 3, " px")),
+        ("- its spectral line over the neighbourhood", _number(figures["plaid_line"], 1, "")),
+        ("Rank correlation of std and error", _number(figures["std_rank_correlation"], 2, "")),
+        ("- within bins of true depth", _number(figures["std_rank_correlation_by_depth"], 2, "")),
+    ]
+    rows += [
+        (
+            f"Blur floor of {escape(floor['unit'])}",
+            f"{floor['blur_floor_px']:.2f} px ({escape(floor['origin'])}, {floor['frames']} frames)",
+        )
+        for floor in floors
+    ]
+    body = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+    return f'<section><h2>Blur map</h2><div class="card"><dl>{body}</dl></div></section>'
+
+
+def blur_chart(chart_section: dict[str, Any] | None) -> str:
+    """Error against blur for each column of the chart, with the bound."""
+    if not chart_section:
+        return ""
+    cards = []
+    for column in chart_section["columns"]:
+        rows = column["rows"]
+        x = nice_axis("blur of the disk [px]", [row["coc_px"] for row in rows])
+        shown = [(row["coc_px"], row["mae_px"]) for row in rows if row["mae_px"] <= LARGEST_SHOWN_PX]
+        y = nice_axis("error [px]", [LARGEST_SHOWN_PX if len(shown) < len(rows) else max(e for _, e in shown)])
+        lines = [
+            Series("mean absolute error", shown, "--series-1"),
+            Series("bound of one 21 px patch", [(row["coc_px"], row["bound_px"]) for row in rows], "--series-3", True),
+        ]
+        bands = ", ".join(
+            f"{band['from_px']:g} to {band['to_px']:g} px: {_number(band['mae_px'], 2, ' px')}"
+            for band in column["bands"]
+        )
+        beyond = [f"{row['coc_px']:g}" for row in rows if row["mae_px"] > LARGEST_SHOWN_PX]
+        note = f"Sharp planes read {column['sharp_reads_px']:.2f} px. Mean absolute error {bands}."
+        if beyond:
+            note += f" More than {LARGEST_SHOWN_PX:g} px off at {', '.join(beyond)} px."
+        cards.append(
+            f'<div class="card"><h3>{escape(column["name"])}</h3><p class="note">{note}</p>'
+            f"{chart(x, y, lines, title=column['name'])}</div>"
+        )
+    note = (
+        "Plain planes of known blur. The bound is what the Fisher information of one patch of 21 x 21 pixels (or 21 "
+        "rows of one edge) allows; a meter that gathers more of the plane may be better, a biased one is worse."
+    )
+    return f'<section><h2>Blur chart</h2><p class="note">{note}</p><div class="grid2">{"".join(cards)}</div></section>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that scrolls in its box; cells are HTML."""
+    top = "".join(f"<th>{name}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    rows_of = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll"><table class="figures">{rows_of}</table></div>'
+
+
+def _pairs_note(pairs: dict[str, Any]) -> str:
+    text = (
+        f"{pairs['pairs']} pairs, {pairs['windows']} windows with texture: mean absolute error {pairs['mae_px']:.2f} "
+        f"px, correlation {_number(pairs['correlation'], 2, '')}. The truth is the disk between the two apertures, the "
+        "small aperture's own blur and the blur floor in quadrature."
+    )
+    return f'<p class="note">{text}</p>'
+
+
+def _percent(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value * 100:.0f} %"
+
+
+def _number(value: float | None, digits: int, unit: str) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}{unit}"

@@ -1,0 +1,75 @@
+"""Regular patterns that a network draws into its answers: the spectral line at one period over what is beside it.
+
+A transposed convolution, or a shuffle of channels to pixels, writes the same small pattern into every block of its
+stride. In the spectrum that is a line at the block's frequency, which no scene has by itself.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+PERIOD_PX = 8
+"""Blocks of the coarsest layer that is shuffled up."""
+
+SEGMENT_PERIODS = 16
+"""Length of a spectrum in periods: resolution of the line."""
+
+BESIDE_BINS = (3, 6)
+"""Distance from the line of the bins that it is compared with; the Hann window spreads it over +-1."""
+
+
+class PlaidPower(NamedTuple):
+    """Additive over images.
+
+    line: power at the period [unit^2]; beside: mean power next to it; spectra: how many were summed.
+    """
+
+    line: float = 0.0
+    beside: float = 0.0
+    spectra: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """Line over its neighbourhood: 1 where there is no pattern. NaN without any spectrum."""
+        return self.line / self.beside if self.beside > 0 else float("nan")
+
+    @property
+    def amplitude(self) -> float:
+        """Amplitude of the pattern in the unit of the map, what the neighbourhood has taken off."""
+        if not self.spectra:
+            return float("nan")
+        return float(np.sqrt(max(self.line - self.beside, 0.0) / self.spectra))
+
+    def plus(self, other: PlaidPower) -> PlaidPower:
+        """Of both together."""
+        return PlaidPower(self.line + other.line, self.beside + other.beside, self.spectra + other.spectra)
+
+
+def plaid_power(values: NDArray[np.floating], period_px: int = PERIOD_PX) -> PlaidPower:
+    """Spectra along rows and columns of a map (H, W) without holes; nothing for one of less than 16 periods."""
+    total = PlaidPower()
+    for plane in (np.asarray(values, np.float64), np.asarray(values, np.float64).T):
+        total = total.plus(_along_rows(plane, period_px))
+    return total
+
+
+def _along_rows(plane: NDArray[np.float64], period_px: int) -> PlaidPower:
+    length = SEGMENT_PERIODS * period_px
+    count = plane.shape[1] // length
+    if count == 0:
+        return PlaidPower()
+    segments = plane[:, : count * length].reshape(-1, length)
+    # Second differences before the transform, and their response divided out after it: borders of the scene no
+    # longer leak into the bins around the line.
+    window = np.hanning(length + 1)[:-1]
+    differences = np.diff(segments, 2, axis=1, prepend=segments[:, :1], append=segments[:, -1:])
+    spectrum = np.abs(np.fft.rfft(differences * window, axis=1)) ** 2
+    response = (2 - 2 * np.cos(2 * np.pi * np.fft.rfftfreq(length))) ** 2
+    power = spectrum[:, 1:] / response[1:] * 4 / window.sum() ** 2
+    at = SEGMENT_PERIODS - 1
+    near, far = BESIDE_BINS
+    beside = [at + side * k for k in range(near, far + 1) for side in (-1, 1)]
+    return PlaidPower(float(power[:, at].sum()), float(power[:, beside].mean(1).sum()), len(segments))
