@@ -21,7 +21,7 @@ INDEPENDENT_PX = 12.0
 """Readings of a network this far apart have errors of their own."""
 SURER_SHARE = 0.5
 """The part of an image that the meter is surest of is believed."""
-LARGEST_STD_PX = 3.0
+LARGEST_STD_PX = 6.0
 """Median std of the surer half beyond which there is nothing to read: no texture."""
 LEAST_STD_PX = 0.1
 """No point is trusted more than this: the meter errs alike over a whole surface."""

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.conftest import BOARD_TEXT, DISTANCES_M, TRUE, board_image
+from calibration.conftest import (
+    BOARD_TEXT,
+    DISTANCES_M,
+    SESSION_DISTANCES_M,
+    SESSION_FX_PX,
+    SESSION_LENS,
+    TRUE,
+    board_image,
+)
 from dfd_perception.calibration.blur_readings import board_depth_m, floor_of_pair_px, readings_at
 from dfd_perception.calibration.lens_fit import fit_lens
 from dfd_perception.cli.__main__ import main
@@ -33,20 +41,22 @@ def test_the_pose_of_a_board_is_its_distance_and_a_true_reading_gives_the_lens(b
     assert fit.curve.blur_floor_px == pytest.approx(TRUE.blur_floor_px, abs=0.3)
 
 
-def test_the_shipped_model_calibrates_a_lens_end_to_end(
-    board_folder: Path, camera_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_shipped_model_calibrates_a_lens_from_a_session_with_depth(
+    session_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "lens.yaml"
-    arguments = ["calibrate-lens", str(board_folder), "--board", BOARD_TEXT, "--camera", str(camera_file)]
-    assert main([*arguments, "--out", str(out), "--json", "--accept-poor"]) == 0
+    assert main(["calibrate-lens", str(session_folder), "--out", str(out), "--json", "--accept-poor"]) == 0
     figures = json.loads(capsys.readouterr().out)
     # The file is what the fit says, and K = fx x aperture.
     lens = read_lens(out)
-    assert lens.curve(figures["fx_px"]).gain_px_per_dioptre == pytest.approx(figures["gain_px_per_dioptre"], rel=1e-3)
+    assert figures["fx_px"] == SESSION_FX_PX
+    assert lens.curve(SESSION_FX_PX).gain_px_per_dioptre == pytest.approx(figures["gain_px_per_dioptre"], rel=1e-3)
     assert lens.blur_floor_px == pytest.approx(figures["blur_floor_px"], abs=1e-3)
+    assert figures["distances"] == len(SESSION_DISTANCES_M)
     assert (tmp_path / "lens.png").is_file()
-    # Absorbs what the meter reads of this board: within a quarter of the truth.
-    assert figures["gain_px_per_dioptre"] == pytest.approx(TRUE.gain_px_per_dioptre, rel=0.25)
+    # What this meter reads of this texture goes into the lens: within a quarter of the truth.
+    assert figures["gain_px_per_dioptre"] == pytest.approx(SESSION_LENS.gain_px_per_dioptre, rel=0.25)
+    assert figures["focus_distance_m"] == pytest.approx(SESSION_LENS.focus_distance_m, rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +102,7 @@ def test_pairs_that_are_none_are_refused() -> None:
     other = (np.ascontiguousarray(narrow[0][::-1, ::-1]), *narrow[1:])
     with pytest.raises(CalibrationError, match="do not show one scene"):
         floor_of_pair_px(wide, other, (2.8, 8.0))
-    unsure = (narrow[0], narrow[1], np.full_like(narrow[2], 6.0))
+    unsure = (narrow[0], narrow[1], np.full_like(narrow[2], 8.0))
     with pytest.raises(CalibrationError, match="is there texture"):
         floor_of_pair_px(wide, unsure, (2.8, 8.0))
 
