@@ -34,7 +34,7 @@ from dfd_perception.errors import ImageError, LensError, UsageError
 
 if TYPE_CHECKING:
     from dfd_perception.core.camera_info import ImageCamera
-    from dfd_perception.core.result import Result
+    from dfd_perception.core.result import Result, ResultSummary
     from dfd_perception.media.source_image import ImageSource
     from dfd_perception.meter import Meter
 
@@ -73,12 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class Done(NamedTuple):
-    """An image and what came of it."""
+    """An image and what came of it; not its maps, of which many images would fill the memory."""
 
     name: str
     files: list[str]
-    result: Result
+    summary: ResultSummary
     backend: str
+    latency_s: dict[str, float]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 done.append(_predict(args, meter, name, stem, image))
                 if not args.json:
-                    tqdm.write(f"{name}: {done[-1].result.summary().line()}", file=sys.stdout)
+                    tqdm.write(f"{name}: {done[-1].summary.line()}", file=sys.stdout)
             bar.update()
         for source in moving:
             videos.append(_predict_video(args, meter, source, bar.update))
@@ -259,7 +260,7 @@ def _predict(args: argparse.Namespace, meter: Meter, name: str, stem: str, image
         facts=_facts(meter, name, result),
         points=args.ply and result.summary().median_depth_m is not None,
     )
-    return Done(name, [str(path) for path in files], result, chosen.backend.name)
+    return Done(name, [str(path) for path in files], result.summary(), chosen.backend.name, result.latency_s)
 
 
 def _facts(meter: Meter, name: str, result: Result) -> list[str]:
@@ -286,15 +287,15 @@ def _finish(
     args: argparse.Namespace, meter: Meter, done: list[Done], failures: list[str], videos: list[dict[str, Any]]
 ) -> int:
     """Say what came of it all; returns the exit code."""
-    empty = [item.name for item in done if item.result.summary().depth_share == 0]
+    empty = [item.name for item in done if item.summary.depth_share == 0]
     if args.json:
         images = [
             {
                 "image": item.name,
                 "files": item.files,
-                **_rounded(asdict(item.result.summary())),
+                **_rounded(asdict(item.summary)),
                 "backend": item.backend,
-                "latency_ms": {stage: round(s * 1e3, 2) for stage, s in item.result.latency_s.items()},
+                "latency_ms": {stage: round(s * 1e3, 2) for stage, s in item.latency_s.items()},
             }
             for item in done
         ]

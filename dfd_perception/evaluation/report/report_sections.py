@@ -175,8 +175,9 @@ def calibration(report: dict[str, Any]) -> str:
         gain = claimed["abs_rel_certain_gain"]
         note = (
             f"{number(claimed['within_one_std'] * 100, 1)} % of the errors are within one standard deviation "
-            f"(68.3 % if it holds). Without the least certain 30 % of the pixels AbsRel falls by "
-            f"{number(None if gain is None else gain * 100, 0)} %."
+            f"(68.3 % if it holds). Without the least certain 30 % of the pixels AbsRel "
+            f"{'rises' if gain is not None and gain < 0 else 'falls'} by "
+            f"{number(None if gain is None else abs(gain) * 100, 0)} %."
         )
         cards.append(_card("Uncertainty", note, chart(x, y, lines, title="Calibration of the uncertainty")))
     return section("Calibration", "", f'<div class="grid2">{"".join(cards)}</div>') if any(cards) else ""
