@@ -119,11 +119,10 @@ def test_a_run_that_never_began_leaves_its_name_free(recipe, monkeypatch, capsys
         with pytest.raises(TrainingError, match="it cannot be"):
             train(config_of(recipe))
     assert list(config_of(recipe).runs.iterdir()) == []
-    with monkeypatch.context() as patch:
-        stop_after(patch, 1)
-        assert train(config_of(recipe)).folder.name == "tiny"
-        stop_after(patch, 1)
-        assert train(config_of(recipe)).folder.name == "tiny-2"
+    for name in ("tiny", "tiny-2"):
+        with monkeypatch.context() as patch:
+            stop_after(patch, 1)
+            assert train(config_of(recipe)).folder.name == name
     assert "tiny exists; this run is" in capsys.readouterr().err
 
 
