@@ -34,11 +34,32 @@ def folder(tiny_coc_model, tmp_path) -> Path:
 def with_graph(folder: Path, graph) -> Path:
     """Put a graph into a folder as somebody does who knows about the hash."""
     path = folder / "model.onnx"
+    if not isinstance(graph, bytes) and "prior" not in str(graph.graph.input):
+        take_other_inputs(graph, onnx.load(SHIPPED.parent / "test/assets/tiny_coc/model.onnx"))
     path.write_bytes(graph if isinstance(graph, bytes) else graph.SerializeToString())
     card = read_yaml(folder / "model.yaml")
     card["onnx"]["sha256"] = sha256_of(path)
     write_yaml(folder / "model.yaml", card)
     return folder
+
+
+def take_other_inputs(graph, whole) -> None:
+    """Inputs beside the image belong to the network's kind, not to what is wrong with its graph: use them too."""
+    value = "v"
+    for number, found in enumerate(found for found in whole.graph.input if found.name != "image"):
+        graph.graph.input.append(found)
+        mean, nothing, total = (f"{name}{number}" for name in ("mean", "nothing", "total"))
+        for node in graph.graph.node:
+            node.input[:] = [total if name == value else name for name in node.input]
+        added = [
+            onnx.helper.make_node("ReduceMean", [found.name], [mean], keepdims=0),
+            onnx.helper.make_node("Mul", [mean, "zero"], [nothing]),
+            onnx.helper.make_node("Add", [value, nothing], [total]),
+        ]
+        nodes = [*graph.graph.node[:2], *added, *graph.graph.node[2:]]
+        del graph.graph.node[:]
+        graph.graph.node.extend(nodes)
+        value = total
 
 
 def loaded(folder: Path):
@@ -100,7 +121,7 @@ def test_a_graph_that_lacks_an_output_is_refused(folder, tmp_path):
 
 def test_a_graph_with_other_names_or_shapes_is_refused(folder, tmp_path):
     model = loaded(with_graph(folder, constant_graph(1.0, image="input")))
-    with pytest.raises(ModelError, match="takes input; expected one input, image"):
+    with pytest.raises(ModelError, match="takes .*input; expected image"):
         require_graph_of_weights(model, tmp_path / "cache")
     model = loaded(with_graph(folder, constant_graph(1.0, grey=True)))
     with pytest.raises(ModelError, match="deblurred has shape 1x1x.*; expected 1 x 3 x height x width"):
@@ -118,9 +139,10 @@ def test_a_black_graph_is_refused_whatever_the_card_says(folder, tmp_path):
 
 def test_a_graph_whose_numbers_differ_from_the_weights_is_refused(folder, tmp_path):
     graph = onnx.load(folder / "model.onnx")
-    weights = max(graph.graph.initializer, key=lambda tensor: len(tensor.raw_data))
-    changed = onnx.numpy_helper.to_array(weights) * 1.5
-    weights.CopyFrom(onnx.numpy_helper.from_array(changed.astype(np.float32), weights.name))
+    for weights in graph.graph.initializer:
+        if "upper_head" in weights.name and len(weights.dims) == 4:
+            changed = onnx.numpy_helper.to_array(weights) * 1.5
+            weights.CopyFrom(onnx.numpy_helper.from_array(changed.astype(np.float32), weights.name))
     model = loaded(with_graph(folder, graph))
     with pytest.raises(ModelError, match="does not answer as the weights beside it do"):
         DepthEstimator(model, EstimatorOptions(backend="onnxruntime"))
