@@ -152,6 +152,7 @@ def load(
     min_m: float = 0.0,
     max_m: float = float("inf"),
     max_rel_std: float = 0.0,
+    input_size: tuple[int, int] | None = None,
 ) -> Meter:
     """Load a model, to be called with images.
 
@@ -169,6 +170,8 @@ def load(
         min_m: nearer depth becomes NaN [m].
         max_m: farther depth becomes NaN [m].
         max_rel_std: pixels whose std is more than this fraction of their depth become NaN; 0 = off.
+        input_size: (height, width) [px] into which images are fitted before the network, results at their own size;
+            None = as they are.
 
     Raises:
         ModelError: no such model, or one that is damaged.
@@ -182,6 +185,7 @@ def load(
         precision=precision,
         device=device,
         num_threads=num_threads,
+        input_size=input_size,
         depth_min_m=min_m,
         depth_max_m=max_m,
         depth_max_rel_std=max_rel_std,

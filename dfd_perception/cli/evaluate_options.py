@@ -162,15 +162,11 @@ def estimator_options_of(args: argparse.Namespace) -> Any:
     Raises:
         ConfigError: a size or a range that cannot be.
     """
+    from dfd_perception.core.network_geometry import input_size_of
     from dfd_perception.errors import ConfigError
     from dfd_perception.inference.estimator import EstimatorOptions
 
-    size = None
-    if args.input_size is not None:
-        parts = args.input_size.lower().split("x")
-        if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
-            raise ConfigError(f"--input-size is {args.input_size!r}; expected height x width, such as 480x640")
-        size = (int(parts[0]), int(parts[1]))
+    size = None if args.input_size is None else input_size_of(args.input_size)
     near, far = args.valid_depth
     if not 0 <= near < far:
         raise ConfigError(f"--valid-depth is {near:g} {far:g}; expected 0 <= NEAR < FAR, in metres")

@@ -61,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results that OUT holds already")
+    parser.add_argument("--input-size", metavar="HxW",
+                        help="fit images into this size before the network (default: as they are)")  # fmt: skip
     parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
     parser.add_argument("--min-m", type=float, default=0.0, help="nearer depth is invalid [m]")
     parser.add_argument("--max-m", type=float, default=10.0, help="farther depth is invalid [m] (default: %(default)s)")
@@ -170,6 +172,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _meter(args: argparse.Namespace) -> Meter:
+    from dfd_perception.core.network_geometry import input_size_of
     from dfd_perception.files.lens_file import read_lens
     from dfd_perception.meter import load
 
@@ -184,6 +187,7 @@ def _meter(args: argparse.Namespace) -> Meter:
             min_m=args.min_m,
             max_m=args.max_m,
             max_rel_std=args.max_rel_std,
+            input_size=None if args.input_size is None else input_size_of(args.input_size),
         )
     except LensError as error:
         raise LensError(f"{args.lens}: {error}") from error

@@ -178,3 +178,14 @@ def test_a_video_becomes_videos_of_depth_blur_and_the_deblurred_image(images, ti
     assert "would be overwritten; give --overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--frames", "2"]) == 0
     assert "clip: 2 frames; " in capsys.readouterr().out
+
+
+def test_a_large_photograph_is_refused_with_the_option_that_helps(images, tiny_depth_model, capsys):
+    cv2.imwrite(str(images / "one.png"), np.zeros((3000, 4000, 3), np.uint8))
+    assert predict(images, model=tiny_depth_model) == 2
+    assert "--input-size" in capsys.readouterr().err
+    assert predict(images, "--input-size", "48x64", "--overwrite", model=tiny_depth_model) == 0
+    depth = cv2.imread(str(images / "out" / "one_depth.png"), cv2.IMREAD_UNCHANGED)
+    assert depth.shape == (3000, 4000)
+    assert predict(images, "--input-size", "big", "--overwrite", model=tiny_depth_model) == 2
+    assert "expected height x width, such as 480x640" in capsys.readouterr().err
