@@ -160,7 +160,7 @@ function showTabs(panel, present) {
     );
   }
   for (const button of panel.tabs.children) button.setAttribute("aria-pressed", button.dataset.map === panel.chosen);
-  if (panel === panels.blur) by("blur-title").textContent = present.map((name) => NAMES[name]).join(" and ").replace("U", present.length > 1 ? "u" : "U") || "Blur";
+  if (panel === panels.blur) by("blur-title").textContent = NAMES[panel.chosen];
 }
 
 // The colours follow the scene slowly: a colour that jumps from frame to frame says nothing.
