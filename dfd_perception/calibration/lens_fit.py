@@ -184,7 +184,7 @@ def _refined(
 ) -> tuple[float, float, float, FloatArray]:
     """Gauss-Newton with Huber weights from the best of the grid; parameters and their covariance."""
     gain, focus, floor = start
-    covariance = np.eye(3)
+    covariance: FloatArray = np.eye(3)
     for _ in range(ITERATIONS):
         total = np.maximum(_model(gain, focus, floor, inverse), 1e-6)
         beta = focus - inverse
@@ -196,7 +196,7 @@ def _refined(
         normal[2, 2] += 1 / prior[1] ** 2
         gradient = slopes.T @ (weight * residual)
         gradient[2] += (prior[0] - floor) / prior[1] ** 2
-        covariance = np.linalg.pinv(normal)
+        covariance = np.asarray(np.linalg.pinv(normal), np.float64)
         step = covariance @ gradient
         # No step leaves where the equation holds.
         limit = np.array([0.3 * gain, 0.2 * focus, 0.5])

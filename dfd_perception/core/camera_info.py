@@ -31,27 +31,27 @@ FX_OVER_WIDTH = (0.05, 200.0)
 """Fields of view from a fisheye's to a telescope's; K of an uncalibrated driver (zeros, identity) lies outside."""
 
 
-class Region(Protocol):
-    """sensor_msgs/RegionOfInterest."""
-
-    x_offset: int
-    y_offset: int
-    width: int
-    height: int
-
-
 class CameraInfoLike(Protocol):
     """The fields of sensor_msgs/CameraInfo that matter here."""
 
-    width: int
-    height: int
-    distortion_model: str
-    d: Any
-    k: Any
-    p: Any
-    binning_x: int
-    binning_y: int
-    roi: Any
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def distortion_model(self) -> str: ...
+    @property
+    def d(self) -> Any: ...
+    @property
+    def k(self) -> Any: ...
+    @property
+    def p(self) -> Any: ...
+    @property
+    def binning_x(self) -> int: ...
+    @property
+    def binning_y(self) -> int: ...
+    @property
+    def roi(self) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ class PointCloudBuilder:
         self, camera: CameraIntrinsics, distortion: Distortion | EquidistantDistortion | None = None
     ) -> None:
         self.camera, self.distortion = camera, distortion
-        x = (np.arange(camera.width) - camera.cx) / camera.fx
-        y = (np.arange(camera.height) - camera.cy) / camera.fy
+        x: NDArray[np.float64] = (np.arange(camera.width, dtype=np.float64) - camera.cx) / camera.fx
+        y: NDArray[np.float64] = (np.arange(camera.height, dtype=np.float64) - camera.cy) / camera.fy
         self._x, self._y = x.astype(np.float32)[None, :], y.astype(np.float32)[:, None]
         self._without_ray: NDArray[np.bool_] | None = None
         if distortion is not None:

@@ -194,9 +194,8 @@ class FramePipeline:
         if self.estimator.model.card.target == "depth":
             return LensState(None)
         misfit = self._said.get("camera")
-        lens = lens_state(
-            self.estimator.model, self.parameters, camera and camera.intrinsics, str(misfit) if misfit else None
-        )
+        intrinsics = None if camera is None else camera.intrinsics
+        lens = lens_state(self.estimator.model, self.parameters, intrinsics, str(misfit) if misfit else None)
         if lens.curve is not None and self._said.get("lens") != (lens.curve, size):
             self._said["lens"] = (lens.curve, size)
             information, warnings = describe_lens(self.estimator.model, self.parameters, lens.curve, size)
