@@ -26,7 +26,7 @@ from dfd_perception.errors import BackendError
 NODE = "dfd_perception.ros.depth_node.dfd_node"
 PROCESSES = "dfd_perception.ros.tools.benchmark_processes"
 APERTURE_MM, FOCUS_M = 25.0, 0.6
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 WARM_UP_S = {False: 4.0, True: 1.0}
 MEMORY_PERIOD_S = 0.5
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -31,6 +31,9 @@ from dfd_perception.ros.shared.qos import qos_profile
 
 IMAGES = 4
 FX_PX = 500.0
+SUBSCRIBER_LIMIT_S = 90.0
+"""A node that imports torch on a busy machine takes its time."""
+
 TOPICS = {"depth": "depth/image", "deblurred": "deblurred/image"}
 
 
@@ -44,7 +47,7 @@ def camera(height: int, width: int, rate: float, seconds: float) -> dict[str, An
     contents = [np.ascontiguousarray(c.repeat(8, 0).repeat(8, 1)[:height, :width]) for c in coarse]
     messages = [image_message(content, "rgb8", Header(frame_id="camera")) for content in contents]
     k = [FX_PX, 0.0, width / 2, 0.0, FX_PX, height / 2, 0.0, 0.0, 1.0]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SUBSCRIBER_LIMIT_S
     while images.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.5)
