@@ -108,7 +108,7 @@ def test_reports_without_a_common_frame_are_refused():
     ("content", "said"),
     [
         (None, "no report"),
-        ("{", "not a report"),
+        ("{", "expected a report"),
         ("[]", "not a report"),
         ('{"format": 9, "per_frame": []}', "format 9"),
     ],
