@@ -48,8 +48,6 @@ def run(args: argparse.Namespace) -> int:
     lens = read_lens(args.lens)
     unit_m = None if args.depth_unit is None else parse_depth_unit(args.depth_unit)
     source = open_sharp(args.rgbd, depth_unit_m=unit_m)
-    for line in unit_lines_of(source, "--depth-unit"):
-        print(f"note: {line}", file=sys.stderr)
     point_spread = PointSpread(
         exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
     )
@@ -69,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     writer = FolderWriter(args.out, lens.fitted_to(resolved.fx_px), settings)
+    for line in unit_lines_of(source, "--depth-unit"):
+        print(f"note: {line}", file=sys.stderr)
     for index in tqdm(range(len(frames)), desc="blurring", unit="frame", disable=not sys.stderr.isatty()):
         writer.add(frames[index])
     writer.finish()

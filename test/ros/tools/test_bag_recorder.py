@@ -47,7 +47,7 @@ def test_nothing_recorded_is_said_and_leaves_nothing(ros_environment, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"dfd: nothing was recorded: nobody publishes /nobody; {tmp_path / 'bag'} is not kept" in err
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "bag").exists()
 
 
 def test_whatever_ends_the_writer_ends_the_recording(ros_domain_id, peer, tmp_path, monkeypatch):
