@@ -64,7 +64,7 @@ def test_a_run_leaves_everything_that_it_promises(recipe):
     assert model.card.trained.input_size == (32, 32)
     assert model.card.training["steps"] in (4, 6)
     low, high = model.card.trained.coc_px
-    assert 0 <= low < high <= 12
+    assert 0 <= low < high <= 13  # the lens gives up to 12 px, the camera's own softness comes on top in quadrature
     assert model.onnx_path.is_file()
 
 
