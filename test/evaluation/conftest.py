@@ -38,7 +38,7 @@ def scene(index: int, size: tuple[int, int] = SIZE) -> Scene:
     height, width = size
     aif = cv2.resize(rng.integers(0, 256, (height // 4, width // 4, 3), np.uint8), (width, height))
     defocused = cv2.GaussianBlur(aif, (0, 0), 1.5)
-    slope = np.linspace(600, 2400, width)[None] * np.linspace(1.0, 0.8, height)[:, None]
+    slope = np.linspace(640, 2400, width)[None] * np.linspace(1.0, 0.8, height)[:, None]
     depth_mm = (slope + 40 * (index % 5)).astype(np.uint16)
     depth_mm[:4, :10] = 0
     return Scene(defocused, aif, depth_mm)
