@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dfd_perception.losses.reblur import reblur, reblur_by_bank
+from dfd_perception.losses.reblur import reblur_by_bank
 from dfd_perception.network import create_network
 from dfd_perception.network.two_headed import TwoHeadedOutput
 from dfd_perception.training.config_sections import ObjectiveConfig
@@ -72,7 +72,7 @@ def test_the_self_supervised_loss_is_least_at_the_true_blur():
     torch.manual_seed(0)
     aif = torch.rand(1, 3, 48, 48)
     true = torch.full((1, 1, 48, 48), 6.0)
-    batch = batch_of(reblur(aif, true), aif=aif)
+    batch = batch_of(reblur_by_bank(aif, true), aif=aif)
     objective = create_objective(ObjectiveConfig(mode="self_supervised"), "coc")
 
     def loss(coc_px: float) -> float:
@@ -87,7 +87,7 @@ def test_a_defocus_map_is_found_without_its_truth():
     torch.manual_seed(0)
     aif = torch.rand(1, 3, 32, 48)
     true = torch.linspace(1, 7, 48).expand(1, 1, 32, 48).contiguous()
-    batch = batch_of(reblur(aif, true), aif=aif)
+    batch = batch_of(reblur_by_bank(aif, true), aif=aif)
     objective = create_objective(ObjectiveConfig(mode="self_supervised"), "coc")
     coc = torch.full_like(true, 3.0, requires_grad=True)
     optimiser = torch.optim.Adam([coc], lr=0.2)
