@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser fuzz soak faults check format clean
+.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser docs fuzz soak faults check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -84,6 +84,10 @@ soak: $(VENV)/.installed ## The node at full rate for MINUTES=2: broken images, 
 faults: $(VENV)/.installed ## kill -9, full disk, vanished folder, wrong clocks, wrong requests: nodes and recordings survive
 	$(VENV)/bin/python -m pytest -m fault test $(PYTEST_OPTIONS)
 
+docs: $(VENV)/.installed-docs ## The documentation as a site in site/, strictly: a dead link or a page out of the contents fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+	@echo "docs: open site/index.html"
+
 check: $(VENV)/.installed ## Lint and types
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m mypy
@@ -93,7 +97,7 @@ format: $(VENV)/.installed ## Sort imports and lay out the code
 	$(VENV)/bin/python -m ruff format .
 
 clean: ## Remove environments, caches and results
-	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) build install log dist *.egg-info demo_output
+	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) build install log dist site *.egg-info demo_output
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -114,6 +118,9 @@ $(VENV_COLCON)/.installed: $(SETUP_FILES) requirements/colcon.txt requirements/t
 
 $(VENV)/.installed-browser: $(VENV)/.installed requirements/browser.txt
 	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/browser.txt && touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed requirements/docs.txt
+	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/docs.txt && touch $@
 
 # The stubs stay out of the environment: there a folder named tensorrt would pass for the library.
 $(VENV)/.installed-tensorrt: $(VENV)/.installed requirements/tensorrt.txt requirements/tensorrt-stubs.txt
