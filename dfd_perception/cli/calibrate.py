@@ -115,7 +115,7 @@ def _find(session: Path, part: str, board: Board, quiet: bool) -> list[BoardView
         raise DatasetError(f"{session} has no {part} images; record robot camera and depth sensor together")
     rows = rebuild_index(session / RAW, parts).rows
     views = []
-    for row in tqdm(rows, desc=part, unit=" images", disable=quiet):
+    for row in tqdm(rows, desc=part, unit=" images", disable=quiet or None):
         path = next((session / RAW / part).glob(f"{row.stem}.[pj]*g"))
         try:
             image = cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY)

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         texts = {FILE_NAME: rig.text(), "kinect_calibration.json": source.factory_calibration}
         recorder = SessionRecorder(SessionWriter(args.out, description, texts))
         try:
-            for number, frame in enumerate(tqdm(all_frames(source), unit=" captures", disable=args.json)):
+            for number, frame in enumerate(tqdm(all_frames(source), unit=" captures", disable=args.json or None)):
                 if number % args.every:
                     continue
                 colour = frame.colour_jpeg or frame.colour_rgb

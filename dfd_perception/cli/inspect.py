@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,31 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found))
     else:
-        for section in ("recorded", "registered"):
-            for key, value in found.get(section, {}).items():
-                print(f"{section}.{key}: {value}")
+        print("\n".join(lines_of(found)))
         if not registered:
             print(f"not registered yet: dfd register {args.folder}")
     return 0
+
+
+def lines_of(found: dict[str, Any]) -> Iterator[str]:
+    """What was found, in words."""
+    if recorded := found.get("recorded"):
+        yield f"recorded    {recorded['moments']} moments of {recorded['source']}: {', '.join(recorded['parts'])}"
+        if "offset_ms_median" in recorded:
+            median, largest = recorded["offset_ms_median"], recorded["offset_ms_largest"]
+            yield f"            between the two frames of a pair: {median:g} ms (median), {largest:g} ms at most"
+        counts = recorded["counts"]
+        told = counts if isinstance(counts, str) else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items())
+        yield f"            counts: {told}"
+    if registered := found.get("registered"):
+        yield f"registered  {registered['frames']} frames"
+        offsets = registered["edge_offsets_px"]
+        measured = [f"{offset[0]:+d}, {offset[1]:+d}" for offset in offsets if offset is not None]
+        if offsets:
+            told = f"{'; '.join(measured)} px" if measured else "too few edges to measure"
+            yield f"            edges of the image beside those of the depth: {told}"
+        if "sheet" in registered:
+            yield f"            look at {registered['sheet']}"
 
 
 def _recorded(folder: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     rig = RigCalibration.read(args.calibration) if args.calibration else None
     lens = read_lens(args.lens) if args.lens else None
     registration = SessionRegistration(args.session, recipe, rig, args.aif, args.sharp)
-    with tqdm(unit=" frames", disable=args.json) as bar:
+    with tqdm(unit=" frames", disable=args.json or None) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

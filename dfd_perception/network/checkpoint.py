@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dfd_perception.errors import ModelError
+from dfd_perception.errors import ModelError, reason_of
 from dfd_perception.files.configuration import write_yaml
 from dfd_perception.files.model_folder import (
     MODEL_FILE,
@@ -43,7 +43,7 @@ def load_weights(network: TwoHeadedNet, path: Path) -> None:
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+        raise ModelError(f"{path}: cannot be read as safetensors ({reason_of(error)})") from error
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:

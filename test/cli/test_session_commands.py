@@ -47,6 +47,11 @@ def test_recording_becomes_a_dataset(recording, tmp_path, capsys, shared_data):
     assert main(["inspect", str(session), "--json"]) == 0
     found = said(capsys)
     assert found["recorded"]["moments"] == found["registered"]["frames"] == 1
+    assert main(["inspect", str(session)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("recorded    1 moments of ")
+    assert not set("{}[]'") & set(captured.out.replace(str(session), "")), "words, not Python"
+    assert captured.err == "", "no progress bar where nobody sees it"
     sheet = cv2.imread(found["registered"]["sheet"])
     assert sheet.shape[1] == 1600
     assert ((sheet[..., 2] > 180) & (sheet[..., 1] < 110) & (sheet[..., 0] < 110)).sum() > 200, "red edges"

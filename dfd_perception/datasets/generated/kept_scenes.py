@@ -14,7 +14,7 @@ import numpy as np
 from dfd_perception.datasets.generated.exposure import Exposure
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.sample import DefocusSample
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, reason_of
 from dfd_perception.files.images import write_bytes
 
 SETTINGS_FILE = "scenes.json"
@@ -83,7 +83,9 @@ class KeptScenes:
             maps = planes_HW8[..., :7].astype(np.float32)
             variance_px2, gamma = (float(value) for value in planes_HW8[0, :2, 7])
         except (ValueError, OSError, IndexError) as error:
-            raise DatasetError(f"{path}: cannot be read ({error}); delete it, and it is drawn again") from error
+            raise DatasetError(
+                f"{path}: cannot be read ({reason_of(error)}); delete it, and it is drawn again"
+            ) from error
         return Exposure(
             light=np.ascontiguousarray(maps[..., :3]),
             sharp_light=np.ascontiguousarray(maps[..., 3:6]),

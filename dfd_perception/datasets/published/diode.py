@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.datasets.frame_files import named
 from dfd_perception.datasets.rgbd import SharpFrame
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, reason_of
 from dfd_perception.files.images import read_rgb
 
 CAMERA = CameraIntrinsics(width=1024, height=768, fx=886.81, fy=927.06, cx=512.0, cy=384.0)
@@ -72,7 +72,7 @@ def _read_map(path: Path, size: tuple[int, int]) -> NDArray[np.floating]:
     try:
         values = np.squeeze(np.load(path))
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a readable .npy ({error})") from error
+        raise DatasetError(f"{path}: not a readable .npy ({reason_of(error)})") from error
     if values.shape != size:
         raise DatasetError(f"{path}: map is {values.shape}, its image {size} (height, width)")
     return values

@@ -18,6 +18,7 @@ from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.datasets.rgbd import SharpFrame
 from dfd_perception.errors import DatasetError
 
+HOME = "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html"
 FILE_NAME = "nyu_depth_v2_labeled.mat"
 SPLIT_NAME = "splits.mat"
 CAMERA = CameraIntrinsics(width=640, height=480, fx=518.8579, fy=519.4696, cx=325.5824, cy=253.7362)
@@ -57,10 +58,14 @@ class NyuDepthV2:
         import h5py
 
         if self._file is None:
+            if not self._path.is_file():
+                raise DatasetError(f"{self._path}: missing; it is the labelled part of NYU-Depth-V2, from {HOME}")
             try:
                 self._file = h5py.File(self._path, "r")
-            except OSError as error:
-                raise DatasetError(f"{self._path}: cannot be read as MATLAB 7.3 / HDF5 ({error})") from error
+            except OSError as error:  # the library's own words are about blocks and signatures
+                raise DatasetError(
+                    f"{self._path}: not a MATLAB 7.3 file, or one that is cut off; get it again from {HOME}"
+                ) from error
         try:
             return self._file["images"], self._file["depths"]
         except KeyError as error:
