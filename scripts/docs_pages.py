@@ -73,6 +73,14 @@ well: `dfd train finetune optimiser.learning_rate=1e-4`. Recipes that come with 
 """
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put pages of docs/ that the contents leave out after the other guides."""
+    named = set(re.findall(r"[\w./-]+\.md", json.dumps(config.nav)))
+    guides = next(part["Guides"] for part in config.nav or [] if "Guides" in part)
+    guides += sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name not in named)
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
     for source, name in OUTSIDE.items():
