@@ -85,7 +85,7 @@ faults: $(VENV)/.installed ## kill -9, full disk, vanished folder, wrong clocks,
 	$(VENV)/bin/python -m pytest -m fault test $(PYTEST_OPTIONS)
 
 docs: $(VENV)/.installed-docs ## The documentation as a site in site/, strictly: a dead link or a page out of the contents fails
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 	@echo "docs: open site/index.html"
 
 check: $(VENV)/.installed ## Lint and types
