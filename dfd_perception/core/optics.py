@@ -26,6 +26,10 @@ Side = Literal["far", "near"]
 FloatArray = NDArray[np.floating]
 
 
+SMALLEST_COC_PX = 1e-6
+"""Keeps a division finite where nothing is blurred."""
+
+
 class Limit(NamedTuple):
     """What a quantity of a lens can be; a value outside is a slip of units, not optics."""
 
@@ -271,15 +275,14 @@ class DefocusCurve:
         return np.sqrt(lens_coc, out=lens_coc)
 
     def _std_without_floor(self, coc_px: FloatArray, coc_std_px: FloatArray) -> FloatArray:
-        floor_px = self.blur_floor_px
-        reading = np.maximum(coc_px, floor_px)
+        reading = np.maximum(coc_px, self.blur_floor_px)
         first_order = self._without_floor(reading)
-        with np.errstate(divide="ignore"):
-            np.divide(reading, first_order, out=first_order)
+        np.maximum(first_order, SMALLEST_COC_PX, out=first_order)
+        np.divide(reading, first_order, out=first_order)
         first_order *= coc_std_px
         reading += coc_std_px
         interval = self._without_floor(reading)
-        return np.fmin(first_order, interval, out=interval)
+        return np.minimum(first_order, interval, out=interval)
 
     def in_focus_band_m(self, smallest_coc_px: float = 1.0) -> tuple[float, float]:
         """Nearest and farthest depth [m] whose blur stays under `smallest_coc_px`: inside, depth is unresolved."""
