@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Installs dfd_perception: by colcon (ament_python) and by pip. The version is the one of package.xml."""
 
 from __future__ import annotations

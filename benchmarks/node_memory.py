@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Resident memory of the running node over many frames: it must not grow.
 
     python benchmarks/node_memory.py --model test/assets/tiny_coc --frames 10000

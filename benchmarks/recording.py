@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How fast depth is registered and sessions are written on this machine: python benchmarks/recording.py [--json].
 
 Registration: 640 x 576 depth into 1280 x 720. Writing: pairs of a 1280 x 720 colour image with sensor noise and a

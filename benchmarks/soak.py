@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node under everything that others may do to it, for minutes: does it live, answer, and stay as large as it was?
 
     python benchmarks/soak.py --minutes 11

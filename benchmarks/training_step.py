@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images a second of a training step: the trainer's (precision, layout, averaged weights, checks) against a plain loop.
 
     python benchmarks/training_step.py [--variant 2hded-small] [--batch 12] [--crop 160] [--threads 1] [--json]

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How many 640x480 images arrive, and how late, by reliability: one process publishes, another listens.
 
     python benchmarks/transport.py

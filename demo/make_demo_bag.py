@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Make the bag of `make demo`: scenes seen through a wide-open lens, under a window that pans slowly.
 
     python demo/render_scene.py SOURCE/still_life

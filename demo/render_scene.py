@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Render the still life of `make demo` through a thin lens: path traced, so that the blur is that of a real aperture.
 
     pip install mitsuba==3.9.1

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth from defocus: metric depth and a deblurred image from one defocused image.
 
 >>> import dfd_perception as dfd

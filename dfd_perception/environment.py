@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What this machine has: packages, a ROS 2, a GPU, shared memory. Standard library only.
 
 A package with compiled parts is tried in a child process: an import can take seconds, print, or crash the interpreter

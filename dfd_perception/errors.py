@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Every error that the package raises on purpose.
 
     DfdPerceptionError            exit 1: it failed

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The Python entry: load a model with a lens once, then call it with images.
 
 >>> import dfd_perception as dfd

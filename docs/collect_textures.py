@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Collect the photographs that the shipped model's scenes are textured with, from packages of permissive licence.
 
     python docs/collect_textures.py FOLDER

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth of one image in three lines, and what can be done with it.
 
 python examples/depth_of_an_image.py IMAGE LENS.yaml [MODEL]

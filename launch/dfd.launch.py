@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts dfd_node on a camera's topics, or on a bag; RViz and a recording beside it if asked for.
 
 ros2 launch dfd_perception dfd.launch.py image_topic:=/camera/image_raw camera_info_topic:=/camera/camera_info

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts dfd_node and plays a bag to it; ends with report.json and report.html of what the node answered."""
 
 from __future__ import annotations

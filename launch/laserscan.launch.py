@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts dfd_node and depthimage_to_laserscan on its depth: a laser scan (topic scan) for what knows only lasers.
 
 ros2 launch dfd_perception laserscan.launch.py image_topic:=/camera/image_raw camera_info_topic:=/camera/camera_info \

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts dfd_node and a local costmap of Nav2 that sees its points: obstacles from one camera, to look at in RViz.
 
 ros2 launch dfd_perception nav2.launch.py image_topic:=/camera/image_raw camera_info_topic:=/camera/camera_info \

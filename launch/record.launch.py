@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts ground_truth_recorder, and a session at once if asked for (record:=true)."""
 
 from __future__ import annotations

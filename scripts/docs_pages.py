@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pages of the documentation that are made from the code, and those that lie outside docs/ (a hook of mkdocs.yml).
 
 The command line comes from argparse, the parameters from their declarations, the topics from the node's table, the

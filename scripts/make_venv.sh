@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
 # Create the virtual environment VENV with PYTHON and install requirement files and this package (editable) into it.
 # Versions come from requirements/constraints.txt, or from the file that CONSTRAINTS names.
 # Usage: scripts/make_venv.sh VENV PYTHON REQUIREMENTS...

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Fixtures of all tests. Imports nothing that only some environments have."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Build and install with colcon, as on a robot. `make test-colcon` makes the environment that these tests need."""
 
 from __future__ import annotations

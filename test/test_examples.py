@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The examples run: the script as a program, the notebook cell by cell in one namespace."""
 
 from __future__ import annotations

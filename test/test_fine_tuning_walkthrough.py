@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """docs/fine-tuning.md, command by command, on real RGB-D images that a simulated lens has defocused."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Imports point inward: a core that knows optics, a middle that knows torch, a rim that knows ROS.
 
 The two tables are the rule. A new folder of the package, or a new dependency, gets a line here, on purpose.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The launch files: run for real where ROS 2's launch can be imported, read as Python everywhere."""
 
 from __future__ import annotations

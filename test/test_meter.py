@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The Python entry, as a program uses it: a tiny network, arrays and files of every ordinary kind."""
 
 from __future__ import annotations

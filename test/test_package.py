@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The package as users get it: one version, manifests that ROS tools accept, a wheel that holds everything."""
 
 from __future__ import annotations

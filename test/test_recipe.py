@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot's recipe, line by line as README.md prints it, on the OpenCV, NumPy and colcon of the distribution.
 
 `make test-recipe` runs it. What a robot has and a plain Debian has not is replaced, and only that: workspace and

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a user is told when the machine lacks something that the set-up needs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Our node, a node written the usual way, and the thesis' network in eager torch: the same images, one run.
 
     python benchmarks/peers/compare.py --seconds 10 [--size 480x640] [--repeat 3] [--out peers.json]

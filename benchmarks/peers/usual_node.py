@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A depth node as it is usually written: conversion by hand, torch in the image callback, everything on one thread.
 
     python benchmarks/peers/usual_node.py --network 2hded-small | thesis

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Reading an mcap file whose end is missing: a recorder that lost its power never wrote the index.
 
 Records are read front to back, so everything up to the cut is found. The format is https://mcap.dev/spec.

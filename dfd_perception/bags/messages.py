@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Message types without ROS: bytes of a bag into records with numpy fields, and back."""
 
 from __future__ import annotations

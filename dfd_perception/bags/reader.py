@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Read a ROS 2 bag: mcap or sqlite3, a folder or a single file, compressed or split, whole or cut short.
 
     with BagReader(path) as bag:

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A .db3 file of a bag, read with Python's own sqlite3.
 
 `rosbags` opens it by an unquoted URI and as immutable: a `#`, `?` or `%` in the path names another file, and what a

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The storage files of a bag, found and opened one by one.
 
 Each file is read with its own index rather than through the folder's metadata.yaml: that one is absent after a crash,

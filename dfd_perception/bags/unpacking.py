@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """zstd and lz4 undone within bounds: a file of 98 kB must not become 3 GB of memory or disk.
 
 `rosbags` unpacks a chunk of mcap before it looks at the size that the chunk states; its table of decompressors is

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Write a ROS 2 bag: mcap by default, sqlite3 for Humble machines without the mcap plug-in."""
 
 from __future__ import annotations

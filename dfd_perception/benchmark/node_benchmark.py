@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How fast the node is, end to end: camera process -> node -> listener process, beside a bare echo node.
 
 Two runs for each image size: one with more frames than can be answered (throughput, drops), one at half of that rate

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Speed of `2hded`, the thesis' network, against the plain torch forward of the same weights."""
 
 from __future__ import annotations

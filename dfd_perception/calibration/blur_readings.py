@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a blur meter reads at known distances: points to fit a lens to, from images with depth, boards and pairs."""
 
 from __future__ import annotations

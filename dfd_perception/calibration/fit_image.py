@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The fit as an image: readings against inverse distance, the fitted curve, and that of the data sheet."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """K, F and blur floor of a lens by a robust fit to readings of blur at known distances.
 
 The model is R = sqrt(K^2 (1/F - 1/d)^2 + c0^2). For a given F it is linear in K^2 and c0^2, so F is searched on a grid

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Entry point of the console script `dfd`.
 
 A command is a module of this package with `add_arguments(parser)` and `run(args) -> int`. Only the module of the

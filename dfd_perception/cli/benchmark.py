@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Measure rate and latency of the node on this machine, end to end, and of the network alone.
 
 Parts: node (camera process -> node -> listener process, beside a bare echo node), heads (depth head alone against

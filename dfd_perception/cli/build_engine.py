@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Build TensorRT engines of a model for the GPU of this machine, check them, and put them where the node finds them.
 
 A build takes seconds on a desktop and minutes on a Jetson. Without it the node builds at its first start, while

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibrate the robot camera against the depth sensor, from a session in which both saw a board.
 
 Print a board, glue it onto something flat, record it (recorder node, ~/start) in 15 to 30 poses: near and far, in the

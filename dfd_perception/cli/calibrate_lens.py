@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibrate a lens by the meter's own readings: gain K, focus distance F, side and blur floor, as a lens file.
 
 SOURCE is images of a board (--board) that is moved through the working range, a folder of them, a bag with the board

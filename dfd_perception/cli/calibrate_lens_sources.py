@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where `dfd calibrate-lens` takes its images, their distances and their camera from."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Call a service of a running node and print its answer, without the ros2 command line.
 
 dfd call start                    the recorder begins a session (stop ends it, capture takes one static pair)

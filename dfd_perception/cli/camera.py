@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Publish a camera, a video, a stream or images as ROS 2 topics `image` and `camera_info`, where there is no driver.
 
 dfd camera 0 --size 640x480 --rate 30                 the first camera

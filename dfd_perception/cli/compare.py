@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Put reports side by side: paired differences to the first, with 95 % confidence intervals.
 
 With bounds it is a gate: exit 1 when a figure breaks one. One report and --max is enough for a robot's own check:

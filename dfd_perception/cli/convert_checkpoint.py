@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Turn an authors' checkpoint of 2HDED:NET (NNNN.pth.tar) into a model folder.
 
 The checkpoint says nothing of its lens or of the unit of its depth: give both. Published files hold pickled objects,

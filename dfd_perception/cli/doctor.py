@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Say what is installed here, which backend would run and why, and how to get what is missing.
 
 Exit code 0: a model can run here. Exit code 1: it cannot, and the first line says why. The last line says what to try,

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What `dfd doctor` ends with: the one thing to do, or what to try now that all is there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What `dfd doctor` says about TensorRT: JetPack, CUDA, memory, why it does not import, and the engines there are."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """List and remove the TensorRT engines that were built on this machine.
 
 Examples:

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Measure a model on bags or on a data set; writes report.json and report.html.
 
 A bag is read directly, without ROS: mcap or sqlite3, compressed or not, one file or split. Images are paired with

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Options of `dfd evaluate`, and the plan that they make."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Write a model as one ONNX file, for another runtime or to fill a model folder that has none. Needs torch."""
 
 from __future__ import annotations

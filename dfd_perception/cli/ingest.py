@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Turn an Azure Kinect recording (.mkv) into a session, without SDK, display or Kinect.
 
 The session holds the recording's depth and colour as they are, with the calibration of the device. Next:

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Show what a session or dataset folder holds, and draw a sheet by which its registration is judged.
 
 The sheet shows the edges of the depth on the image, in red. In a good registration they run along the edges of the

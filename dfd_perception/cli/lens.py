@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a lens can give: blur and accuracy at each distance, where it is blind, and whether a model fits it.
 
 The lens is a LENS.yaml, or words: focal length, f-number, focus distance, and the pitch of the pixels of the images as

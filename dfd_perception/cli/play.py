@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Play a bag onto ROS 2 topics: at its own pace or another, once or in a loop, with /clock if asked for.
 
 dfd play recording/                          all of its topics, once

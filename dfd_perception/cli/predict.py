@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth and a deblurred image from images.
 
 Each image gives, as far as the model and the lens say it:

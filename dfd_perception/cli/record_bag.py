@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Record ROS 2 topics into a bag until interrupted (Ctrl-C) or for a given time.
 
 dfd record-bag out --topic /camera/image_raw --topic /camera/camera_info

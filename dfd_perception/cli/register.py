@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Make training data of a recorded session: depth in the pixels of the robot camera, images beside it.
 
 The index is rebuilt from the files first, so that a session whose recording was killed is whole again. The thesis'

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`--ros-args ...` at the end of a command that runs a node: launch files put remappings and parameters there."""
 
 from __future__ import annotations

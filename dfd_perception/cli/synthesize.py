@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Give sharp RGB-D images the defocus of a lens and write them as a data set folder.
 
 RGBD_DIR holds NAME/{rgb.png|jpg, depth.png, meta.json} or rgb/ and depth/, or is NYU-Depth-V2, DIODE or Make3D as

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Train a model by a recipe (config/train/*.yaml), on a CPU, a GPU, or under torchrun on several.
 
 A recipe is given by path or by the name of a shipped one. Settings can be changed on the command line, with the names

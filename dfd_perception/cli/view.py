@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Show images, depth and blur live in the browser: of a running node, a bag, a session, images, a video or a camera.
 
 dfd view                                    the topics of the running node /dfd

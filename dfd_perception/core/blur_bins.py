@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bins that a distribution over blur is stated on, and what a lens says of them beforehand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pinhole intrinsics of one stored image: what happens to them when it is resized or cropped.
 
 Pixel (0, 0) is the centre of the first pixel, as in ROS and OpenCV; the image spans -0.5 to width - 0.5.

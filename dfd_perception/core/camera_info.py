@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The camera of an image, out of sensor_msgs/CameraInfo: K and distortion for raw images, P for rectified ones.
 
 Works on any object with the message's fields, of rclpy or of a bag. Following REP 104 and sensor_msgs/CameraInfo:

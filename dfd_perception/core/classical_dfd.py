@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Classical depth from one defocused image: re-blur gradient ratio at edges, spread over the image.
 
 After Zhuo & Sim 2011 (Pattern Recognition 44): at a step edge of Gaussian blur sigma, the gradient shrinks when the

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A device's clock in the host's time: drift is tracked and slewed in, never stepped back.
 
 The host sees a frame only after a delay that varies with its load, so that single arrival times say little. The least

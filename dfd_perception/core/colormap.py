@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Maps as colours, and the legends that say what a colour means.
 
 One rule for everything that is drawn to be looked at (files, reports, training panels, pages): the colours span the

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth as image_transport's compressed_depth_image_transport packs it: 12 bytes of header, then PNG or RVL.
 
 The header is an int32 format and two float32 (depthQuantA, depthQuantB). Depth of 16UC1 is stored as it is; of 32FC1 as

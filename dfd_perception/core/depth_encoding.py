@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth on disk and on the wire: integer counts of a stated unit, 0 for "no depth", against float metres with NaN."""
 
 from __future__ import annotations

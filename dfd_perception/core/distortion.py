@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Lens distortion: Brown-Conrady with a rational radial part, as in OpenCV (`rational_polynomial`) and Azure Kinect.
 
 With r^2 = x^2 + y^2 of the undistorted point (x, y) on the plane z = 1,

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bytes of an image file into 8-bit RGB or a 16-bit map: one way for messages, recordings and files."""
 
 from __future__ import annotations

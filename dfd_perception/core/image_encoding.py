@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pixel layouts of sensor_msgs, as one table, and what turns each of them into RGB or metric depth.
 
 Works on anything with the fields of a sensor_msgs/Image (a ROS message, a record of a bag), so that a node and an

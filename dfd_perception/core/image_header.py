@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a JPEG or PNG says of itself before anything is decoded: its size, its end, and which way up it is.
 
 A file of 48 kB can ask for gigabytes, and half a JPEG decodes to half an image of grey without an error. Both are told

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How the images of a data set are made: lens, shape of the blur, scale and crop, one for training, table and card.
 
 A model reads blur in pixels, so each of the four changes what it sees: an edge that training blurs with a disk of 0.25

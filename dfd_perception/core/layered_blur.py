@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Simulator (a): layered, occlusion-aware defocus of a sharp image with known depth.
 
 After Carvalho et al. 2018 (who follow Hasinoff & Kutulakos): the scene is cut into layers of nearly equal

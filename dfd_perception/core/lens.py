@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From what is known of a lens to its DefocusCurve: the one place that decides which number wins.
 
 A description holds what a data sheet, a focus ring or a calibration says. Blur in pixels needs the focal length of the

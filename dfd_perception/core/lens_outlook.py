@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a lens can give before it is bought: blur and accuracy of depth at each distance, and where it is blind."""
 
 from __future__ import annotations

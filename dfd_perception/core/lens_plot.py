@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A drawing of what a lens can give: blur and accuracy against distance, and the bands where it is blind."""
 
 from __future__ import annotations

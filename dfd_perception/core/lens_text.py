@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A lens in words, as photographers write it: "35mm f/2.8 1.7m 36um"."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From an image to the network's input and back: the one place where size, padding and scaling happen."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Thin-lens defocus: from depth to circle of confusion and back.
 
 One lens at one focus setting is two numbers. With q = 1/depth in dioptres, the signed circle of

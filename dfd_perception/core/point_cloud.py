@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth and colour as an organised point cloud: one point a pixel, rows and columns kept."""
 
 from __future__ import annotations

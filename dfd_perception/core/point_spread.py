@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Point spread functions of a defocused lens, exact to a fraction of a pixel."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An image that every model is asked about once, and what is kept of the answer: see inference/model_trial.py."""
 
 from __future__ import annotations

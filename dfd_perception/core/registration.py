@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Registration: a depth map, or an image, of one camera as another camera would see it.
 
 Every depth pixel is carried into the other camera and lands between four of its pixels. There, the nearest surface

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What came of one image, with the lens it was computed for: the maps, points in space, and a few figures."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From light to stored image: transfer curve, noise, compression. What a camera does after the lens."""
 
 from __future__ import annotations

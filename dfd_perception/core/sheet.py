@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sheets: images and maps side by side, each map with its legend."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Stamps that cannot be: one frame an hour ahead must not make every later frame of its stream a late one."""
 
 from __future__ import annotations

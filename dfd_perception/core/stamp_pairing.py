@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pairs two streams by nearest time stamp: one to one, within a bound, in bounded memory, every frame accounted for."""
 
 from __future__ import annotations

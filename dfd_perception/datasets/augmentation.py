@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Joint changes of all parts of a sample that leave its blur, and so its depth, true.
 
 Crops, mirror images, and light: exposure and white balance are factors in linear light, which a lens would

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The unit of stored depth: what it was taken for, and what else the same counts could mean.
 
 A 16-bit PNG does not say its unit. Taken for millimetres, a TUM scene of 1.2 m is one of 6 m, and blur and figures are

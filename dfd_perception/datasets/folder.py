@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The project's own data set folder: what the recorder and `dfd synthesize` write and the trainer reads.
 
     NAME/dataset.yaml

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Data sets that are folders of files: finding and pairing the parts of a frame, and reading one."""
 
 from __future__ import annotations

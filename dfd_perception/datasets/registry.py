@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Opens a data set by what its folder looks like, and says what is in it."""
 
 from __future__ import annotations

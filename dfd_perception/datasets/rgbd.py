@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sharp RGB-D images, defocused on the fly by the layered simulator, in linear light."""
 
 from __future__ import annotations

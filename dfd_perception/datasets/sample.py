@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One training or evaluation example, and what every data set promises. No torch: the trainer makes tensors."""
 
 from __future__ import annotations

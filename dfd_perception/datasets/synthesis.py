@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Writes samples as a data set folder; dataset.yaml comes last, so that an unfinished folder is known as one."""
 
 from __future__ import annotations

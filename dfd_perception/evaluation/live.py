@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Scores what a running node answered, frame by frame like an offline evaluation."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What to evaluate, as plain values that reach other processes and machines, and what each of them opens from it."""
 
 from __future__ import annotations

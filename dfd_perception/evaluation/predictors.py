@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is evaluated: a model, what a running node answered, and the baselines that a model has to beat."""
 
 from __future__ import annotations

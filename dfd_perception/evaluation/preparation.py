@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A frame as it is shown to the model and measured: resolution, blur floor, and the side that the lens sees."""
 
 from __future__ import annotations

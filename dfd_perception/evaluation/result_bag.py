@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Results as a bag that RViz, Foxglove and Rerun open, and such a bag read back as predictions.
 
 Topics are those of the node; each message carries its image's stamp, in the header and as time of recording.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A whole evaluation: shares in one or several processes or machines, then one report by whoever ends last."""
 
 from __future__ import annotations

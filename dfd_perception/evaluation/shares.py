@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An evaluation in shares: which one is ours, and all of them in processes of this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One worker's share of an evaluation: frames in, rows on disk out."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A camera calibration file as ROS tools write it (camera_calibration, camera_info_manager)."""
 
 from __future__ import annotations

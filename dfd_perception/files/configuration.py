@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """YAML files and `key=value` overrides into dataclass trees; the package's only YAML reader.
 
 A dataclass declares a setting once: name, type, default, and its meaning in the docstring under it. Unknown

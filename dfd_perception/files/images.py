@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images and depth maps on disk. Every failure names the file; files appear whole or not at all."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """LENS.yaml: the lens that an image was, or shall be, taken with.
 
 Two forms: the keys of LensDescription at the top of the file, or the parameters of the node,

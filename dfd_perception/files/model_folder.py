@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A model is a folder: `model.yaml`, `weights.safetensors`, and `model.onnx` for every backend but torch.
 
 Reading one needs neither torch nor an inference runtime. Weights are addressed by their sha256, so that

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The files of one result: maps as numbers, maps as colours with a legend, a sheet of all, points."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The steps from recorded frames to training data (thesis chapter 4, after Qiu et al.), each on its own.
 
 Order: denoise over time, register (core/registration.py), inpaint (optional), crop, normalise (optional). Two steps

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Recording without holding anyone up: a bounded queue before threads that pack and write."""
 
 from __future__ import annotations

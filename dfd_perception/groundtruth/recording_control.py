@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sessions of the recorder: start and stop, pairs of image and depth, static pairs. No messages, no rclpy.
 
 Every frame that comes in while a session runs is accounted for: written, waiting, dropped, failed, without partner, or

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A session while it is recorded: NAME/raw/, raw images and depth with their calibration, before registration.
 
 Format 1:

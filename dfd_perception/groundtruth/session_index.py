@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """frames.csv of a session: one row a moment, appended while recording, rebuilt from the files after a crash."""
 
 from __future__ import annotations

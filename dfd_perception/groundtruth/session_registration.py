@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a recorded session (raw/) to training data beside it: defocused, aif and depth in the pixels of one camera.
 
 With a robot camera in the session, that camera is the one: depth and, where there is no all-in-focus image of its

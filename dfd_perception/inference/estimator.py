@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From an image and a lens to metric depth and the all-in-focus image."""
 
 from __future__ import annotations

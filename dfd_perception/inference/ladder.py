@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The ladder of backends that `auto` climbs down.
 
 TensorRT, then torch on CUDA, then OpenVINO (x86) or ONNX Runtime (any CPU), then torch on the CPU. Each is

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Does the graph of a model folder say what its weights say? Tried once on a small image, before anything relies on it.
 
 `model.onnx` is a file of its own beside the weights: it can be of another training, lack an output, or say nothing. The

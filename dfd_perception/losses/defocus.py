@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Losses on the defocus map: circle-of-confusion likelihood, and self-supervision (thesis 5.1 to 5.4)."""
 
 from __future__ import annotations

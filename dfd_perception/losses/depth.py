@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth losses of thesis chapter 3, equations 3.1 to 3.3. Depth is (B, 1, H, W) in metres, target NaN where invalid."""
 
 from __future__ import annotations

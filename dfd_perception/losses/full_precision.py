@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Losses in full precision under mixed-precision training."""
 
 from __future__ import annotations

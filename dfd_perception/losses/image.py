@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Deblurring losses of thesis chapter 3, equations 3.4 to 3.6. Images are (B, 3, H, W) in [0, 1]."""
 
 from __future__ import annotations

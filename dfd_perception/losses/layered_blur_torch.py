@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Simulator (a) on tensors: the layered blur of `core.layered_blur`, on CPU or GPU, differentiable in the image."""
 
 from __future__ import annotations

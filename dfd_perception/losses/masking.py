@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Means over valid pixels only, without NaN in values or gradients. Legend: B batch, C channels, H height, W width."""
 
 from __future__ import annotations

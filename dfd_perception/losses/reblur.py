@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Simulator (b): per-pixel blur, differentiable in the image and in the defocus map (thesis chapter 5).
 
 Every pixel q spreads its light over its neighbours, and a pixel is the mean of what reaches it (Gur & Wolf 2019; no

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Smoothing regularisers of thesis Table 2.1: six rows, by name. All take depth (B, 1, H, W) in metres.
 
 Each is the spatial term of its paper, to be added to the same L1 data term, so that rows of the table

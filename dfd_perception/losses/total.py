@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Total loss of 2HDED:NET, equation 3.7: depth + lambda * deblurring."""
 
 from __future__ import annotations

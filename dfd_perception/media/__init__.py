@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where images come from without ROS: files, folders, videos, cameras and network streams; and where videos go."""
 
 import os

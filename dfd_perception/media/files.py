@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Image files: named one by one, by a pattern, or as a folder."""
 
 from __future__ import annotations

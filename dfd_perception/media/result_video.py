@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The results of a video: depth in colours with its legend, and the deblurred image, as videos beside each other."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which source a word on the command line names: files, a folder, a pattern, a video, a camera's number, a URL."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Write a video, image by image: MPEG-4 in .mp4, or Motion JPEG in .avi."""
 
 from __future__ import annotations

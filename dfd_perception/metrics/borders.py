@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How much of a map's true borders an estimate shows."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Errors of a defocus map: mean squared and mean absolute, in px^2 and px of the circle of confusion."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth errors as the field reports them, pooled over all pixels of a set and as the mean over its images."""
 
 from __future__ import annotations

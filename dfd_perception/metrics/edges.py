@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Edge divergence of thesis chapter 2: histograms of steerable sub-bands, compared by Kullback-Leibler (2.1, 2.2).
 
 What the thesis leaves open is fixed here:

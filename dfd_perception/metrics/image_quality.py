@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How near a deblurred image comes to the all-in-focus one: PSNR and SSIM, of the whole or of a masked part."""
 
 from __future__ import annotations

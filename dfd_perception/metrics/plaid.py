@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Regular patterns that a network draws into its answers: the spectral line at one period over what is beside it.
 
 A transposed convolution, or a shuffle of channels to pixels, writes the same small pattern into every block of its

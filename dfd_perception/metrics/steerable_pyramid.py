@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Steerable pyramid of Simoncelli & Freeman (ICIP 1995), built in the Fourier domain, with perfect reconstruction.
 
 Written out because the library that has it (pyrtools) ships no wheel for ARM boards and pulls in a plotting

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Does a predicted standard deviation mean something? Coverage, sparsification and the most certain part."""
 
 from __future__ import annotations

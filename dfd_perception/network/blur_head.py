@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The upper head of `2hded-small` for blur: a distribution over the circle of confusion, upsampled along image edges.
 
 The thesis' up-projections end at 1/4 of the size, where each pixel states how likely each bin of blur is. Mean and

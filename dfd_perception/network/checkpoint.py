@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Weights on disk: safetensors only, loaded strictly; and the model folder that everything else reads."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The encoder of `2hded-small`: the same taps as DenseNet-121's, narrow enough for two CPU cores.
 
 Two departures, both for speed at equal information: the stem rearranges 2x2 pixels into channels instead of

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The two kinds of decoder head: the thesis' five up-projection blocks, and the compact one."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """DenseNet-121 with the changed stem of 2HDED:NET (Carvalho et al. 2018; thesis section 3.1).
 
 Names follow torchvision's `densenet121().features`, so that its weights load one to one; only the stem

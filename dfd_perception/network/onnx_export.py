@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """torch to one ONNX file (opset 18) that every backend reads.
 
 What the graph leaves out: padding to multiples of 32, resizing, the lens. What it holds: normalisation, both

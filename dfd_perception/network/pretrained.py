@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Weights that others published: key maps from torchvision's DenseNet-121 and from the authors' checkpoints.
 
 torchvision        here                    authors (`state_dictG`)                         here

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """2HDED:NET: one encoder, an upper head for depth or defocus, a lower head for the all-in-focus image.
 
 S. Nazir, L. Vaquero, M. Mucientes, V. Brea, D. Coltuc, "Depth Estimation and Image Restoration by Deep

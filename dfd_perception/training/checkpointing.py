@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Checkpoints of a run: written whole or not at all, read without running code, and one process at a time."""
 
 from __future__ import annotations

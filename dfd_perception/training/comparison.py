@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The same recipe several times with one setting changed, and a table of what came out."""
 
 from __future__ import annotations

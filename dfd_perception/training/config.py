@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a recipe (config/train/*.yaml) can say. A recipe states what differs from the defaults here."""
 
 from __future__ import annotations

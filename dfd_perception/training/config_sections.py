@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The sections of a recipe: network, data, objective and optimiser."""
 
 from __future__ import annotations

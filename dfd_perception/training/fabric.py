@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Devices and processes of a run, by Lightning Fabric; several processes are torchrun's to start."""
 
 from __future__ import annotations

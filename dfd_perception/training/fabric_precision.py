@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which arithmetic a recipe's `precision: auto` means on this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Ctrl-C and SIGTERM end a run after the step that is under way; a second Ctrl-C ends it at once."""
 
 from __future__ import annotations

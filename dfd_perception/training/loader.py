@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From samples to batches of tensors. Which sample comes at which step is arithmetic, so nothing of it needs saving.
 
 Position p of the endless stream is sample order(epoch)[p mod n] of epoch p // n, augmented with a generator seeded by

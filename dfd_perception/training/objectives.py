@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a step minimises, by mode and target. Each says which heads run and which parts of a sample it needs."""
 
 from __future__ import annotations

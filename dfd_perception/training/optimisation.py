@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One step of the optimiser: forward and backward over its batches, clipping, update, averaged weights."""
 
 from __future__ import annotations

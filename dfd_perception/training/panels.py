@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The image of a validation: a row for each sample, input, deblurred, truth, predicted map, true map, error."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How far a run is: a bar with the time left on a terminal, a line now and then in a log file."""
 
 from __future__ import annotations

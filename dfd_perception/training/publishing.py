@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The end of a run: a model folder that the node loads, its card saying what it has seen and how well it does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A run's folder: resolved recipe, what it ran on, metrics as JSONL and TensorBoard, panels, checkpoints, model.
 
 RUN/recipe.yaml, environment.json, metrics.jsonl, tensorboard/, panels/, last.pt, best.pt, model/

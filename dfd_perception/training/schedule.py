@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Learning rate over a run, and the weights averaged along it."""
 
 from __future__ import annotations

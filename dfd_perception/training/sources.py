@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The data sets of a recipe: one to learn from, one to measure on."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """All that changes during a run, and the one mapping that a checkpoint holds of it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Training by recipe: setup -> fit -> validate, in one process, or in many under torchrun.
 
 torchrun --nproc-per-node 2 -m dfd_perception.cli train RECIPE.yaml

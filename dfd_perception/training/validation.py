@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Measuring a network on samples that it does not learn from, and making its standard deviation true."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Who may look: anybody on this machine; from elsewhere, who has the token.
 
 A page of another site that is open in the same browser is kept out as well: by the Host header (a name that was made to

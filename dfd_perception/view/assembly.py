@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Messages of several topics into frames: what has one stamp belongs together."""
 
 from __future__ import annotations

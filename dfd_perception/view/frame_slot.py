@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the page shows of one moment, and the slot that holds the newest: frames are dropped rather than late."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Runs a model on a scene for the page: in the scene's own time where it has one, image by image where not."""
 
 from __future__ import annotations

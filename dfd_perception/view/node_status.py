@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node's message on /diagnostics as a status of the page: its figures become plots."""
 
 from __future__ import annotations

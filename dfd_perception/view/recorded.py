@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A bag in which the node's answers were recorded: they are shown as they are, no model runs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images with what is known about them, from a source without ROS: files, videos, cameras, sessions and bags."""
 
 from __future__ import annotations

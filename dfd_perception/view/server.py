@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The web server of `dfd view`: the page, and one web socket for each page that is open.
 
 A page asks for a frame when it has drawn the one before, and gets the newest: nothing queues up, however slow it is.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How a model does on the images of a scene: rates, latencies, share without depth."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What goes over the wire. One frame is one binary message.
 
     4 bytes    length of the header, little-endian

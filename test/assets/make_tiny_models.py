@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Write the tiny models that the tests run: real networks of the small variant, eight channels wide, random weights.
 
     python test/assets/make_tiny_models.py

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags as they are found: odd names, killed recorders, packed without a description, damaged, and made to do harm."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One Chromium for all tests of pages; each gets the page of its own `dfd view`."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The page of `dfd view` in a real browser, fed by real processes: camera, node, viewer."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images of a board through a lens of known K, F and floor, blurred by the project's own layered simulator."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd calibrate-lens` on rendered boards: by a meter that reads the truth, and by the shipped network."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """K, F and floor come back from readings at known distances; what cannot be fitted is refused with the reason."""
 
 from __future__ import annotations

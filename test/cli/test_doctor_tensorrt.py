@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a Jetson user sees, from the files that a Jetson has."""
 
 from __future__ import annotations

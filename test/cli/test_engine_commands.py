@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd build-engine` and `dfd engines`, with a TensorRT that runs on the CPU."""
 
 from __future__ import annotations

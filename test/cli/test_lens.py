@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd lens`: what a lens can give, in words, figures and a plot."""
 
 from __future__ import annotations

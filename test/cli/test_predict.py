@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd predict` on real images with a tiny network."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """dfd ingest, register, inspect and calibrate, as a user runs them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd view` and `dfd camera` as commands: what they print, how they end, and one line for every wrong use."""
 
 from __future__ import annotations

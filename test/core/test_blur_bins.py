@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a lens leaves possible, as a log-prior over bins of blur."""
 
 from __future__ import annotations

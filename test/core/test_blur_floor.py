@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth and its std from a reading of total blur, by simulation; and what resizing adds to the floor."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The camera of raw and rectified images, against formulas written down anew from image_geometry and OpenCV."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The device clock under the drift, load and restarts that were seen on real Azure Kinects."""
 
 from __future__ import annotations

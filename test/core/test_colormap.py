@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Colours of depth, blur and std: fixed where a topic needs it, fitted to the scene everywhere else."""
 
 from __future__ import annotations

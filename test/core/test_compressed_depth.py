@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """compressedDepth of image_transport: PNG and RVL, integers and inverse depth, against an encoder after the paper."""
 
 from __future__ import annotations

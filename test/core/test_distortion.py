@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Distortion against OpenCV's own projection, round trips, and the fold of the rational polynomial."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Every pixel layout against values worked out by hand, and every way in which a message can be wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Headers of JPEG and PNG: size, end and orientation, of ordinary, padded, cut and hostile files."""
 
 from __future__ import annotations

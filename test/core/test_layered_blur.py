@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The layered simulator: invariants of a lens, and theory to two per cent."""
 
 from __future__ import annotations

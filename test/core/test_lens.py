@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a description of a lens to its curve: which number wins, and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Registration of analytic scenes: planes with known depth, a box before a wall, and the way back."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Stamps that jump: one that nothing confirms is left out, a clock that was set is followed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pairing by hand-made streams: nearest, one to one, bounded, and nothing lost uncounted."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What nobody measured is no truth: masks of depth and of all-in-focus images, from the folder to loss and metric."""
 
 from __future__ import annotations

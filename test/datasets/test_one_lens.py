@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One lens, one K: whatever way it comes in, a loader, a trainer, an evaluation, a node and a card agree."""
 
 from __future__ import annotations

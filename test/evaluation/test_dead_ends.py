@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A mistake must not stand in the way of the right command after it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A bag in, a report out: the same twice, the same as plain numpy, in flat memory, and of every kind of bad bag."""
 
 from __future__ import annotations

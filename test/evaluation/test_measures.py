@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Rows, bins, pools and protocols against hand-made numbers and against the streaming metrics."""
 
 from __future__ import annotations

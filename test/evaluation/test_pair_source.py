@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Evaluation of aperture pairs from files to the report, by a meter that reads what was made."""
 
 import cv2

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The lens by rays through its aperture: circle of confusion and simulated blur, without a formula of the package."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Losses and metrics against their formulas, written out pixel by pixel in float64."""
 
 from __future__ import annotations

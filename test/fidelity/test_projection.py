@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Points and camera_info by the formulas of image_pipeline, and through a lens by OpenCV's own projection."""
 
 from __future__ import annotations

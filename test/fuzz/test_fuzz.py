@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Seconds of fuzzing in every run of the tests; `make fuzz MINUTES=10` goes on for longer."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The thesis pipeline's steps against values worked out by hand, and on real images."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sessions of the recorder without ROS: static pairs, gaps, best use of what arrives."""
 
 from __future__ import annotations

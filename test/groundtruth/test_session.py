@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sessions on disk: what comes back, what a killed process, a full disk and a slow disk leave behind."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The prior of lens and working range reaches the network, in every runtime; graphs of before take none."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A graph that is not of the weights beside it is refused before it answers anything."""
 
 from __future__ import annotations

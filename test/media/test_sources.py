@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images from files, videos, streams and cameras: real files, a real stream over HTTP."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The distribution over blur: its moments, its prior, and the upsampling."""
 
 from __future__ import annotations

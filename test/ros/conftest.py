@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A running `dfd` node with a peer that publishes images to it and collects what it says."""
 
 from __future__ import annotations

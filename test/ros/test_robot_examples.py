@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The examples for Nav2, depthimage_to_laserscan and MoveIt: topics, types, QoS and parameters are those of the node.
 
 Nav2 subscribes with sensor-data QoS and a depth of 50 (ObstacleLayer::onInitialize), depthimage_to_laserscan with the

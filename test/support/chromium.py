@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A headless Chromium for tests of pages: real script, real pictures, everything on this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth packed as compressed_depth_image_transport does: an encoder of our own, written after the paper of RVL."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is fuzzed: every reader of the package that takes what others wrote, each with something whole to begin with.
 
 A target may refuse with an error of the package (DfdPerceptionError) and nothing else.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Two cameras with known truth that look at a board: every pixel's ray is met with the board's plane."""
 
 from __future__ import annotations

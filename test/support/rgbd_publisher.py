@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A robot camera and an RGB-D camera in a process of their own: python rgbd_publisher.py COUNT RATE WIDTH HEIGHT.
 
 "float" publishes depth in metres and no colour image, "info" the robot camera's camera_info too, "packed" all images

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Three modules with the Python interface of TensorRT 8.6, 10.3 and 11.4, which run their plans with ONNX Runtime.
 
 Names are there or missing as in the real bindings. A plan is the ONNX graph behind a header; "device" pointers are

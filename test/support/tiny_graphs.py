@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Model folders with a network of a few hundred weights, made with onnx alone: what a robot without torch has."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The model on files, videos, sessions and bags, as the page shows it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The web server: who gets in, and that a slow page gets the newest frame instead of a queue."""
 
 from __future__ import annotations

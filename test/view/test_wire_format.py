@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What goes to the page: numbers that give the values back, and frames that fit together."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From light to stored image: noise, demosaicing, denoising, tone curve, sharpening, compression.
 
 An ordinary camera sharpens after the lens has blurred: a network that never saw it reads 20 to 40 % too little

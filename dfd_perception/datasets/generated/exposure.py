@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a sharp scene to the light on the sensor: softness of the optics, defocus, highlights.
 
 What is learnt is the total blur sqrt(c^2 + c0^2): the circle of confusion c of the lens, and the floor

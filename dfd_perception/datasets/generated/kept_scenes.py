@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Exposures that are blurred once: the first reading of one writes it, every later one reads the file.
 
 Blurring a scene takes longer than learning from a crop of it; camera, noise and crop are drawn anew each time.

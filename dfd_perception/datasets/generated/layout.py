@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Procedural 3-D layouts: surfaces whose inverse depth is affine in the image, each with its own texture.
 
 A plane seen by a pinhole camera has an inverse depth linear in the pixel coordinates, so rooms, slanted

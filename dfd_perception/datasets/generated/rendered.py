@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sharp scenes from RGB-D images with exact depth (rendered interiors), beside the procedural ones."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The generated data set: scenes drawn, blurred once, and photographed several times by different cameras.
 
 The network reads blur, so the generator draws the blur of the nearest and of the farthest point and lets

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Textures for generated scenes: patches of photographs, and procedural ones that need no file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Data sets of blur without metric depth: SYNDOF, DED and RTF."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """DFD-indoor (Carvalho et al. 2018): DSLR images at f/2.8 (defocused) and f/8 (near all-in-focus), Xtion depth.
 
 Published layout, inside the D3-Net repository; "N8" may be absent:

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """DIODE: laser-scanned sharp RGB-D, indoors and outdoors.
 
     {train,val}/{indoors,outdoor}/scene_NNNNN/scan_NNNNN/NAME.png, NAME_depth.npy, NAME_depth_mask.npy

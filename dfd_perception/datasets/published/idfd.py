@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """iDFD (Nazir et al.): Nikon at f/2.8 (defocused) and f/10 (all-in-focus), time-of-flight depth, 764 scenes.
 
     Data/Raw/{inpainting,without_inpainting}/{Out_Of_Focus,All_In_Focus,Depth}/SCENE_INDEX.jpg|JPG|png

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Scenes seen through a true lens, with exact depth: renderings by a thin-lens camera, or a bench's photographs.
 
     NAME/{defocused.png|jpg, aif.png|jpg, depth.png, meta.json}

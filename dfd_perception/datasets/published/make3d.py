@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Make3D (Saxena et al. 2009): sharp outdoor images with a coarse laser map of 55 x 305.
 
     Train400Img/img-NAME.jpg     Train400Depth/depth_sph_corr-NAME.mat

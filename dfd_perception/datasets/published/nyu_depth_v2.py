@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """NYU-Depth-V2, labelled part: 1449 sharp RGB-D frames in one MATLAB 7.3 file, 795 for training and 654 for tests.
 
     nyu_depth_v2_labeled.mat    images (N, 3, W, H) uint8, depths (N, W, H) float32 [m], in-filled (as HDF5 stores them)

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ZEDD (Princeton 2026, CC BY 4.0): a 50 mm lens at nine focus distances and five apertures, with dense true depth.
 
 Published layout, of which only `val` has depth:

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Lays the small-aperture image of a pair on the wide one: geometry by ECC, then exposure.
 
 Changing the aperture moves the camera a little and changes the exposure. Shifts of up to 5.6 px were measured on DSLR

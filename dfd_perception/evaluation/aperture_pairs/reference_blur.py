@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How much wider the blur of a wide aperture is than that of a small one: the disk that turns one image into the other.
 
 Disks of growing diameter are laid on the small-aperture image in linear light; in every window with texture the

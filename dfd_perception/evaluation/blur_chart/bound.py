@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What any meter could reach: a Cramer-Rao type bound of the blur diameter, from the Fisher information of a patch.
 
 Texture: a patch of n x n pixels of a stationary Gaussian random texture, power spectrum

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Shows the chart to a model and puts its errors over the bound."""
 
 from __future__ import annotations

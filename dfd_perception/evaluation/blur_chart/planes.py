@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Planes of the chart: texture or edges, evenly blurred by an exact disk, with noise, as an 8-bit image."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Charts as SVG text: no script, no font file; colours are CSS variables of the page, so light and dark are free."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Panels of the report: input, prediction, truth and error, with colours that mean the same in every frame."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sections of report.html about the blur meter itself: response on aperture pairs, borders, pattern, std, chart."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sections of report.html that are words and tables: baselines, model, data, protocol."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """report.html: the page to look at. One file, nothing loaded from elsewhere, light and dark."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """report.json: the figures of one evaluation, in the format of `report_schema.json`.
 
 Everything but the sections `timing` and `run` is the same, bit for bit, whenever the same evaluation is repeated.

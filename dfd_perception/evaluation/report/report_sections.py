@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sections of report.html, each from the report alone; one without its figures is empty."""
 
 from __future__ import annotations

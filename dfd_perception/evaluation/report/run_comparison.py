@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Two or more reports side by side: paired differences with confidence intervals, and bounds for a robot's own CI.
 
 Frames are paired by unit and index (same data) or, for reports of different bags, not at all. Neighbouring frames of

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The frames that a report shows: worst, median and best, run once more so that no image is kept while measuring."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Additive statistics of one frame: counts and sums over bins of distance, blur and claimed uncertainty.
 
 Sums of frames add up to those of a set, whatever the order in which processes and machines saw the frames.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is said of the blur map over a set: its borders, its patterns, its std, and its response on aperture pairs."""
 
 from __future__ import annotations

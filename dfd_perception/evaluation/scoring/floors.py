@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The blur floor of a source, read by the model itself off frames that are not scored with it.
 
 The frames are split in two halves; each is scored with the floor that the other gave, so that no frame has a say in

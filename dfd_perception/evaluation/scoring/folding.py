@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Rows of all workers, put back into one order and folded into the sets of the report."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a frame and what a model said about it to a row of the report."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From rows to the figures of a set: pooled over all pixels, and as the mean of per-image values."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How a figure was measured. Published numbers differ by these choices more than by networks, so each has a name."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One row a frame: its measures, and sums that add up to those of the set.
 
 A JSON line each, so that a run that was stopped goes on, and rows of several processes or machines make one report.

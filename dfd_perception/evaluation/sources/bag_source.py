@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames of a bag: images with the truth that was recorded beside them, one at a time."""
 
 from __future__ import annotations

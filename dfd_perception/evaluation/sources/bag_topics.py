@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which topics of a bag are the image, its depth and its all-in-focus partner: as asked, or found by content."""
 
 from __future__ import annotations

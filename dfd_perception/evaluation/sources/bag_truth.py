@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images and truth out of messages, and what truth has to be before it is believed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames of a data set, with the protocol's resolution left to the scoring."""
 
 from __future__ import annotations

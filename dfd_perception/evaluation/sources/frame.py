@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What an evaluation looks at: frames with whatever truth there is, from a source that can be read again."""
 
 from __future__ import annotations

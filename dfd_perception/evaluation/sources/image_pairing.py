@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images with the truth of their moment, from topics that were recorded side by side.
 
 Bounded, every frame accounted for, and no image lost because its truth is.

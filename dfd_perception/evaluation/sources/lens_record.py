@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which lens the frames of an evaluation had, how it came, and why there is no depth where there was none."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Aperture pairs as a FrameSource: each small-aperture image aligned to its wide one, the reference blur beside it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """SUITE.yaml: which sources a model is measured on, and how.
 
 chart: true

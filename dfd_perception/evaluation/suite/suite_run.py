@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Runs a suite: one evaluation a source, the blur chart, then summary.json and summary.html."""
 
 from __future__ import annotations

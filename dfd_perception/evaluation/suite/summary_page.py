@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """summary.html and the table for the terminal: one row a source, then responses and the blur chart."""
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The tables of the thesis."""

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Tables of the thesis filled with our own figures: a row is measured when its model and its data set are there."""
 
 from __future__ import annotations

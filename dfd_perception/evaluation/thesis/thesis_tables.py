@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The tables of the thesis as printed, row by row, with what is known to contradict them.
 
 S. Nazir, "Deep depth from defocus for near range and in-situ 3D exploration", National University for Science and

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibration boards and their corners in images, also in defocused ones.
 
 Detectors look for sharp edges, but the corners of a chess pattern stay where they are under any symmetric blur. So each

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images by which a person judges a registration: the edges of the depth drawn on the image."""
 
 from __future__ import annotations

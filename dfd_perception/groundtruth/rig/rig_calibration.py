@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """calibration.yaml: the depth sensor, the robot's camera, and where they stand to each other.
 
 Each camera is written as ROS writes camera_info files (camera_calibration_parsers reads the block of one). Transforms

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From board corners to intrinsics and the place of the cameras, with figures that say how good it is."""
 
 from __future__ import annotations

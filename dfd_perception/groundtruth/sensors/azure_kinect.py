@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An Azure Kinect on this machine, through pyk4a (also pyk4a-bundle, and Orbbec's K4A wrapper under either).
 
 The only file that imports pyk4a. Recordings do not need it: see recording_file.py.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An Azure Kinect's factory calibration, for the modes that it runs in.
 
 The factory file describes each sensor whole, in fractions of its width and height. A mode bins the sensor, then crops:

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The part of Matroska (RFC 9559) that an Azure Kinect recording uses: tracks, tags, attachments, blocks. Read only.
 
 A recording is read as a stream: memory does not grow with its length, and of one that was cut off (power loss) all

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An Azure Kinect recording (.mkv of k4arecorder, pyk4a or the SDK) as a source, without the SDK."""
 
 from __future__ import annotations

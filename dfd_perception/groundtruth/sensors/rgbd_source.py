@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What every source of ground-truth depth gives: frames with three time stamps, and its own calibration."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The ONNX graph of a model, cut to the heads that are asked for. What changes its precision is in `tensorrt/`."""
 
 from __future__ import annotations

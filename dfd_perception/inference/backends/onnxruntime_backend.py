@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ONNX Runtime: the default on CPUs other than x86. The only file that imports it."""
 
 from __future__ import annotations

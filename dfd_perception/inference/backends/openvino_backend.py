@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """OpenVINO: the default on x86 CPUs. The only file that imports it."""
 
 from __future__ import annotations

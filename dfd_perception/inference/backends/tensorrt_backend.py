@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The TensorRT backend: an engine from the cache or built now, checked, and exchanged for a safer one if it fails."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """torch, on CUDA or as the last resort on a CPU. The only file of inference that imports it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The float32 network on the CPU that engines are held against, by whichever runtime is there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """GPU memory through NVIDIA's cuda-python, for a robot without torch: pip install cuda-python. Its only importer."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which library reaches the GPU here: torch, or cuda-python without it."""
 
 from __future__ import annotations

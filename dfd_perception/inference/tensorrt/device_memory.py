@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a runner needs of a CUDA library: buffers in pairs, one stream, a captured launch. Two libraries offer it."""
 
 from __future__ import annotations

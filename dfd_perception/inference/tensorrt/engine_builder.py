@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ONNX to plan. What a TensorRT can do is asked of the module, attribute by attribute, never of its version."""
 
 from __future__ import annotations

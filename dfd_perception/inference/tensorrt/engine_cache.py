@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Engines on disk: found by content, checked before use, bounded in size. Standard library only.
 
 Files of the folder:

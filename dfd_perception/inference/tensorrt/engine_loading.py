@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a plan to a runner that answers images, with what is known of it for diagnostics."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a network or engine is of the precision it is called: an fp32 engine must never run as fp16."""
 
 from __future__ import annotations

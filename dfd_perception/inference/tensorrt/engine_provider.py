@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a request to a runner that can be trusted: cache, build, self-check."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Engines built beside a running estimator: frames are answered by another backend until the engine is ready.
 
 The build runs in a child process. It takes minutes on a Jetson, wants much memory, and if the system ends it for that,

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From a model's ONNX file to the graph that an engine is built from: heads, size and precision are in the graph.
 
 Precision that is carried by the graph means the same to TensorRT 10 and 11, which no longer has flags for it.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A float32 ONNX graph in float16 between its convolutions, for strongly typed networks. Needs onnx, not torch.
 
 What lies before the first and behind the last convolution stays float32: the normalisation of the image, the

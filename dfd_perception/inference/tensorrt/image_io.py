@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images instead of float planes at the engine's ends: conversion runs on the GPU, and a quarter of the bytes travel.
 
 `image` is (1, H, W, 3) uint8 RGB as a camera gives it, `deblurred` (1, H, W, 3) uint8; the maps stay float32. The

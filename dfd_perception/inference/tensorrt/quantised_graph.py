@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Quantisers for int8: placed and scaled by ONNX Runtime's tool on a CPU, from real images, the way TensorRT wants.
 
 TensorRT takes quantisers that are symmetric, for weights and activations alike, and no quantised bias. Transposed

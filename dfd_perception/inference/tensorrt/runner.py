@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A loaded engine and its execution: persistent buffers, a stream of its own, a CUDA graph."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a fresh engine says what the float32 network says: on real frames, each by itself, and twice.
 
 Reduced precision has gone wrong silently and for single frames (spacewalk01/depth-anything-tensorrt issue 49: one

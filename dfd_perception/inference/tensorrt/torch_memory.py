@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """GPU memory through torch, whose CUDA context the other networks of the process share. Its only importer here."""
 
 from __future__ import annotations

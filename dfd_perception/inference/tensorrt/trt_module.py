@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The one place that imports `tensorrt`, and that knows why it does not import and what to do about it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Files that only their owner can have written. Standard library only.
 
 A plan is a program: TensorRT runs what is in it. So one is read only if nobody else could have put it there.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """TensorRT 8.x (JetPack 6.0): float32 networks, and flags that allow the builder to use less. Nothing newer is here."""
 
 from __future__ import annotations

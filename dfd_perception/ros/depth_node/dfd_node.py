@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node `dfd`: images of one camera in, metric depth and deblurred images out.
 
 A lifecycle node that configures and activates itself (parameter autostart). The executor's thread only receives; one

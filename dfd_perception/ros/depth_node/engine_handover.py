@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An engine that was built beside the running node, taken into it."""
 
 from __future__ import annotations

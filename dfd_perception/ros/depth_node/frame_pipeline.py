@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the worker does with one image: decode, run the heads that are asked for, publish."""
 
 from __future__ import annotations

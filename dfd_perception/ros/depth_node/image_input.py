@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What comes in: the image and camera_info subscriptions, and which frames are worth working on."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One thread that works on the newest item: never a queue of stale frames.
 
 The executor's thread only puts items in; while the worker is busy (a frame, a network being compiled) it stays free

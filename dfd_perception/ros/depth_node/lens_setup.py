@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From parameters and camera_info to the defocus curve, and what a user should know about it at the start."""
 
 from __future__ import annotations

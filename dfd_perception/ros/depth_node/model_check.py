@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a model fits what the node was told: its files, its lens, its backend."""
 
 from __future__ import annotations

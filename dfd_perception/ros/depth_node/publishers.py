@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node's outputs: which are wanted, which heads they need, and publishing them with the input's header."""
 
 from __future__ import annotations

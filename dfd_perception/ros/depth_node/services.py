@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """~/reload_model and ~/save_snapshot: long work off the executor, its answer when it is done."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where one frame stands to another, from TF. The only file that knows tf2, which comes with a ROS 2 installation.
 
 Frames of cameras are optical frames (REP 103: x right, y down, z forward). A transform TARGET, SOURCE carries points

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node `ground_truth_recorder`: images of the robot camera with depth of the sensor beside it, into sessions.
 
 A lifecycle node that configures and activates itself (parameter autostart). Recording begins and ends by ~/start and

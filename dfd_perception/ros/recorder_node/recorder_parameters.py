@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The parameters of `ground_truth_recorder`, each declared here and nowhere else."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How the recorder comes to know its rig: by a calibration file, or by camera_info and TF."""
 
 from __future__ import annotations

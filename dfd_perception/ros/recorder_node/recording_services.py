@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """~/start, ~/stop and ~/capture, and what the log says while a session runs."""
 
 from __future__ import annotations

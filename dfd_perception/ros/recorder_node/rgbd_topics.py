@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An RGB-D topic pair as the depth sensor: any camera driver that publishes depth with its camera_info."""
 
 from __future__ import annotations

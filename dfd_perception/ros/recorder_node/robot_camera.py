@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot's camera as the recorder sees it: images and, where ROS gives the calibration, camera_info."""
 
 from __future__ import annotations

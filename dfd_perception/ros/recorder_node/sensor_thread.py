@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A depth sensor that is read, not subscribed to: opened, read and opened again by a thread of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The camera_info that belongs to an image: the one of its stamp, else the newest (lenses rarely change between)."""
 
 from __future__ import annotations

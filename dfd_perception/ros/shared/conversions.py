@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Between ROS messages and numpy: images, camera_info, point clouds.
 
 Decoding is core.image_encoding's table. cv_bridge and sensor_msgs_py are not used: an apt cv_bridge built for NumPy 1

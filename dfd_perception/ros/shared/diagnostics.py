@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node says about itself on /diagnostics: rates, drops, ages, latencies, what runs, the last error."""
 
 from __future__ import annotations

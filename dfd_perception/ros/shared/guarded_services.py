@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Services of a node that answer whatever is asked, rclpy's own included.
 
 rclpy lets what a callback raises out of spin(), and its own callbacks raise for requests that anybody may send: a

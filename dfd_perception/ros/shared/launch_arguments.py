@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the launch files share: the arguments of the nodes, and the environment that every process of theirs needs.
 
 It imports nothing but ROS 2's launch and the standard library, so that `ros2 launch ... -s` answers at once.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How the launch files begin and end: nothing starts that cannot go on, no process is left behind, a failure is exit 1.
 
 launch has two traps here. An error while a launch file is carried out ends launch at once, and what was started before

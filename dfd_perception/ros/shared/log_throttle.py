@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How much a node may say: equal lines once in a while, every line short, and a bound on all of them together.
 
 Whoever sends images decides what a node complains about and how often. A log of thousand lines a minute hides the one

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Subscriptions that take what a publisher offers: reliable where it is, else best effort; and what it latched."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Message classes by the names that bags and the ROS graph use."""
 
 from __future__ import annotations

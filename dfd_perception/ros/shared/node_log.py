@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A node's logger as one function of severity and message, which nobody can flood."""
 
 from __future__ import annotations

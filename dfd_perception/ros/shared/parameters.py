@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One declaration per parameter: a frozen dataclass field becomes a ROS parameter with type, bounds and description.
 
     @dataclass(frozen=True, kw_only=True)

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """QoS by named profile, overridable per topic, and a warning when a peer asks for what is not offered.
 
 Images are taken as their publisher offers them, and given reliable, which any subscriber accepts (RViz asks for

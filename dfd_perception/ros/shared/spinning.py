@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Running one node as a process: signals end it with exit code 0, wrong arguments with 2, and nothing else ends it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Records topics into a bag, as the bytes that arrive: nothing is decoded, so large images cost little."""
 
 from __future__ import annotations

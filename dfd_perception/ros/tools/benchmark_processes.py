@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The processes of `dfd benchmark` beside the node: a camera, a bare echo node, and a listener that keeps time.
 
     python -m dfd_perception.ros.tools.benchmark_processes camera|echo|listener ...

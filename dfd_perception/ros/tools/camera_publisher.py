@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A source of images as a camera on topics: `image` (rgb8) and, where the focal length is known, `camera_info`."""
 
 from __future__ import annotations

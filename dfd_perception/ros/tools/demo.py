@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`make demo`: a recorded scene through the running node, by real topics, and what came of it.
 
 Three processes: a player, the node, and this one, which subscribes. It ends by itself; results are in demo_output/.

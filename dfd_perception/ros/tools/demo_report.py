@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the demo says at the end: figures beside those of trivial answers, and an image."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The scenes of the demo: what the bag holds, as truth to measure the node's answers against."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo's subscriber: remembers when each frame and its answers arrived, and the answers."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Plays a bag to a running node, with /clock, and keeps what the node answers as a bag of results.
 
 Answers are kept as the bytes that arrived, each under its image's stamp; nothing else stays in memory.

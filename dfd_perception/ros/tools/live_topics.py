@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The topics of a running node for the page of `dfd view`.
 
 Topics are subscribed to while somebody has them on the screen, and no longer: the node computes what is subscribed to.

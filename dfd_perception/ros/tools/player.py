@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Plays a bag onto topics: at its own pace or another, once or in a loop, with /clock if asked for.
 
 Messages go out as the bytes that the bag holds; stamps are never changed.

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calls a std_srvs/Trigger service of a running node: what `ros2 service call` does, for who has no ros2."""
 
 from __future__ import annotations

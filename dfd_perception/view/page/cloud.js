@@ -1,3 +1,5 @@
+/* Copyright 2026 dfd_perception maintainers */
+/* SPDX-License-Identifier: Apache-2.0 */
 // The depth map as points in space, by WebGL 2: the graphics card makes the points, one for each pixel of the map.
 
 const VERTEX = `#version 300 es

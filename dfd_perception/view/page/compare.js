@@ -1,3 +1,5 @@
+/* Copyright 2026 dfd_perception maintainers */
+/* SPDX-License-Identifier: Apache-2.0 */
 // Input and deblurred image under one another, with a line between them that is dragged.
 
 export class Compare {

@@ -1,3 +1,5 @@
+/* Copyright 2026 dfd_perception maintainers */
+/* SPDX-License-Identifier: Apache-2.0 */
 // Numbers for people: distances, marks of a scale.
 
 export function metres(value) {

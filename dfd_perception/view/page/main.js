@@ -1,3 +1,5 @@
+/* Copyright 2026 dfd_perception maintainers */
+/* SPDX-License-Identifier: Apache-2.0 */
 // The page: takes frames from the web socket, draws what is on the screen, and asks for the next when it has drawn.
 import { Cloud } from "./cloud.js";
 import { Compare } from "./compare.js";

@@ -1,3 +1,5 @@
+/* Copyright 2026 dfd_perception maintainers */
+/* SPDX-License-Identifier: Apache-2.0 */
 // A map in colours: its canvas, its legend, and the value of a pixel. The numbers are those of the source; the colours
 // are made here.
 import { marks, short } from "./format.js";

@@ -1,3 +1,5 @@
+/* Copyright 2026 dfd_perception maintainers */
+/* SPDX-License-Identifier: Apache-2.0 */
 // Lines over the last two minutes.
 import { niceStep, short } from "./format.js";
 

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Total blur as the label: every softening that the generator lays on is in it, once."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Scenes kept on disk: the generator's own, rendered once, and never mixed with others."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Generated scenes: deterministic, in range, and blurred where they say."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ZEDD's validation half on a miniature in its published layout."""
 
 from pathlib import Path

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pairs of known shift, exposure and blur, photographed by the simulator."""
 
 import cv2

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The bound against the table that it was published with (blur diameter [px] to least std [px])."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The page in a real browser: nothing loaded from elsewhere, no error, images there, slider and themes at work."""
 
 from __future__ import annotations

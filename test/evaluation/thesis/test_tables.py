@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The thesis' tables on miniatures in the published layouts: rows, cross-training, missing data, contradictions."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibration of a rendered rig with known truth, sharp and defocused, and the refusal of poor ones."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The live device with a fake pyk4a (the sensor's boundary), and the real pyk4a against our own reader."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The real recording, read without the SDK, and recordings that are damaged."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """GPU memory through either library. cuda-python is a stand-in here; torch is tried where there is a GPU."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames are answered while an engine is built in a child process, and by the engine afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The real builder and ONNX parser of TensorRT-RTX, which need no GPU: everything up to the plan."""
 
 from __future__ import annotations

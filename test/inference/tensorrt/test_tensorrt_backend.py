@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What goes wrong with engines on robots, and what the backend does about it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Why `import tensorrt` fails and what is said about it."""
 
 from __future__ import annotations

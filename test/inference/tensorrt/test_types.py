@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The calls of TensorRT against the published signatures of 10.13: `make test-tensorrt` puts them beside the venv."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node as a black box: real topics, real inference with a tiny network, bad input, services."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node while a TensorRT engine is built, exchanged, reloaded and spoilt: it answers frames through all of it."""
 
 from __future__ import annotations

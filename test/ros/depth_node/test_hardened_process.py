@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What anybody on the network may send does not end either node: wrong transitions, times, parameters, arguments."""
 
 from __future__ import annotations

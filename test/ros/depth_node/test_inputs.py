@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node takes: publishers of either reliability, a camera_info said once, stamps that jump or are old."""
 
 from __future__ import annotations

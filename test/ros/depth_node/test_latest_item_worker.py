@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The worker takes the newest item, counts what it overtakes, and survives what goes wrong."""
 
 from __future__ import annotations

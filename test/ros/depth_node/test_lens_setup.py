@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node tells of accuracy comes from the card that `dfd train` wrote."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The node as a process: parameter files, signals, exit codes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ground_truth_recorder as a process, fed by another process, asked by a third."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The rig by camera_info and TF: quaternions, what is missing, and what is said where TF or tf2 does not help."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the recorder keeps of a compressed image, and in which unit it reads depth."""
 
 from __future__ import annotations

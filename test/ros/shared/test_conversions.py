@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ROS messages filled and read: contents, camera_info arithmetic, and that filling takes no slow road."""
 
 from __future__ import annotations

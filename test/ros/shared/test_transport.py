@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images between two processes, with the Fast DDS profile that the project ships."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd record-bag` into either storage, and what it says when nothing comes or its writer fails."""
 
 from __future__ import annotations

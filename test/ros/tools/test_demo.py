@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo, whole: three processes, real topics, a tiny network; and what its bag holds."""
 
 from __future__ import annotations

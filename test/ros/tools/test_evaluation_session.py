@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Live: the bag through a running node gives the figures of the offline evaluation, and drops are counted."""
 
 from __future__ import annotations

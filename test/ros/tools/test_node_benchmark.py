@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd benchmark` measures; the figures themselves are never asserted, a busy machine may give any."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags onto topics and topics into bags, as processes, through the command line."""
 
 from __future__ import annotations

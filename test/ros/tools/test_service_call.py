@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd call`: services of real nodes, by the command that a user types."""
 
 from __future__ import annotations

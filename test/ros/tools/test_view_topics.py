@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`dfd view topics`: what the page would get is what a running node publishes."""
 
 from __future__ import annotations

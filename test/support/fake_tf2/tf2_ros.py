@@ -1,3 +1,6 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Stands in for tf2_ros, which no wheel carries: its names, signatures and stamps, for transforms of one step.
 
 Two differences: it does not chain transforms, and since the wheels have no tf2_msgs/TFMessage either, each message on
