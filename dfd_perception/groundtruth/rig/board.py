@@ -28,6 +28,9 @@ DEBLUR_NOISE = 0.004
 
 FEWEST_CORNERS = 8
 
+ARUCO_BEFORE_4_7: Any = cv2.aruco
+"""Untyped: the newer OpenCV, whose types are known here, lacks these names."""
+
 BEFORE_OPENCV_4_7 = not hasattr(cv2.aruco, "CharucoDetector")
 """ChArUco boards have another interface there: the OpenCV of Debian 12, Ubuntu 22.04 and 24.04."""
 
@@ -112,7 +115,8 @@ class Board:
         """OpenCV's board."""
         dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
         if BEFORE_OPENCV_4_7:
-            return cv2.aruco.CharucoBoard_create(self.columns, self.rows, self.square_m, self.marker_m, dictionary)
+            create = ARUCO_BEFORE_4_7.CharucoBoard_create
+            return create(self.columns, self.rows, self.square_m, self.marker_m, dictionary)
         return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square_m, self.marker_m, dictionary)
 
 
@@ -173,9 +177,9 @@ def _find_charuco(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
 
 
 def _find_charuco_before_4_7(grey: NDArray[np.uint8], board: Any) -> tuple[Any, Any]:
-    markers, marker_ids, _ = cv2.aruco.detectMarkers(grey, board.dictionary)
+    markers, marker_ids, _ = ARUCO_BEFORE_4_7.detectMarkers(grey, board.dictionary)
     if not markers:
         return None, None
-    _, corners, ids = cv2.aruco.interpolateCornersCharuco(markers, marker_ids, grey, board)
+    _, corners, ids = ARUCO_BEFORE_4_7.interpolateCornersCharuco(markers, marker_ids, grey, board)
     # 4.5 and 4.6 count from the corner of the first pixel here, everything else from its centre.
     return (None if corners is None else corners - 0.5), ids

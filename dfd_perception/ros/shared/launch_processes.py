@@ -22,10 +22,10 @@ from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration
 
 from dfd_perception.errors import ConfigError
-from launch import LaunchContext
 
 Problem = Callable[[LaunchContext], "str | None"]
 """Says what is missing, or None."""
