@@ -103,6 +103,7 @@ def rviz_with_the_nodes_topics(context: LaunchContext, clock: dict[str, Paramete
     rviz = Node(
         executable="rviz2",
         name="rviz",
+        output="screen",
         arguments=["-d", value("rviz_config"), *(["-f", frame] if frame else [])],
         parameters=[clock],
         remappings=[("/image", value("image_topic")), *((f"/{topic}", topic) for topic in SHOWN)],

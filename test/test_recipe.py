@@ -120,14 +120,15 @@ def test_the_recipe_ends_in_a_machine_that_is_ready(recipe, home) -> None:
 def test_the_node_of_the_recipe_answers_a_bag(recipe, home, ros_domain_id) -> None:
     source = "src/dfd_perception"
     lens = "-p lens.focal_length_mm:=35.0 -p lens.f_number:=1.8 -p lens.focus_distance_m:=0.5"
+    camera = "-r image/compressed:=/camera/image/compressed -r camera_info:=/camera/camera_info"
     names = (f"ROS_DOMAIN_ID={ros_domain_id}", "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST",
              *(f"{name}=$PWD/{source}/config/fastdds.xml" for name in ("FASTRTPS_DEFAULT_PROFILES_FILE",
                                                                        "FASTDDS_DEFAULT_PROFILES_FILE")))  # fmt: skip
     script = f"""
 export {" ".join(names)} ROS_LOG_DIR={home}/log
-{INSTALLED}/dfd_node --ros-args {lens} & node=$!
+{INSTALLED}/dfd_node --ros-args {lens} {camera} -p input.transport:=compressed & node=$!
 trap 'kill -INT $node 2>/dev/null || true; wait $node' EXIT
-{INSTALLED}/dfd record-bag answers --topic /depth/image --duration 20 & recorder=$!
+{INSTALLED}/dfd record-bag answers --topic /depth/image --duration 60 & recorder=$!
 sleep 4
 {INSTALLED}/dfd play {source}/demo/scene_bag --wait 10 --rate 0.5
 sleep 1; kill -INT $recorder; wait $recorder
