@@ -135,7 +135,10 @@ def test_nyu_without_or_with_a_wrong_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="do not cover"):
         NyuDepthV2(tmp_path)
     (tmp_path / "nyu_depth_v2_labeled.mat").write_bytes(b"not a file of MATLAB")
-    with pytest.raises(DatasetError, match="cannot be read as MATLAB"):
+    with pytest.raises(DatasetError, match="not a MATLAB 7.3 file, or one that is cut off; get it again from https"):
+        NyuDepthV2(tmp_path)
+    (tmp_path / "nyu_depth_v2_labeled.mat").unlink()
+    with pytest.raises(DatasetError, match=r"labeled\.mat: missing; .* from https"):
         NyuDepthV2(tmp_path)
 
 
