@@ -97,7 +97,7 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     if config.kind == GENERATED:
         resolved = config.lens.resolved() if config.lens is not None else None
         curve, lens = (None, None) if resolved is None else (resolved.curve, resolved.lens)
-        learnt, measured = (WithLens(scenes, curve, config.input) for scenes in _generated(config, seed))
+        learnt, measured = (WithLens(scenes, curve, config.input) for scenes in _generated(config, curve, seed))
         return Sources(learnt, measured, lens, curve, GENERATED)
     if config.path is None:
         raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
@@ -138,7 +138,11 @@ def centre_crop(sample: DefocusSample, longest_side_px: int | None) -> DefocusSa
     return cropped(sample, (sample.size[1] - width) // 2, (sample.size[0] - height) // 2, width, height)
 
 
-def _generated(config: DataConfig, seed: int) -> tuple[SceneSource, SceneSource]:
+def _generated(config: DataConfig, curve: DefocusCurve | None, seed: int) -> tuple[SceneSource, SceneSource]:
+    largest_coc_px = config.largest_coc_px
+    if curve is not None and curve.side == "far":
+        # More blur than at infinity has no depth with this lens.
+        largest_coc_px = min(largest_coc_px, curve.gain_px_per_dioptre / curve.focus_distance_m)
     textures = TextureBank()
     if config.textures is not None:
         if not config.textures.is_dir():
@@ -155,7 +159,7 @@ def _generated(config: DataConfig, seed: int) -> tuple[SceneSource, SceneSource]
         rendered=rendered,
         rendered_share=config.rendered_share,
         size_px=config.scene_size_px,
-        largest_coc_px=config.largest_coc_px,
+        largest_coc_px=largest_coc_px,
         seed=seed,
         length=config.scenes,
         uses=config.uses,

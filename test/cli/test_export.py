@@ -25,10 +25,11 @@ def test_the_file_runs_and_agrees_with_the_folders_own(tiny_coc_model, tmp_path,
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["outputs"] == ["coc", "coc_log_var"]
     image = np.random.default_rng(0).random((1, 3, 32, 64), np.float32)
+    inputs = {"image": image, "blur_log_prior": np.zeros((1, 28, 1, 1), np.float32)}
     providers = ["CPUExecutionProvider"]
-    ours = onnxruntime.InferenceSession(str(out), providers=providers).run(["coc"], {"image": image})[0]
+    ours = onnxruntime.InferenceSession(str(out), providers=providers).run(["coc"], inputs)[0]
     kept = onnxruntime.InferenceSession(str(tiny_coc_model / "model.onnx"), providers=providers)
-    np.testing.assert_allclose(ours, kept.run(["coc"], {"image": image})[0], atol=1e-4)
+    np.testing.assert_allclose(ours, kept.run(["coc"], inputs)[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
