@@ -238,7 +238,8 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             self.runs += 1
             if told.refuses_launch:
                 return False
-            outputs = self.engine.session.run(self.engine.outputs, {"image": self._array("image")})
+            inputs = {name: self._array(name) for name in self.engine.inputs}
+            outputs = self.engine.session.run(self.engine.outputs, inputs)
             for name, array in zip(self.engine.outputs, outputs, strict=True):
                 for precision, change in told.spoil.items():
                     if precision in self.engine.types or precision == "any":
@@ -261,7 +262,8 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             self.shapes = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in described}
             element = {onnx.TensorProto.FLOAT: trt.DataType.FLOAT, onnx.TensorProto.UINT8: trt.DataType.UINT8}
             self.dtypes = {v.name: element[v.type.tensor_type.elem_type] for v in described}
-            self.inputs, self.outputs = ["image"], [v.name for v in model.graph.output]
+            self.inputs = [v.name for v in model.graph.input]
+            self.outputs = [v.name for v in model.graph.output]
             options = onnxruntime.SessionOptions()
             options.log_severity_level, options.intra_op_num_threads = 3, 1
             self.session = onnxruntime.InferenceSession(body, options, providers=["CPUExecutionProvider"])
@@ -270,7 +272,7 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             if api["old_bindings"]:
                 self.num_bindings = self.num_io_tensors
 
-        num_io_tensors = property(lambda self: 1 + len(self.outputs))
+        num_io_tensors = property(lambda self: len(self.inputs) + len(self.outputs))
 
         def get_tensor_name(self, index):
             return [*self.inputs, *self.outputs][index]
