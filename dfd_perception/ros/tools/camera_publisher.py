@@ -25,6 +25,7 @@ from dfd_perception.media.source import open_source
 from dfd_perception.media.source_image import ImageSource, SourceImage
 from dfd_perception.ros.shared.conversions import image_message
 from dfd_perception.ros.shared.qos import qos_profile
+from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
 
 FILES_RATE_HZ = 1.0
 QUEUE = 5
@@ -40,6 +41,8 @@ class CameraOptions:
     calibration: Path | None = None
     fx_px: float | None = None
     frame_id: str = "camera_optical_frame"
+    wait_s: float = 5.0
+    """Longest wait of a video or of files for a first subscriber."""
 
     def __post_init__(self) -> None:
         if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
@@ -66,6 +69,11 @@ class CameraPublisher:
         calibrated = self._info is not None or options.fx_px is not None
         self._infos = node.create_publisher(CameraInfo, "camera_info", reliable) if calibrated else None
         self.count = 0
+
+    def wait_for_subscriber(self) -> None:
+        """Wait until somebody takes images or camera_info."""
+        publishers = [publisher for publisher in (self._images, self._infos) if publisher is not None]
+        wait_for_subscriber(publishers, self._options.wait_s, self._node.context.ok)
 
     def publish(self, image: SourceImage) -> None:
         """Publish one image, stamped now.
@@ -168,11 +176,15 @@ def publish_source(
 
 def _publish(source: ImageSource, options: CameraOptions, camera: CameraPublisher, node: Node) -> None:
     try:
+        if not source.live:
+            camera.wait_for_subscriber()
         while True:
             for image in _paced(source, options.rate_hz, node.context.ok):
                 camera.publish(image)
             if not options.loop or source.live or not node.context.ok():
-                return
+                break
+        if node.context.ok():
+            time.sleep(DRAIN_S)
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
         pass
     except Exception:

@@ -23,6 +23,7 @@ from dfd_perception.bags.reader import BagReader
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.ros.shared.message_types import message_class
 from dfd_perception.ros.shared.qos import qos_profile
+from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
 
 CLOCK_PERIOD_S = 0.01
 QUEUE = 10
@@ -92,7 +93,7 @@ class BagPlayer:
         Args:
             on_message: called with topic and recorded stamp [ns] after each message.
         """
-        self._wait_for_subscriber()
+        wait_for_subscriber(self._publishers.values(), self._options.wait_s, self._alive)
         start_ns = self._bag.start_ns + round(self._options.start_s * 1e9)
         seconds = self._options.duration_s
         stop_ns = None if seconds is None else start_ns + round(seconds * 1e9)
@@ -104,7 +105,8 @@ class BagPlayer:
                 break
             if sum(self.report.messages.values()) == before:
                 raise DatasetError(f"{self._bag.path}: no message after {self._options.start_s:g} s, nothing to loop")
-        self._drain()
+        if self._alive():
+            time.sleep(DRAIN_S)
         return self.report
 
     def _add(self, topic: str) -> None:
@@ -139,20 +141,6 @@ class BagPlayer:
             if left_s <= 0:
                 return
             time.sleep(min(left_s, CLOCK_PERIOD_S if self._clock is not None else 0.1))
-
-    def _wait_for_subscriber(self) -> None:
-        deadline = time.monotonic() + self._options.wait_s
-        while time.monotonic() < deadline and self._alive():
-            if any(p.get_subscription_count() for p in self._publishers.values()):
-                # Both sides have to find each other, and only one of them is seen from here.
-                time.sleep(0.3)
-                return
-            time.sleep(0.02)
-
-    def _drain(self) -> None:
-        # Reliable messages still on their way are lost when the process ends at once.
-        if self._alive():
-            time.sleep(0.3)
 
     def _alive(self) -> bool:
         return bool(self._node.context.ok())
