@@ -43,9 +43,10 @@ def network(request, tmp_path_factory, graphs):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("exported") / variant
     model = graphs.write_model(folder, target)
-    export_onnx(create_network(variant, target).eval(), model.onnx_path)
+    exported = create_network(variant, target).eval()
+    export_onnx(exported, model.onnx_path)
     onnx_file = FileHash(file="model.onnx", sha256=sha256_of(model.onnx_path))
-    return ModelFolder(folder, replace(model.card, variant=variant, onnx=onnx_file))
+    return ModelFolder(folder, replace(model.card, variant=variant, onnx=onnx_file, blur_bins=exported.bins))
 
 
 @pytest.fixture(scope="module")
