@@ -208,9 +208,13 @@ def change_weights(model: Path) -> None:
     graph = onnx.load(str(model / "model.onnx"))
     weight = next(t for t in graph.graph.initializer if len(t.dims) == 4)
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.1), weight.name))
-    (model / "model.onnx").write_bytes(graph.SerializeToString())
     (model / "weights.safetensors").write_bytes((model / "weights.safetensors").read_bytes() + b" ")
+    # A graph says whose weights it holds, and the card what they answer to the probe image.
+    weights_sha256 = sha256_of(model / "weights.safetensors")
+    next(prop for prop in graph.metadata_props if prop.key == "weights_sha256").value = weights_sha256
+    (model / "model.onnx").write_bytes(graph.SerializeToString())
     card = read_yaml(model / "model.yaml")
     card["onnx"]["sha256"] = sha256_of(model / "model.onnx")
-    card["weights"]["sha256"] = sha256_of(model / "weights.safetensors")
+    card["weights"]["sha256"] = weights_sha256
+    del card["probe"]
     write_yaml(model / "model.yaml", card)
