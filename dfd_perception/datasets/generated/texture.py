@@ -133,6 +133,9 @@ def _plain(rng: np.random.Generator, size_px: int) -> FloatImage:
 def _pattern(rng: np.random.Generator, size_px: int) -> FloatImage:
     kind = rng.choice(["octaves", "stripes", "checks", "dots", "text", "lines", "bricks", "bricks"])
     dark, light = (rng.uniform(0, 1) + rng.normal(0, 0.15, 3) for _ in range(2))
+    if rng.random() < 0.25:
+        # Print, as on calibration boards, signs and keyboards: nearly black on nearly white.
+        dark, light = rng.uniform(0.0, 0.2) + np.zeros(3), rng.uniform(0.7, 1.0) + rng.normal(0, 0.03, 3)
     if kind == "octaves":
         scales = (4, 8, 16, 32, 64, 128)
         cover = sum(_noise(rng, size_px, s) * (s / 4) ** -rng.uniform(0.2, 1.2) for s in scales) + 0.5
