@@ -99,6 +99,9 @@ class DataConfig:
     """Generated scenes: how often each blurred scene is used, by another camera and in another crop."""
     keep_scenes: Path | None = None
     """Generated scenes: folder that keeps what is blurred (16 bytes a pixel) for later uses; null: blur anew."""
+    fill_processes: int | None = None
+    """Generated scenes that are kept: processes that blur those to come on the device that trains; null: one for each
+    four that load where that is a GPU, none on a CPU."""
     validation_scenes: int = 48
     """Generated scenes: how many to measure on, none of which is learnt from."""
     licences: dict[str, str] = field(default_factory=dict)
@@ -112,6 +115,9 @@ class DataConfig:
         require(0 <= self.rendered_share <= 1, f"data.rendered_share is {self.rendered_share}; expected 0 to 1")
         require(self.scenes > 0 and self.validation_scenes > 0, "data.scenes and validation_scenes must be positive")
         require(self.uses > 0, f"data.uses is {self.uses}; expected 1 or more")
+        fill = self.fill_processes
+        require(fill is None or fill >= 0, f"data.fill_processes is {fill}; expected 0 or more")
+        require(not fill or self.keep_scenes is not None, "data.fill_processes needs data.keep_scenes; got none")
 
 
 @dataclass(frozen=True, kw_only=True)

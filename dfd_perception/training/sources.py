@@ -47,6 +47,8 @@ class Sources:
     kind: str
     notes: tuple[str, ...] = ()
     """What the user should be told, one line each."""
+    kept: KeptScenes | None = None
+    """Generated scenes to learn from that are kept on disk."""
 
 
 class WithLens:
@@ -97,8 +99,10 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     if config.kind == GENERATED:
         resolved = config.lens.resolved() if config.lens is not None else None
         curve, lens = (None, None) if resolved is None else (resolved.curve, resolved.lens)
-        learnt, measured = (WithLens(scenes, curve, config.input) for scenes in _generated(config, curve, seed))
-        return Sources(learnt, measured, lens, curve, GENERATED)
+        scenes, held_back = _generated(config, curve, seed)
+        learnt, measured = (WithLens(source, curve, config.input) for source in (scenes, held_back))
+        kept = scenes if isinstance(scenes, KeptScenes) else None
+        return Sources(learnt, measured, lens, curve, GENERATED, kept=kept)
     if config.path is None:
         raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
     kind = recognise(config.path) if config.kind == "auto" else config.kind

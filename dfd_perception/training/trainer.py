@@ -38,6 +38,7 @@ from dfd_perception.training.panels import draw_panel, png_of
 from dfd_perception.training.progress import Progress, StepMeans
 from dfd_perception.training.publishing import publish_model, require_publishable
 from dfd_perception.training.run_directory import RunDirectory, create_run_folder
+from dfd_perception.training.scene_filler import SceneFiller
 from dfd_perception.training.schedule import AveragedWeights
 from dfd_perception.training.sources import Sources, evenly_chosen, open_sources
 from dfd_perception.training.state import TrainingState, build_network, build_optimiser, set_layout
@@ -143,8 +144,9 @@ class Trainer:
         interval = StepMeans(config.batch_size * config.accumulate * world_size)
         started = saved = time.monotonic()
         elapsed_before = state.elapsed_s
-        with closing(batches):
+        with closing(batches), closing(self._filler()) as filler:
             while self.progress_share() < 1 and not agreed_to_stop(self.fabric, stop, state):
+                filler.reach(state.step * config.accumulate * config.batch_size * world_size)
                 interval.add(self.step([next(batches) for _ in range(config.accumulate)]))
                 now = time.monotonic()
                 state.elapsed_s = elapsed_before + now - started
@@ -211,6 +213,17 @@ class Trainer:
         """Write a checkpoint, from the first process."""
         if self.files is not None:
             save_checkpoint(self.folder / name, self.state.as_mapping(as_mapping(self.config)))
+
+    def _filler(self) -> SceneFiller:
+        """What blurs the scenes to come, on the first process."""
+        data, kept, device = self.config.data, self.sources.kept, self.fabric.device
+        processes = data.fill_processes
+        if processes is None:
+            processes = max(1, self.config.workers // 4) if device.type == "cuda" else 0
+        if kept is None or not self.fabric.is_global_zero:
+            processes = 0
+        newest = kept.newest_at if kept is not None else int
+        return SceneFiller(data, self.config.seed, str(device), processes, newest)
 
     def _log_training(self, interval: StepMeans) -> None:
         if self.files is not None:

@@ -10,6 +10,7 @@ blurs add, so c0 is kept as a variance until the label is made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +25,15 @@ FloatMap = NDArray[np.float32]
 
 COARSE_BEYOND_PX = 14.0
 """Blur wider than this is laid at half size: blurring is the brake of training."""
+
+Blur = Callable[[FloatMap, FloatMap, PointSpread], FloatMap]
+"""(H, W, 3) linear light, (H, W) signed circle of confusion [px] and the shape of the blur, to the defocused light."""
+
+
+def blur_on_cpu(light: FloatMap, signed_coc_px: FloatMap, point_spread: PointSpread) -> FloatMap:
+    """The layered blur, wide blur laid coarsely."""
+    return blur_layers(light, signed_coc_px, point_spread, coarse_beyond_px=COARSE_BEYOND_PX)
+
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +51,13 @@ class Exposure:
     gamma: float
 
 
-def expose(rng: np.random.Generator, image: FloatMap, nearness: FloatMap, largest_coc_px: float) -> Exposure:
+def expose(
+    rng: np.random.Generator,
+    image: FloatMap,
+    nearness: FloatMap,
+    largest_coc_px: float,
+    blur: Blur = blur_on_cpu,
+) -> Exposure:
     """Take a sharp scene through a random lens.
 
     Args:
@@ -49,6 +65,7 @@ def expose(rng: np.random.Generator, image: FloatMap, nearness: FloatMap, larges
         image: (H, W, 3) encoded RGB in [0, 1].
         nearness: (H, W) inverse depth, 0 at the farthest point and 1 at the nearest.
         largest_coc_px: upper end of the blur.
+        blur: what defocuses the light.
     """
     beta = signed_blur(rng, nearness, largest_coc_px)
     soft, variance_px2 = soften_source(rng, image)
@@ -57,9 +74,8 @@ def expose(rng: np.random.Generator, image: FloatMap, nearness: FloatMap, larges
     sharp = linear_from_encoded(soft, gamma)
     if gamma > 1 and rng.random() < 0.25:
         sharp = _with_highlights(rng, sharp)
-    light = blur_layers(sharp, beta, random_point_spread(rng), coarse_beyond_px=COARSE_BEYOND_PX)
     return Exposure(
-        light=light,
+        light=blur(sharp, beta, random_point_spread(rng)),
         sharp_light=sharp,
         signed_coc_px=beta,
         floor_variance_px2=variance_px2,

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from dfd_perception.datasets.generated.exposure import Exposure
+from dfd_perception.datasets.generated.exposure import Blur, Exposure
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError, reason_of
@@ -74,11 +75,26 @@ class KeptScenes:
             DatasetError: the file is damaged.
             RecordingError: the disk is full or not writable.
         """
-        number = index // self._scenes.uses
+        return self._scenes.sample_of(self._read(self.draw(index // self._scenes.uses)), index)
+
+    def newest_at(self, position: int) -> int:
+        """The last exposure that may stand at a position of the endless training stream."""
+        return self._scenes.newest_at(position)
+
+    def blurred_by(self, blur: Blur) -> KeptScenes:
+        """The same folder, its new exposures defocused by another means."""
+        return KeptScenes(replace(self._scenes, blur=blur), self._folder)
+
+    def draw(self, number: int) -> Path:
+        """The file of an exposure, drawn and written if it is not there.
+
+        Raises:
+            RecordingError: the disk is full or not writable.
+        """
         path = self._folder / f"{number:06d}.npy"
         if not path.is_file():
             self._keep(path, self._scenes.exposure(number))
-        return self._scenes.sample_of(self._read(path), index)
+        return path
 
     def _read(self, path: Path) -> Exposure:
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dfd_perception.datasets.generated.camera import photograph
-from dfd_perception.datasets.generated.exposure import Exposure, expose
+from dfd_perception.datasets.generated.exposure import Blur, Exposure, blur_on_cpu, expose
 from dfd_perception.datasets.generated.layout import Layout, random_layout
 from dfd_perception.datasets.generated.rendered import RenderedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
@@ -49,6 +49,8 @@ class GeneratedScenes:
     """Number of exposures."""
     uses: int = 1
     """Samples of one exposure."""
+    blur: Blur = blur_on_cpu
+    """What defocuses the light."""
     name: str = "generated"
 
     def __len__(self) -> int:
@@ -62,7 +64,7 @@ class GeneratedScenes:
         """Scene `number` behind its lens."""
         rng = np.random.default_rng((self.seed, number))
         layout = self._layout(rng)
-        taken = expose(rng, layout.image, layout.nearness, self.largest_coc_px)
+        taken = expose(rng, layout.image, layout.nearness, self.largest_coc_px, self.blur)
         inner = (slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
         return replace(
             taken,
@@ -81,10 +83,14 @@ class GeneratedScenes:
         Early positions share few exposures, and each is used again while later ones are added: a run starts to learn
         before the last scene is drawn.
         """
-        newest = (WINDOW + position // self.uses) % self.length
+        newest = self.newest_at(position)
         rng = np.random.default_rng((seed, position, 2))
         number = (newest - int(rng.integers(WINDOW))) % self.length
         return number * self.uses + int(rng.integers(self.uses))
+
+    def newest_at(self, position: int) -> int:
+        """The last exposure that may stand at a position of the stream; WINDOW of them may."""
+        return (WINDOW + position // self.uses) % self.length
 
     def _layout(self, rng: np.random.Generator) -> Layout:
         size_px = self.size_px + 2 * MARGIN_PX
