@@ -51,7 +51,8 @@ def test_the_scenes_to_come_are_drawn_and_read(tmp_path: Path) -> None:
     drawn = kept[4]
     alone = open_sources(DataConfig(kind="generated", scene_size_px=40, scenes=6, uses=2), 3).train[4]
     assert np.abs(drawn.defocused.astype(int) - alone.defocused).mean() < 1
-    assert drawn.coc_px is not None and alone.coc_px is not None
+    assert drawn.coc_px is not None
+    assert alone.coc_px is not None
     np.testing.assert_allclose(drawn.coc_px, alone.coc_px, atol=0.02)
 
 
