@@ -9,6 +9,7 @@ The two tables are the rule. A new folder of the package, or a new dependency, g
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections import Counter
@@ -104,6 +105,7 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
 
 
+@functools.cache
 def imports_of(source: str, file: str, names: bool = False) -> list[Import]:
     """Return every import that can run, with relative ones resolved; `if TYPE_CHECKING:` never runs.
 
@@ -173,6 +175,7 @@ def violations(source: str, file: str) -> list[str]:
     return problems
 
 
+@functools.cache
 def package_files() -> dict[str, str]:
     return {path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.py")}
 

@@ -148,6 +148,8 @@ class RunningNode:
     def close(self) -> None:
         import rclpy
 
+        if not self.context.ok():
+            return
         rclpy.shutdown(context=self.context)
         self.thread.join(10)
         self.node.stop()

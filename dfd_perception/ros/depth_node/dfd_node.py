@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.files.model_folder import ModelFolder
@@ -36,6 +36,7 @@ from dfd_perception.ros.shared.diagnostics import (
     same_name_warning,
 )
 from dfd_perception.ros.shared.guarded_services import guard_services
+from dfd_perception.ros.shared.leaving_node import LeavingNode
 from dfd_perception.ros.shared.lossless_subscriptions import published_near
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
@@ -44,7 +45,7 @@ from dfd_perception.ros.shared.spinning import spin_node
 FAILURE = TransitionCallbackReturn.FAILURE
 
 
-class DfdNode(LifecycleNode):
+class DfdNode(LeavingNode):
     """Wiring only: messages to the worker, parameters to the pipeline, states to the publishers."""
 
     def __init__(self, **options: Any) -> None:

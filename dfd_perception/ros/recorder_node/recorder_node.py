@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.groundtruth.recording_control import CameraImage, RecordingControl
@@ -31,6 +31,7 @@ from dfd_perception.ros.recorder_node.robot_camera import RobotCamera, Subscribe
 from dfd_perception.ros.recorder_node.sensor_thread import SensorThread, make_sensor
 from dfd_perception.ros.shared.diagnostics import DiagnosticsPublisher, Filled
 from dfd_perception.ros.shared.guarded_services import guard_services
+from dfd_perception.ros.shared.leaving_node import LeavingNode
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
@@ -40,7 +41,7 @@ FAILURE = TransitionCallbackReturn.FAILURE
 WATCH_PERIOD_S = 0.2
 
 
-class GroundTruthRecorderNode(LifecycleNode):
+class GroundTruthRecorderNode(LeavingNode):
     """Wiring: topics and sensor to the control, services to the control, its counts to /diagnostics."""
 
     def __init__(self, **options: Any) -> None:

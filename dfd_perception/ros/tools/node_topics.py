@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import rclpy.node
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from dfd_perception.errors import DfdPerceptionError
 
@@ -52,14 +52,26 @@ def wait_for_node(node: Node, name: str, endings: Sequence[str], wait_s: float) 
 
 
 def _topics_of(node: Node, name: str, namespace: str, endings: Sequence[str]) -> NodeTopics | None:
-    try:
-        takes = dict(node.get_subscriber_names_and_types_by_node(name, namespace))
-        gives = dict(node.get_publisher_names_and_types_by_node(name, namespace))
-    except (rclpy.node.NodeNameNonExistentError, RuntimeError):
-        return None
-    images = [topic for topic, types in takes.items() if set(types) & IMAGES]
-    infos = [topic for topic, types in takes.items() if CAMERA_INFO in types]
-    answers = {ending: topic for topic in gives for ending in endings if topic.endswith(ending)}
+    """By the ends of topics, not by node: of two nodes of one name, rmw tells the topics of the first that it knows.
+
+    The first may be the one that was killed before the other started, which the graph holds for some seconds more.
+    """
+
+    def of_the_node(end: TopicEndpointInfo) -> bool:
+        return (end.node_name, end.node_namespace) == (name, namespace)
+
+    images: dict[str, str] = {}
+    infos: list[str] = []
+    answers: dict[str, str] = {}
+    for topic, types in node.get_topic_names_and_types():
+        if set(types) & (IMAGES | {CAMERA_INFO}):
+            taken = [end.topic_type for end in node.get_subscriptions_info_by_topic(topic) if of_the_node(end)]
+            images.update((topic, kind) for kind in taken if kind in IMAGES)
+            infos += [topic] if CAMERA_INFO in taken else []
+        ending = next((ending for ending in endings if topic.endswith(ending)), None)
+        if ending is not None and any(map(of_the_node, node.get_publishers_info_by_topic(topic))):
+            answers[ending] = topic
     if not images or not answers:
         return None
-    return NodeTopics(images[0], takes[images[0]][0], infos[0] if infos else None, answers)
+    image = next(iter(images))
+    return NodeTopics(image, images[image], infos[0] if infos else None, answers)

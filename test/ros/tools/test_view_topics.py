@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 
-pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
+rclpy = pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image  # noqa: E402
@@ -114,3 +114,17 @@ def test_a_node_without_a_lens_still_shows_images(start_node, peer, look):
         lambda: viewer.slot.frame is not None and "blur" in viewer.slot.frame.maps, "images and blur are shown"
     )
     assert "depth" not in viewer.slot.frame.maps
+
+
+def test_of_two_nodes_of_one_name_the_one_with_topics_is_shown(ros_domain_id, start_node, peer, look, eventually):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain_id)
+    other = rclpy.create_node("dfd", context=context)
+    try:
+        viewer = look()
+        eventually(lambda: "running: /dfd, /peer" in viewer.slot.status.message, "the other is seen, first")
+        start_node(**LENS)
+        peer.publish_until(lambda: viewer.slot.frame is not None, "the node's images are shown", fx=FX)
+    finally:
+        other.destroy_node()
+        rclpy.shutdown(context=context)
