@@ -14,6 +14,7 @@ VENV_COLCON ?= .venv-colcon
 VENV_KINECT ?= .venv-kinect
 TESTS ?= test
 PYTEST_OPTIONS ?=
+WORKERS ?= auto
 MINUTES ?= 2
 SEED ?= 0
 RVIZ ?= 0
@@ -21,6 +22,15 @@ DEMO_OPTIONS ?=
 
 # The tests of a robot's set: no torch, so no network, losses, datasets, training and export.
 RUNTIME_TESTS ?= $(wildcard test/core test/files test/metrics test/bags test/inference test/media test/view test/ros test/cli test/test_*.py)
+
+# Kilted differs from Jazzy in rclpy: what starts, spins and ends nodes, their parameters, QoS, services and tools. The
+# image processing behind them has been tested once.
+KILTED_TESTS ?= $(addprefix test/ros/,shared recorder_node test_robot_examples.py) \
+  $(addprefix test/ros/depth_node/test_,dfd_node.py inputs.py node_process.py hardened_process.py lens_setup.py) \
+  $(addprefix test/ros/tools/test_,bag_recorder.py camera.py player.py service_call.py view_topics.py)
+
+# One test to a core; a worker takes over what another has not begun. Without: PYTEST_OPTIONS="-n 0".
+PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 # Nodes of this checkout talk to each other only, and images fit into shared memory (see config/fastdds.xml).
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
@@ -52,16 +62,16 @@ demo-picture: $(VENV)/.installed ## The demo, and docs/images/demo.jpg of it (af
 	@$(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS) --picture docs/images/demo.jpg
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)
-	$(VENV)/bin/python -m pytest -m "not tensorrt and not recipe and not browser" $(TESTS) $(PYTEST_OPTIONS)
+	$(VENV)/bin/python -m pytest -m "not tensorrt and not recipe and not browser" $(PARALLEL) $(TESTS) $(PYTEST_OPTIONS)
 
-test-kilted: $(VENV_KILTED)/.installed ## The ROS tests on ROS 2 Kilted
-	$(VENV_KILTED)/bin/python -m pytest test/ros $(PYTEST_OPTIONS)
+test-kilted: $(VENV_KILTED)/.installed ## The tests of rclpy's side on ROS 2 Kilted
+	$(VENV_KILTED)/bin/python -m pytest $(PARALLEL) $(KILTED_TESTS) $(PYTEST_OPTIONS)
 
 test-runtime: $(VENV_RUNTIME)/.installed ## A robot's set, without torch (PYTHON=python3.10: as on Humble and JetPack 6)
-	$(VENV_RUNTIME)/bin/python -m pytest $(RUNTIME_TESTS) $(PYTEST_OPTIONS)
+	$(VENV_RUNTIME)/bin/python -m pytest $(PARALLEL) $(RUNTIME_TESTS) $(PYTEST_OPTIONS)
 
 test-tensorrt: $(VENV)/.installed-tensorrt ## Engine building with the TensorRT-RTX wheels, without a GPU
-	$(VENV)/bin/python -m pytest -m tensorrt test/inference/tensorrt $(PYTEST_OPTIONS)
+	$(VENV)/bin/python -m pytest -m tensorrt -n $(WORKERS) --maxprocesses 3 --dist loadgroup test/inference/tensorrt $(PYTEST_OPTIONS)
 
 test-kinect: $(VENV_KINECT)/.installed ## Azure Kinect recordings with pyk4a, which needs NumPy 1
 	$(VENV_KINECT)/bin/python -m pytest test/groundtruth/sensors $(PYTEST_OPTIONS)

@@ -23,6 +23,10 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(FASTDDS_PROFILE))
 os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(FASTDDS_PROFILE))
 
+# One test to a core (make test): threads of two tests on one core wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Above 101 the ports of a domain run into those that Linux hands out to outgoing connections.
 DOMAIN_IDS = range(1, 102)
 # Two runs of the tests start at different places, and a domain rests before it is used again.

@@ -61,25 +61,28 @@ def look(ros_domain_id):
 
 def test_the_page_gets_what_the_node_publishes(start_node, peer, look, eventually):
     start_node(**LENS)
-    topics = {"depth/image": [], "depth/std": [], "defocus/image": [], "deblurred/image": []}
+    topics = ("depth/image", "depth/std", "defocus/image", "deblurred/image")
     received = {topic: peer.subscribe(topic) for topic in topics}
     viewer = look()
-    frame = lambda: viewer.slot.frame  # noqa: E731
-    peer.publish_until(
-        lambda: frame() and set(frame().maps) == {"depth", "std", "blur"} and "deblurred" in frame().images,
-        "a whole frame is shown",
-        fx=FX,
-    )
-    shown = frame()
+    whole = []
 
-    def published(topic, read):
-        eventually(lambda: any(stamp_ns(m.header) == shown.stamp_ns for m in received[topic]), f"{topic} came here too")
-        return read(next(m for m in received[topic] if stamp_ns(m.header) == shown.stamp_ns))
+    def published(topic, stamp):
+        return [message for message in received[topic] if stamp_ns(message.header) == stamp]
 
-    np.testing.assert_array_equal(shown.maps["depth"], published("depth/image", depth_m_from_image))
-    np.testing.assert_array_equal(shown.maps["std"], published("depth/std", depth_m_from_image))
-    np.testing.assert_array_equal(shown.maps["blur"], published("defocus/image", float_map_from_image))
-    np.testing.assert_array_equal(shown.images["deblurred"], published("deblurred/image", rgb_from_image))
+    def a_whole_frame_came_to_both():
+        """Either may miss a frame that the other gets: on a busy machine, messages are dropped."""
+        frame = viewer.slot.frame
+        if frame and set(frame.maps) == {"depth", "std", "blur"} and "deblurred" in frame.images:
+            whole[:] = [frame] if all(published(topic, frame.stamp_ns) for topic in topics) else []
+        return whole
+
+    peer.publish_until(a_whole_frame_came_to_both, "a whole frame is shown that came here too", fx=FX)
+    (shown,) = whole
+    depth, std, blur, deblurred = (published(topic, shown.stamp_ns)[0] for topic in topics)
+    np.testing.assert_array_equal(shown.maps["depth"], depth_m_from_image(depth))
+    np.testing.assert_array_equal(shown.maps["std"], depth_m_from_image(std))
+    np.testing.assert_array_equal(shown.maps["blur"], float_map_from_image(blur))
+    np.testing.assert_array_equal(shown.images["deblurred"], rgb_from_image(deblurred))
     assert (shown.camera.fx, shown.camera.width) == (FX, 80)
     eventually(lambda: "backend" in viewer.slot.status.values, "diagnostics are shown")
     assert {"rate in", "rate out"} <= set(viewer.slot.status.series)
