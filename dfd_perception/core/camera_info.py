@@ -172,6 +172,21 @@ def image_camera(
     return replace(reduced, distortion=distortion, rectified=is_rectified, notes=(*notes, *reduced.notes))
 
 
+def shown_camera(info: CameraInfoLike | None, image_size: tuple[int, int], topic: str = "") -> CameraIntrinsics | None:
+    """Intrinsics to project an image or a map by that may be smaller than what camera_info describes; None: unknown.
+
+    Args:
+        info: camera_info, of the image or of the depth map that was computed from it.
+        image_size: (height, width) of what is shown.
+        topic: resolved name of the image's topic, see `image_camera`.
+    """
+    try:
+        camera = None if info is None else image_camera(info, stated_size(info), topic)
+    except CalibrationError:
+        return None
+    return None if camera is None else camera.scaled(image_size).intrinsics
+
+
 def stated_size(info: CameraInfoLike) -> tuple[int, int]:
     """(height, width) of the images that a camera_info describes: of its region of interest, binned."""
     binning_x, binning_y = max(1, info.binning_x), max(1, info.binning_y)

@@ -11,6 +11,7 @@ from typing import Any
 
 from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.image_encoding import (
     depth_m_from_image,
     encoding_named,
@@ -20,7 +21,7 @@ from dfd_perception.core.image_encoding import (
 )
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.view.assembly import FrameAssembler
-from dfd_perception.view.scene import SceneImage, camera_of_info
+from dfd_perception.view.scene import SceneImage
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 ENDINGS = {
@@ -94,7 +95,7 @@ class RecordedScene:
             image_rgb=image,
             time_s=time_s,
             stamp_ns=stamp_ns,
-            camera=camera_of_info(info, depth_m.shape),
+            camera=shown_camera(info, depth_m.shape, self._topics.get("input", "")),
             recorded=Prediction(
                 depth_m=depth_m,
                 depth_std_m=read("std", depth_m_from_image),

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.datasets.folder import open_folder, read_description
@@ -187,7 +188,8 @@ class BagScene:
         for frame in self._source.frames():
             stamp_ns = frame.stamp_ns or 0
             began_ns = stamp_ns if began_ns is None else began_ns
-            camera = camera_of_info(frame.camera, (frame.image_rgb.shape[0], frame.image_rgb.shape[1]))
+            size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+            camera = shown_camera(frame.camera, size, self._source.topics.image)
             fx_px = self._fixed.fx_px or (camera.fx if camera is not None else None)
             yield SceneImage(
                 name=frame.name,
@@ -212,14 +214,3 @@ def centred_camera(image_rgb: NDArray[np.uint8], fx_px: float | None) -> CameraI
         return None
     height, width = image_rgb.shape[:2]
     return CameraIntrinsics(width=width, height=height, fx=fx_px, fy=fx_px, cx=(width - 1) / 2, cy=(height - 1) / 2)
-
-
-def camera_of_info(info: Any, size: tuple[int, int]) -> CameraIntrinsics | None:
-    """The camera of a camera_info record for an image of (height, width), None where it is not calibrated."""
-    if info is None or not info.k[0] > 0:
-        return None
-    roi = info.roi
-    full = CameraIntrinsics.from_matrix(np.asarray(info.k), info.width or size[1], info.height or size[0])
-    if roi.width and roi.height:
-        full = full.cropped(roi.x_offset, roi.y_offset, roi.width, roi.height)
-    return full.scaled(size=size)

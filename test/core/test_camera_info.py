@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dfd_perception.core.camera_info import image_camera
+from dfd_perception.core.camera_info import image_camera, shown_camera
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.errors import CalibrationError
 
@@ -167,3 +167,16 @@ def test_pixels_beyond_the_lens_model_have_no_point() -> None:
     assert lost[0, 0]
     assert not lost[120, 160]
     np.testing.assert_array_equal(np.isnan(points[..., 2]), lost)
+
+
+def test_what_is_shown_is_projected_by_the_matrix_of_its_image() -> None:
+    raw = shown_camera(_info(), SIZE, "/camera/image_raw")
+    rectified = shown_camera(_info(), SIZE, "/camera/image_rect")
+    half = shown_camera(_info(), (120, 160), "/camera/image_rect")
+    assert raw is not None
+    assert rectified is not None
+    assert half is not None
+    assert (raw.fx, rectified.fx, half.fx) == (300.0, 250.0, 125.0)
+    assert (rectified.cx, half.cx) == (161.0, 80.25)
+    assert shown_camera(None, SIZE) is None
+    assert shown_camera(_info(k=[0.0] * 9, p=[0.0] * 12), SIZE) is None

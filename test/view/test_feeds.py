@@ -175,14 +175,16 @@ def test_nothing_runs_while_nobody_looks(show, clip):
     assert shown.frames == []
 
 
-def write_bag(path, depth=True, info=True):
+def write_bag(path, depth=True, info=True, image_topic="/camera/image_raw", fx_of_p=None):
     writer = BagWriter(path)
     for number in range(4):
         stamp = 1_000_000_000 + number * 50_000_000
         image = np.random.default_rng(number).integers(0, 256, (48, 80, 3), np.uint8)
-        writer.write("/camera/image_raw", "sensor_msgs/msg/Image", stamp, image_message(image, "rgb8", stamp, "cam"))
+        writer.write(image_topic, "sensor_msgs/msg/Image", stamp, image_message(image, "rgb8", stamp, "cam"))
         if info:
             message = camera_info_message(CAMERA, stamp, "cam")
+            if fx_of_p is not None:
+                message.d, message.p[0] = np.array([-0.2, 0.1, 0.0, 0.0, 0.0]), fx_of_p
             writer.write("/camera/camera_info", "sensor_msgs/msg/CameraInfo", stamp, message)
         if depth:
             depth_m = np.full((48, 80), 1.0 + number, np.float32)
@@ -199,6 +201,13 @@ def test_a_bag_shows_the_model_beside_what_was_measured(show, tmp_path):
     assert set(frame.maps) == {"depth", "std", "blur", "measured"}
     assert frame.maps["measured"][0, 0] == 1.0
     assert frame.camera == CAMERA
+
+
+@pytest.mark.parametrize(("topic", "fx"), [("/camera/image_raw", CAMERA.fx), ("/camera/image_rect", 500.0)])
+def test_blur_and_points_of_a_rectified_topic_go_by_p(show, tmp_path, topic, fx):
+    shown = show(write_bag(tmp_path / "bag", depth=False, image_topic=topic, fx_of_p=500.0), lens=LENS)
+    shown.until(lambda: shown.frames, "frames are shown")
+    assert shown.frames[0].camera.fx == fx
 
 
 def test_recorded_shows_a_bag_without_a_model(show, tmp_path):

@@ -8,7 +8,6 @@ Topics are subscribed to while somebody has them on the screen, and no longer: t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -24,8 +23,7 @@ from rclpy.qos import QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from dfd_perception.core.camera import CameraIntrinsics
-from dfd_perception.core.camera_info import camera_of
+from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image
 from dfd_perception.environment import fastdds_setting
 from dfd_perception.errors import DfdPerceptionError
@@ -67,6 +65,7 @@ class LiveTopics:
         """
         self.title = f"/{node_name.strip('/')}"
         self._name, self._arguments, self._domain_id = node_name.strip("/"), list(ros_arguments), domain_id
+        self._image_topic = ""
         self._paused = False
         self._assembler = FrameAssembler()
         self._infos = CameraInfoBuffer()
@@ -116,7 +115,7 @@ class LiveTopics:
         self, node: Node, executor: SingleThreadedExecutor, topics: NodeTopics, slot: FrameSlot, stop: threading.Event
     ) -> None:
         names = {kind: topics.answers[ending] for kind, ending in ENDINGS.items() if ending in topics.answers}
-        names["input"] = topics.image
+        names["input"] = self._image_topic = topics.image
         full_name = f"/{self._name}"
         slot.report(Status(message="waiting for images", time_s=time.time()))
 
@@ -173,7 +172,8 @@ class LiveTopics:
         try:
             images: dict[str, Any] = {kind: rgb_of(parts[kind]) for kind in ("input", "deblurred") if kind in parts}
             maps = {kind: read(parts[kind]) for kind, read in MAPS.items() if kind in parts}
-            camera = self._camera(header, maps["depth"].shape) if "depth" in maps else None
+            info = self._infos.for_image(header)
+            camera = shown_camera(info, maps["depth"].shape, self._image_topic) if "depth" in maps else None
         except DfdPerceptionError as error:
             slot.report(Status(level=2, message=str(error), time_s=time.time()))
             return
@@ -187,9 +187,3 @@ class LiveTopics:
                 age_s=age_s if 0 <= age_s < CLOCKS_AGREE_S else None,
             )
         )
-
-    def _camera(self, header: Any, size: tuple[int, ...]) -> CameraIntrinsics | None:
-        info = self._infos.for_image(header)
-        with contextlib.suppress(DfdPerceptionError):  # not calibrated: no cloud, and the node says so itself
-            return camera_of(info, (size[0], size[1])) if info is not None else None
-        return None
