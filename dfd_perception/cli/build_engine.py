@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.errors import UsageError
+from dfd_perception.errors import ConfigError, UsageError
 
 CALIBRATION_IMAGES = 64
 TIMED_RUNS = 50
@@ -54,10 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def parse_size(text: str) -> tuple[int, int]:
     """Height and width from "480x640", each rounded up to a multiple of 32, which the network pads to."""
-    height, separator, width = text.lower().partition("x")
-    if not (separator and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected height x width, such as 480x640")
-    return int(height) + -int(height) % 32, int(width) + -int(width) % 32
+    from dfd_perception.core.size import size_from_text
+
+    try:
+        height, width = size_from_text(text, "the size")
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return height + -height % 32, width + -width % 32
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export the model."""
+    from dfd_perception.core.size import size_from_text
     from dfd_perception.errors import ModelError, UsageError
     from dfd_perception.files.model_folder import load_model_folder, sha256_of
     from dfd_perception.network.checkpoint import load_network
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if lacking:
         raise ModelError(f"model {model.name} has no trained {' and '.join(sorted(lacking))} head")
     metadata = card_metadata(model.card)
-    size = _size(args.size)
+    size = None if args.size is None else size_from_text(args.size, "--size")
     names = export_onnx(load_network(model), args.out, heads=heads, size=size, half=args.half, metadata=metadata)
     result = {"file": str(args.out), "sha256": sha256_of(args.out), "input": "image", "outputs": names}
     if args.json:
@@ -46,14 +47,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{args.out}: input image, outputs {', '.join(names)}, sha256 {result['sha256']}")
     return 0
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    from dfd_perception.errors import UsageError
-
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        raise UsageError(f"--size is {text!r}; expected HEIGHTxWIDTH, such as 480x640")
-    return int(parts[0]), int(parts[1])

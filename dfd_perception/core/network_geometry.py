@@ -11,27 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.errors import ConfigError, ImageError
+from dfd_perception.core.size import LARGEST_SIDE_PX
+from dfd_perception.errors import ImageError
 
 SIZE_MULTIPLE = 32
 """The encoder halves its input five times."""
 
-LARGEST_SIDE_PX = 8192
-
 LARGEST_INPUT_PX = 3840 * 2176
 """Of the network: a 4K image. At this size the small network holds 1.3 GB."""
-
-
-def input_size_of(text: str) -> tuple[int, int]:
-    """(height, width) of words such as "480x640", as the option --input-size takes them.
-
-    Raises:
-        ConfigError: not of that form.
-    """
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise ConfigError(f"--input-size is {text!r}; expected height x width, such as 480x640")
-    return int(parts[0]), int(parts[1])
 
 
 @dataclass(frozen=True)

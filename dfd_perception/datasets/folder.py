@@ -27,8 +27,9 @@ from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
 from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import ConfigError, DatasetError, UsageError
+from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
-from dfd_perception.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES, read_depth_m, write_bytes
+from dfd_perception.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES, read_depth_m
 
 FORMAT = 1
 DESCRIPTION_NAME = "dataset.yaml"

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.errors import DatasetError, writing
+from dfd_perception.errors import DatasetError
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import (
     ClassicalPredictor,
@@ -26,6 +25,7 @@ from dfd_perception.evaluation.scoring.floors import SourceFloor, fitted_floor
 from dfd_perception.evaluation.scoring.frame_scoring import score_frame
 from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile, require_identity, scan_rows
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
+from dfd_perception.files.atomic import write_text
 from dfd_perception.inference.estimator import DepthEstimator
 
 Progress = Callable[[int, int], None]
@@ -81,7 +81,7 @@ def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: P
         estimator.close()
         if isinstance(predictors[0], RecordedPredictor):
             predictors[0].close()
-    _write_atomically(done_file, summary)
+    write_text(done_file, json.dumps(summary))
 
 
 def _described(description: dict[str, Any], earlier: dict[str, Any], floor: dict[str, Any] | None) -> dict[str, Any]:
@@ -195,11 +195,3 @@ def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> Re
 def _losses(source: FrameSource) -> str:
     description = source.description()
     return "; ".join(description["lost"]) or f"it has {description['pictures']} images"
-
-
-def _write_atomically(path: Path, content: dict[str, Any]) -> None:
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content), "utf-8")
-        draft.replace(path)

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import yaml
 
 from dfd_perception.errors import ConfigError, reading, reason_of
+from dfd_perception.files.atomic import write_text
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ def yaml_text(content: Mapping[str, Any]) -> str:
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping, keys in their order, numbers and strings as plain YAML."""
-    path.write_text(yaml_text(content), "utf-8")
+    write_text(path, yaml_text(content))
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:

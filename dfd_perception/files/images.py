@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
 from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb, orientation_of
 from dfd_perception.core.image_header import UPRIGHT, require_area
-from dfd_perception.errors import DatasetError, ImageError, RecordingError, reading
+from dfd_perception.errors import DatasetError, ImageError, reading
+from dfd_perception.files.atomic import write_bytes
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
@@ -115,37 +115,29 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
-    """Write (H, W, 3) uint8 RGB or (H, W) uint8 or uint16 as PNG, atomically.
+    """Write (H, W, 3) uint8 RGB or (H, W) uint8 or uint16 as PNG, whole or not at all.
 
     Raises:
+        ImageError: not an image that PNG can hold.
         RecordingError: the disk is full or not writable; what was there before stays.
+    """
+    write_bytes(path, png_bytes(image))
+
+
+def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], options: Sequence[int] = ()) -> bytes:
+    """The PNG of (H, W, 3) uint8 RGB, or of (H, W) uint8 or uint16.
+
+    Args:
+        options: of OpenCV's encoder, as pairs.
+
+    Raises:
+        ImageError: not an image that PNG can hold.
     """
     stored = image[..., ::-1] if image.ndim == 3 else image
-    packed = cv2.imencode(".png", stored)[1]
-    write_bytes(path, packed.tobytes())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole: to a neighbour first, flushed, then renamed.
-
-    Raises:
-        RecordingError: the disk is full or not writable; what was there before stays.
-    """
-    # The process in its name: two that write the same file must not take each other's half.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # there may be no folder to hold it
-            partial.unlink()
-        raise RecordingError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
-        ) from error
+        return cv2.imencode(".png", stored, list(options))[1].tobytes()
+    except cv2.error as error:
+        raise ImageError(f"an image {image.shape} of {image.dtype} cannot be written as PNG") from error
 
 
 @contextlib.contextmanager

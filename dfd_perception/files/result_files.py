@@ -17,7 +17,8 @@ from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.result import Result
 from dfd_perception.core.sheet import map_cell, result_sheet, with_legend
 from dfd_perception.errors import LensError, UsageError
-from dfd_perception.files.images import write_bytes, write_png
+from dfd_perception.files.atomic import write_bytes
+from dfd_perception.files.images import write_png
 
 DEFOCUS_UNIT_PX = 0.01
 """Of STEM_defocus.png."""

@@ -33,10 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
-from dfd_perception.errors import DatasetError, RecordingError, reading
+from dfd_perception.errors import DatasetError, ImageError, RecordingError, reading
+from dfd_perception.files.atomic import replacing
+from dfd_perception.files.images import png_bytes
 from dfd_perception.groundtruth.session_index import (
     INDEX_NAME,
-    PARTIAL_SUFFIX,
     IndexRow,
     index_text,
 )
@@ -129,27 +130,22 @@ class SessionDescription:
 
 
 def write_whole(path: Path, body: bytes) -> None:
-    """Write a file so that it is complete or absent, whenever the process ends."""
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
-        partial.write_bytes(body)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    """Write a file so that it is complete or absent, whenever the process ends; `SessionWriter` syncs many at once."""
+    with replacing(path, durable=False) as file:
+        file.write(body)
 
 
 def packed(image: StoredImage, lossless: bool) -> tuple[str, bytes]:
     """Suffix and bytes of an image; depth is always PNG, JPEG bytes stay as they are."""
     if isinstance(image, bytes):
         return ".jpg", image
-    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    suffix, options = (".png", PNG_OPTIONS) if lossless or stored.dtype == np.uint16 else (".jpg", JPEG_OPTIONS)
     try:
-        _, body = cv2.imencode(suffix, stored, options)
-    except cv2.error as error:
-        raise RecordingError(f"an image {stored.shape} of {stored.dtype} cannot be packed as {suffix}") from error
-    return suffix, body.tobytes()
+        if lossless or image.dtype == np.uint16:
+            return ".png", png_bytes(image, PNG_OPTIONS)
+        stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+        return ".jpg", cv2.imencode(".jpg", stored, JPEG_OPTIONS)[1].tobytes()
+    except (ImageError, cv2.error) as error:
+        raise RecordingError(f"an image {image.shape} of {image.dtype} cannot be packed") from error
 
 
 class SessionWriter:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.image_header import read_header
 from dfd_perception.errors import DatasetError, ImageError
+from dfd_perception.files.atomic import PARTIAL_SUFFIX, write_text
 
 COLUMNS = ("stem", "device_ns", "arrival_ns", "ros_ns", "offset_ms", "valid_fraction")
 INDEX_NAME = "frames.csv"
-PARTIAL_SUFFIX = ".part"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +119,7 @@ def rebuild_index(folder: Path, parts: tuple[str, ...]) -> RebuiltIndex:
     whole = set.intersection(*stems) if stems else set()
     found = set(known).union(*stems)
     rows = [known.get(stem) or _row_of_stem(stem) for stem in sorted(whole)]
-    temporary = folder / (INDEX_NAME + PARTIAL_SUFFIX)
-    temporary.write_text(index_text(rows), encoding="utf-8")
-    temporary.replace(folder / INDEX_NAME)
+    write_text(folder / INDEX_NAME, index_text(rows))
     return RebuiltIndex(rows, len(whole - set(known)), len(found - whole), len(partial))
 
 

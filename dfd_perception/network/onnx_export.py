@@ -23,7 +23,7 @@ from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
 from dfd_perception.core.probe import probe_image, summary_of
 from dfd_perception.errors import ModelError
-from dfd_perception.files.images import write_bytes
+from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
 from dfd_perception.network.two_headed import TwoHeadedNet
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from dfd_perception.errors import ModelError, UsageError
+from dfd_perception.files.atomic import replacing
 
 LAST_FILE = "last.pt"
 BEST_FILE = "best.pt"
@@ -29,16 +30,11 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         UsageError: disk full or not writable.
     """
-    partial = path.with_name(f"{path.name}.part")
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
     except (OSError, RuntimeError) as error:
         # torch reports a failed write as RuntimeError, with the reason as its cause or not at all.
-        partial.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:120]
         kept = f"; {path.name} of before is intact" if path.exists() else ""
         raise UsageError(f"{path}: cannot be written ({reason}){kept}; free some space, then --resume") from error

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 import dfd_perception
 from dfd_perception.errors import ConfigError, RecordingError, UsageError, writing
+from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.configuration import from_mapping, read_yaml, write_yaml
-from dfd_perception.files.images import write_bytes
 from dfd_perception.training.config import CHANGEABLE, TrainConfig, as_mapping, differences
 
 if TYPE_CHECKING:

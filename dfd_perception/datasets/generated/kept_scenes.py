@@ -19,7 +19,7 @@ from dfd_perception.datasets.generated.exposure import Blur, Exposure
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError, reason_of
-from dfd_perception.files.images import write_bytes
+from dfd_perception.files.atomic import write_bytes
 
 SETTINGS_FILE = "scenes.json"
 FORMAT = 2

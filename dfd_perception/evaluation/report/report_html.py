@@ -27,7 +27,7 @@ from dfd_perception.evaluation.report.image_panels import (
 )
 from dfd_perception.evaluation.report.showcase import ShownFrame, frame_score
 from dfd_perception.evaluation.scoring.frame_scoring import image_at
-from dfd_perception.files.images import write_bytes
+from dfd_perception.files.atomic import write_text
 
 HTML_NAME = "report.html"
 
@@ -37,7 +37,7 @@ def write_html(
 ) -> None:
     """Write the page, whole or not at all; without a range the depth colours fit the frames shown."""
     scale = depth_scale_of(frames) if depth_range_m is None else fixed_depth_scale(depth_range_m)
-    write_bytes(path, render_html(report, frames, scale).encode())
+    write_text(path, render_html(report, frames, scale))
 
 
 def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: ColourScale) -> str:

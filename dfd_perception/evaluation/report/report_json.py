@@ -19,7 +19,7 @@ from dfd_perception.errors import DatasetError, reading
 from dfd_perception.evaluation.scoring.folding import RowIndex
 from dfd_perception.evaluation.scoring.pooling import PooledSet, latency_summary
 from dfd_perception.evaluation.scoring.rows import FrameRow
-from dfd_perception.files.images import write_bytes
+from dfd_perception.files.atomic import write_text
 
 FORMAT = 1
 REPORT_NAME = "report.json"
@@ -121,7 +121,7 @@ def finite(value: Any) -> Any:
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write, whole or not at all."""
-    write_bytes(path, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+    write_text(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from dfd_perception.errors import EngineError
+from dfd_perception.files.atomic import replacing
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -59,24 +59,11 @@ def _require_own(path: Path, status: os.stat_result) -> None:
         )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write so that a reader sees the old content or the new, also after a power cut.
+def write_private(path: Path, content: bytes) -> None:
+    """Write so that a reader sees the old content or the new, also after a power cut; for the owner alone.
 
     Raises:
         OSError: no space, no permission; nothing is left behind.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with replacing(path, private=True) as file:
+        file.write(content)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from dfd_perception.core.colormap import scene_depth_scale
 from dfd_perception.core.sheet import Cell, map_cell, sheet
 from dfd_perception.evaluation.scoring.pooling import best_constant_of
-from dfd_perception.files.images import write_bytes, write_png
+from dfd_perception.files.atomic import write_bytes
+from dfd_perception.files.images import write_png
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
 from dfd_perception.ros.tools.demo_scene import SceneFrame

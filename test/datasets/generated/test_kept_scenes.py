@@ -16,7 +16,7 @@ from dfd_perception.datasets.generated.kept_scenes import KeptScenes
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.errors import DatasetError, RecordingError
-from dfd_perception.files.images import write_bytes
+from dfd_perception.files.atomic import write_bytes
 
 
 @pytest.fixture

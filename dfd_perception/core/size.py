@@ -1,0 +1,33 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sizes of images: height first, as arrays have them."""
+
+from __future__ import annotations
+
+import re
+
+from dfd_perception.errors import ConfigError
+
+Size = tuple[int, int]
+"""Height and width [px]."""
+
+LARGEST_SIDE_PX = 8192
+
+
+def size_from_text(text: str, what: str) -> Size:
+    """Height and width of "480x640".
+
+    Args:
+        what: what the text is, for the message: "--size", "parameter input.size".
+
+    Raises:
+        ConfigError: anything else, or a side outside 1 to LARGEST_SIDE_PX.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(1 <= side <= LARGEST_SIDE_PX for side in sides):
+        raise ConfigError(
+            f"{what} is {text!r}; expected HEIGHTxWIDTH in pixels, such as 480x640, {LARGEST_SIDE_PX} at most"
+        )
+    return sides
