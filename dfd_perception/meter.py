@@ -33,7 +33,7 @@ from dfd_perception.files.configuration import from_mapping
 from dfd_perception.files.images import read_image
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
-from dfd_perception.inference.backends.interface import BackendName, Precision
+from dfd_perception.inference.backends.table import AUTO, Precision
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
 __all__ = (
@@ -148,7 +148,7 @@ def load(
     *,
     fx_px: float | None = None,
     heads: Heads | None = None,
-    backend: BackendName = "auto",
+    backend: str = AUTO,
     precision: Precision = "fp32",
     device: str = "auto",
     num_threads: int = 0,

@@ -39,7 +39,7 @@ def compare_heads(model: ModelFolder, options: EstimatorOptions, size: tuple[int
     estimator = DepthEstimator(model, options)
     image = np.random.default_rng(0).random((1, 3, size[0] + -size[0] % 32, size[1] + -size[1] % 32), np.float32)
     heads: tuple[Heads, Heads] = ("both", "depth")
-    chosen = [estimator.backend_for(size, one) for one in heads]
+    chosen = [estimator.compiled(size, one).chosen for one in heads]
     times: list[list[float]] = [[], []]
     for _ in range(runs + WARM_UPS):
         for index, one in enumerate(chosen):

@@ -39,7 +39,7 @@ def compare_with_torch(backend: str, size: tuple[int, int], runs: int) -> dict[s
     tensor = torch.from_numpy(image)
     with TemporaryDirectory() as scratch, torch.inference_mode():
         model = save_model(network, Path(scratch) / "model", card)
-        chosen = compile_backend(BackendRequest(model=model, size=size), backend)  # type: ignore[arg-type]
+        chosen = compile_backend(BackendRequest(model=model, size=size), backend)
         ours = times_ms(lambda: chosen.backend.run(image), runs)
         plain = times_ms(lambda: network(tensor), runs)
         outputs = chosen.backend.run(image)

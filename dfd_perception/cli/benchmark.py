@@ -16,16 +16,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.errors import UsageError
-
 PARTS = ("node", "heads", "thesis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd benchmark`."""
+    from dfd_perception.inference.backends.table import backend_choice, precision_choice
+
     parser.add_argument("--model", default="2hded-small", metavar="M", help="model by name or path (2hded-small)")
-    parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "fp16", "bf16", "int8"), help="default: fp32")
+    parser.add_argument("--backend", **backend_choice())
+    parser.add_argument("--precision", **precision_choice())
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads of the network; 0 = all")
     parser.add_argument("--size", nargs="+", default=["480x640", "720x1280"], metavar="HxW", help="sizes of the images")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each run (10)")
@@ -39,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from dfd_perception import __version__, environment
+    from dfd_perception.core.size import size_from_text
     from dfd_perception.files.model_folder import load_model_folder
 
-    sizes = [_size(text) for text in args.size]
+    sizes = [size_from_text(text, "--size") for text in args.size]
     model = load_model_folder(args.model)
     result: dict[str, Any] = {
         "version": __version__,
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         result["node"] = measure_node(options)
     if "heads" in args.parts:
         from dfd_perception.benchmark.timing import compare_heads
-        from dfd_perception.inference import EstimatorOptions
+        from dfd_perception.inference.estimator import EstimatorOptions
 
         wanted = EstimatorOptions(backend=args.backend, precision=args.precision, num_threads=args.threads)
         result["heads"] = [compare_heads(model, wanted, size, args.runs) for size in sizes]
@@ -115,10 +116,3 @@ def _row(record: dict[str, Any]) -> str:
         f"{memory['first']:.0f} to {memory['last']:.0f} MB",
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, separator, width = text.lower().partition("x")
-    if not (separator and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise UsageError(f"--size is {text!r}; expected HEIGHTxWIDTH, such as 480x640")
-    return int(height), int(width)

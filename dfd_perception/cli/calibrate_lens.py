@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dfd calibrate-lens`."""
     from dfd_perception.groundtruth.rig.board import FORMS
+    from dfd_perception.inference.backends.table import backend_choice
 
     parser.add_argument("source", nargs="+", type=Path, metavar="SOURCE", help="images, a folder, session or bag")
     parser.add_argument("--model", default="2hded-small", metavar="M", help="default: %(default)s")
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lens", type=Path, metavar="LENS.yaml", help="data sheet to compare with")
     parser.add_argument("--side", choices=("far", "near"), help="where the scene lies (default: found)")
     parser.add_argument("--image-topic", metavar="T", help="of a bag (default: found)")
-    parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
+    parser.add_argument("--backend", **backend_choice())
     parser.add_argument("--out", type=Path, default=Path("lens.yaml"), metavar="FILE", help="default: %(default)s")
     parser.add_argument("--accept-poor", action="store_true", help="write the lens although the fit is poor")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")

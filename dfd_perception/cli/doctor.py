@@ -48,17 +48,11 @@ class Wanted(NamedTuple):
 
 PIP = "pip install -c requirements/constraints.txt"
 APT = "sudo apt install"
-WANTED = (
+OTHERS = (
     Wanted("numpy", "numpy", "everything", f"{PIP} numpy, or {APT} python3-numpy", required=True),
     Wanted("cv2", "opencv-python-headless", "everything",
            f"{PIP} opencv-python-headless (below 5), or {APT} python3-opencv", required=True),
     Wanted("yaml", "PyYAML", "configuration and model files", f"{PIP} pyyaml, or {APT} python3-yaml", required=True),
-    Wanted("openvino", "openvino", "backend openvino: the fastest on x86 CPUs", f"{PIP} openvino"),
-    Wanted("onnxruntime", "onnxruntime", "backend onnxruntime: any CPU", f"{PIP} onnxruntime"),
-    Wanted("tensorrt", "tensorrt", "backend tensorrt: NVIDIA GPUs and Jetson",
-           "Jetson: it comes with JetPack, in the system's Python: make the environment with --system-site-packages. "
-           "Elsewhere: pip install tensorrt-cu13"),
-    Wanted("torch", "torch", "backend torch, training, export", f"{PIP} -r requirements/train.txt"),
     Wanted("lightning_fabric", "lightning-fabric", "training", f"{PIP} -r requirements/train.txt", compiled=False),
     Wanted("onnxscript", "onnxscript", "export to ONNX", f"{PIP} -r requirements/train.txt", compiled=False),
     Wanted("rosbags", "rosbags", "bags: evaluate, play, record-bag", f"{PIP} rosbags", compiled=False),
@@ -80,6 +74,17 @@ WANTED = (
 ROS_PACKAGES = ("rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py", "tf2_ros")
 
 
+def wanted_packages() -> tuple[Wanted, ...]:
+    """The packages that the project can use: those of the backends, and the others."""
+    from dfd_perception.inference.backends.table import BACKENDS
+
+    backends = (
+        Wanted(row.package, row.package, f"backend {name}: {', '.join(row.devices.values())}", row.advice)
+        for name, row in BACKENDS.items()
+    )
+    return (*OTHERS, *backends)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd doctor`."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -92,8 +97,9 @@ def run(args: argparse.Namespace) -> int:
         from dfd_perception.cli.dataset_report import report_dataset
 
         return report_dataset(args.data, args.json)
-    packages = environment.probe_packages([(wanted.name, wanted.distribution) for wanted in WANTED if wanted.compiled])
-    for wanted in WANTED:
+    compiled = [(wanted.name, wanted.distribution) for wanted in wanted_packages() if wanted.compiled]
+    packages = environment.probe_packages(compiled)
+    for wanted in wanted_packages():
         if not wanted.compiled:
             packages[wanted.name] = environment.find_package(wanted.name, wanted.distribution)
     packages = with_numpy_clash_named(packages)
@@ -105,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         *tensorrt_entries(packages, bool(gpus) or environment.jetson_model() is not None),
         *ros_entries(packages["rclpy"]),
     ]
-    missing = [wanted for wanted in WANTED if wanted.required and not packages[wanted.name].usable]
+    missing = [wanted for wanted in wanted_packages() if wanted.required and not packages[wanted.name].usable]
     ready = backend is not None and not missing
     then = next_step(packages, advice_for(packages[missing[0].name], missing[0]) if missing else None, ready)
     if args.json:
@@ -118,9 +124,10 @@ def run(args: argparse.Namespace) -> int:
 
 def choose_backend(packages: dict[str, Package], gpus: list[str]) -> tuple[str | None, str]:
     """Say what `backend: auto` comes to on this machine, and why: the ladder of the inference layer, climbed dry."""
-    lacking = [wanted.name for wanted in WANTED if wanted.required and not packages[wanted.name].usable]
+    lacking = [wanted.name for wanted in wanted_packages() if wanted.required and not packages[wanted.name].usable]
     if lacking:
         return None, f"every backend needs {', '.join(lacking)}"
+    from dfd_perception.inference.backends.table import BACKENDS
     from dfd_perception.inference.ladder import ladder
 
     has_gpu = bool(gpus) or environment.jetson_model() is not None
@@ -128,8 +135,8 @@ def choose_backend(packages: dict[str, Package], gpus: list[str]) -> tuple[str |
     rungs = ladder()
     for number, (name, strength) in enumerate(rungs):
         package = packages[name]
-        # torch stands on two rungs: on CUDA above the CPU runtimes, on the CPU below them.
-        wants_gpu = name == "tensorrt" or (name == "torch" and number < len(rungs) - 1)
+        # One that runs on both stands on two rungs: on CUDA above the CPU runtimes, on the CPU below them.
+        wants_gpu = "cpu" not in BACKENDS[name].devices or name in [later for later, _ in rungs[number + 1 :]]
         if not package.usable:
             passed_over.append(f"{name}: {package.problem}")
         elif wants_gpu and not (package.devices if name == "torch" else has_gpu):
@@ -165,7 +172,7 @@ def system_entries(gpus: list[str], packages: dict[str, Package]) -> list[Entry]
 def package_entries(packages: dict[str, Package]) -> list[Entry]:
     """Report each package: its version, or why it cannot be used."""
     entries = []
-    for wanted in WANTED:
+    for wanted in wanted_packages():
         package = packages[wanted.name]
         section = "ros" if wanted.name in ROS_PACKAGES else "packages"
         if package.usable:

@@ -71,6 +71,8 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
+    from dfd_perception.inference.backends.table import backend_choice, precision_choice
+
     how = parser.add_argument_group("how")
     how.add_argument("--protocol", default="native", help="native, eigen-nyu or thesis-256 (default: native)")
     how.add_argument("--floor", choices=("auto", "fitted", "lens"), default="auto",
@@ -92,8 +94,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
                      help="answers less certain than this fraction of themselves are invalid")  # fmt: skip
     how.add_argument("--depth-range", type=float, nargs=2, metavar=("NEAR", "FAR"), help="of the colours [m]")
-    how.add_argument("--backend", default="auto", help="auto, tensorrt, openvino, onnxruntime, torch (default: auto)")
-    how.add_argument("--precision", default="fp32", help="fp32, fp16, bf16, int8 (default: fp32)")
+    how.add_argument("--backend", **backend_choice())
+    how.add_argument("--precision", **precision_choice())
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: auto)")
     how.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads of each worker (default: all)")
     how.add_argument("--input-size", metavar="HxW", help="fit images into this size before the network")
@@ -165,11 +167,11 @@ def estimator_options_of(args: argparse.Namespace) -> Any:
     Raises:
         ConfigError: a size or a range that cannot be.
     """
-    from dfd_perception.core.network_geometry import input_size_of
+    from dfd_perception.core.size import size_from_text
     from dfd_perception.errors import ConfigError
     from dfd_perception.inference.estimator import EstimatorOptions
 
-    size = None if args.input_size is None else input_size_of(args.input_size)
+    size = None if args.input_size is None else size_from_text(args.input_size, "--input-size")
     near, far = args.valid_depth
     if not 0 <= near < far:
         raise ConfigError(f"--valid-depth is {near:g} {far:g}; expected 0 <= NEAR < FAR, in metres")

@@ -48,6 +48,8 @@ ASSUMED_RATE_HZ = 15.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd predict`."""
+    from dfd_perception.inference.backends.table import backend_choice
+
     parser.add_argument("images", nargs="+", metavar="IMAGE",
                         help="image files (jpg, png, tiff, ...), a folder, a pattern, a video, a camera's number, a URL"
                         )  # fmt: skip
@@ -66,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace results that OUT holds already")
     parser.add_argument("--input-size", metavar="HxW",
                         help="fit images into this size before the network (default: as they are)")  # fmt: skip
-    parser.add_argument("--backend", default="auto", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch")
+    parser.add_argument("--backend", **backend_choice())
     parser.add_argument("--min-m", type=float, default=0.0, help="nearer depth is invalid [m]")
     parser.add_argument("--max-m", type=float, default=10.0, help="farther depth is invalid [m] (default: %(default)s)")
     parser.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
@@ -175,7 +177,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _meter(args: argparse.Namespace) -> Meter:
-    from dfd_perception.core.network_geometry import input_size_of
+    from dfd_perception.core.size import size_from_text
     from dfd_perception.files.lens_file import read_lens
     from dfd_perception.meter import load
 
@@ -190,7 +192,7 @@ def _meter(args: argparse.Namespace) -> Meter:
             min_m=args.min_m,
             max_m=args.max_m,
             max_rel_std=args.max_rel_std,
-            input_size=None if args.input_size is None else input_size_of(args.input_size),
+            input_size=None if args.input_size is None else size_from_text(args.input_size, "--input-size"),
         )
     except LensError as error:
         raise LensError(f"{args.lens}: {error}") from error
@@ -258,7 +260,7 @@ def _predict(args: argparse.Namespace, meter: Meter, name: str, stem: str, image
     from dfd_perception.files.result_files import write_result
 
     result = meter(image)
-    chosen = meter.estimator.backend_for((image.shape[0], image.shape[1]), meter.heads)
+    chosen = meter.estimator.compiled((image.shape[0], image.shape[1]), meter.heads).chosen
     files = write_result(
         args.out,
         stem,

@@ -35,6 +35,8 @@ LARGEST_PORT = 65535
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd view`."""
+    from dfd_perception.inference.backends.table import backend_choice
+
     parser.add_argument(
         "what", nargs="*", default=[TOPICS], metavar="WHAT",
         help='"topics" (as without it), a bag, a session, or images, a folder, a pattern, a video, a camera, a URL',
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", metavar="M", help="model folder by name or path (default: 2hded-small)")
     model.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
     model.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
-    model.add_argument("--backend", metavar="B", help="auto, openvino, onnxruntime, tensorrt, torch (default: auto)")
+    model.add_argument("--backend", **backend_choice() | {"default": None})
     model.add_argument("--min-m", type=float, metavar="M", help="nearer depth is invalid [m] (default: 0)")
     model.add_argument("--max-m", type=float, metavar="M", help="farther depth is invalid [m] (default: 10)")
     model.add_argument("--recorded", action="store_true", default=None, help="show what was recorded; run no model")
@@ -86,7 +88,7 @@ def _source(args: argparse.Namespace) -> Any:
     _refuse(args, OF_A_NODE, "for the topics of a node")
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.files.lens_file import read_lens
-    from dfd_perception.inference import EstimatorOptions
+    from dfd_perception.inference.estimator import EstimatorOptions
     from dfd_perception.media.capture import CaptureRequest
     from dfd_perception.view.opening import ViewRequest, open_feed
 

@@ -50,8 +50,7 @@ class ModelPredictor:
     def predict(self, frame: EvaluationFrame) -> Prediction | None:
         """Compiling for a new size is not part of the latency."""
         size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-        self._estimator.backend_for(size, self._heads)
-        return self._estimator.predict(frame.image_rgb, frame.curve, self._heads)
+        return self._estimator.compiled(size, self._heads).predict(frame.image_rgb, frame.curve)
 
     def description(self) -> dict[str, Any]:
         """The `model` section of the report, before anything ran."""
@@ -71,7 +70,7 @@ class ModelPredictor:
 
     def runtime(self, frame_size: tuple[int, int]) -> dict[str, Any]:
         """Backend and device that ran."""
-        chosen = self._estimator.backend_for(frame_size, self._heads)
+        chosen = self._estimator.compiled(frame_size, self._heads).chosen
         backend = chosen.backend
         return {"backend": backend.name, "device": backend.device, "precision": backend.precision, **backend.details}
 

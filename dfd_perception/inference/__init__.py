@@ -5,8 +5,3 @@
 
 No ROS, and no torch unless its backend is asked for.
 """
-
-from dfd_perception.inference.backends.interface import InferenceBackend, Precision
-from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
-
-__all__ = ["DepthEstimator", "EstimatorOptions", "InferenceBackend", "Precision"]

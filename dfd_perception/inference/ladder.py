@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dfd_perception.errors import BackendError
-from dfd_perception.inference.backends.interface import BackendName, BackendRequest, InferenceBackend
+from dfd_perception.inference.backends.interface import BackendRequest, InferenceBackend
+from dfd_perception.inference.backends.table import AUTO, BACKENDS, backend_names, cpu_order
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,21 @@ class ChosenBackend:
     """Backends above it in the ladder, each with the reason it was not taken."""
 
 
-def _backend(module: str, name: str) -> Callable[[BackendRequest], InferenceBackend]:
-    """The class of a backend, imported when the first one is made: each needs a package of its own."""
+def backend_class(name: str) -> Callable[[BackendRequest], InferenceBackend]:
+    """The class of a row of the table, imported now: each needs a package of its own.
 
-    def build(request: BackendRequest) -> InferenceBackend:
-        found = getattr(importlib.import_module(f"dfd_perception.inference.backends.{module}"), name)
-        backend: InferenceBackend = found(request)
-        return backend
-
-    return build
-
-
-CPU_RUNTIMES = ("openvino", "onnxruntime")
-
-BUILDERS: dict[str, Callable[[BackendRequest], InferenceBackend]] = {
-    "tensorrt": _backend("tensorrt_backend", "TensorRtBackend"),
-    "openvino": _backend("openvino_backend", "OpenVinoBackend"),
-    "onnxruntime": _backend("onnxruntime_backend", "OnnxRuntimeBackend"),
-    "torch": _backend("torch_backend", "TorchBackend"),
-}
+    Raises:
+        BackendError: there is no such row.
+    """
+    if name not in BACKENDS:
+        raise BackendError(f"backend is {name!r}; expected {', '.join(backend_names())}")
+    module, _, attribute = BACKENDS[name].implementation.partition(":")
+    found: Callable[[BackendRequest], InferenceBackend] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def compile_backend(
-    request: BackendRequest, name: BackendName = "auto", failed: Mapping[str, str] | None = None
+    request: BackendRequest, name: str = AUTO, failed: Mapping[str, str] | None = None
 ) -> ChosenBackend:
     """Compile for the asked backend, or for the first of the ladder that works here.
 
@@ -63,47 +55,44 @@ def compile_backend(
     Raises:
         BackendError: the asked one does not work (nothing else is tried), or with auto, none does.
     """
-    if name != "auto":
-        if name not in BUILDERS:
-            raise BackendError(f"backend is {name!r}; expected auto, {', '.join(BUILDERS)}")
-        return ChosenBackend(BUILDERS[name](request), "asked for")
+    if name != AUTO:
+        return ChosenBackend(backend_class(name)(request), "asked for")
     passed_over: dict[str, str] = dict(failed or {})
     for candidate, why in ladder(request.device):
         if failed and candidate in failed:
             continue
-        absent = missing_package(candidate)
-        if absent is None and candidate != "torch" and request.model.card.onnx is None:
+        row = BACKENDS[candidate]
+        absent = missing_package(row.package)
+        if absent is None and row.reads_graph and request.model.card.onnx is None:
             absent = f"the model folder {request.model.path} has no ONNX graph"
         if absent:
             passed_over[candidate] = absent
             continue
         try:
-            return ChosenBackend(BUILDERS[candidate](request), why, passed_over)
+            return ChosenBackend(backend_class(candidate)(request), why, passed_over)
         except BackendError as error:
             passed_over[candidate] = str(error)
-        if candidate in CPU_RUNTIMES and request.precision != "fp32":
+        if candidate in cpu_order() and not row.last_resort and request.precision != "fp32":
             # Reduced precision is a wish for speed; on a CPU that has none of it, float32 is the answer, not nothing.
             with contextlib.suppress(BackendError):
-                backend = BUILDERS[candidate](replace(request, precision="fp32"))
+                backend = backend_class(candidate)(replace(request, precision="fp32"))
                 return ChosenBackend(backend, f"{why}, in fp32: it has no {request.precision}", passed_over)
     reasons = "; ".join(f"{k}: {v}" for k, v in passed_over.items())
     raise BackendError(f"no backend works here ({reasons}); install one: pip install openvino, or onnxruntime")
 
 
-def ladder(device: str = "auto") -> list[tuple[str, str]]:
+def ladder(device: str = AUTO) -> list[tuple[str, str]]:
     """Backends in the order that `auto` tries, each with what speaks for it."""
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    cpu = [("openvino", "fastest on this x86 CPU"), ("onnxruntime", "runs on any CPU")]
-    rungs = cpu if x86 else cpu[::-1]
-    if device != "cpu":
-        rungs = [("tensorrt", "fastest on an NVIDIA GPU"), *_torch_on_cuda(device), *rungs]
-    return [*rungs, ("torch", "last resort")]
+    rungs = [(name, BACKENDS[name].devices["cpu"]) for name in cpu_order()]
+    if device == "cpu":
+        return rungs
+    on_cuda = [(name, row) for name, row in BACKENDS.items() if "cuda" in row.devices]
+    with_driver = device.startswith("cuda") or _has_cuda_driver()
+    return [(name, row.devices["cuda"]) for name, row in on_cuda if with_driver or not row.last_resort] + rungs
 
 
-def _torch_on_cuda(device: str) -> list[tuple[str, str]]:
-    # Importing torch takes seconds: only where a CUDA driver is visible is the question worth asking.
-    has_driver = any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu"))
-    return [("torch", "CUDA without TensorRT")] if has_driver or device.startswith("cuda") else []
+def _has_cuda_driver() -> bool:
+    return any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu"))
 
 
 def missing_package(name: str) -> str | None:

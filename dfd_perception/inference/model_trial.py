@@ -24,6 +24,7 @@ from dfd_perception.core.probe import PROBE_SIZE, probe_image, summary_of
 from dfd_perception.errors import BackendError, ModelError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
+from dfd_perception.inference.backends.table import BACKENDS
 from dfd_perception.inference.ladder import compile_backend, ladder, missing_package
 
 TOLERANCE = 3e-4
@@ -84,10 +85,10 @@ def _answers(model: ModelFolder) -> dict[str, NDArray[np.float32]] | None:
     heads: Heads = "both" if len(model.card.heads) == 2 else model.card.heads[0]
     request = BackendRequest(model=model, heads=heads, size=PROBE_SIZE, device="cpu", num_threads=1)
     for name, _ in ladder("cpu"):
-        if name == "torch" or missing_package(name) is not None:
+        if not BACKENDS[name].reads_graph or missing_package(BACKENDS[name].package) is not None:
             continue
         try:
-            chosen = compile_backend(request, name)  # type: ignore[arg-type]
+            chosen = compile_backend(request, name)
         except BackendError:
             continue
         try:

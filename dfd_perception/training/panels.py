@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,11 +37,6 @@ class PanelRow:
 def draw_panel(rows: Sequence[PanelRow]) -> Rgb:
     """All rows; the maps of a row share one scale, fitted to the truth, with legends in metres or pixels."""
     return np.concatenate([sheet(_cells(row), columns=6, cell_width_px=CELL_WIDTH_PX) for row in rows])
-
-
-def png_of(image_rgb: Rgb) -> bytes:
-    """The image as a PNG file."""
-    return cv2.imencode(".png", image_rgb[..., ::-1])[1].tobytes()
 
 
 def _cells(row: PanelRow) -> list[Cell]:

@@ -19,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
+from dfd_perception.files.images import png_bytes
 from dfd_perception.training.checkpointing import (
     BEST_FILE,
     LAST_FILE,
@@ -34,7 +35,7 @@ from dfd_perception.training.interruption import StopRequest, stop_on_signal
 from dfd_perception.training.loader import Batch, SampleStream, open_loader
 from dfd_perception.training.objectives import create_objective
 from dfd_perception.training.optimisation import OptimisationStep
-from dfd_perception.training.panels import draw_panel, png_of
+from dfd_perception.training.panels import draw_panel
 from dfd_perception.training.progress import Progress, StepMeans
 from dfd_perception.training.publishing import publish_model, require_publishable
 from dfd_perception.training.run_directory import RunDirectory, create_run_folder
@@ -198,7 +199,7 @@ class Trainer:
             )
             self.files.log(state.step, "validation", result.metrics)
             panel = draw_panel(result.rows)
-            self.files.save_panel(state.step, panel, png_of(panel))
+            self.files.save_panel(state.step, panel, png_bytes(panel))
             figure = self.sign * result.metrics.get(self.figure, float("inf"))
             wanted = ("loss", self.figure, "deblurred.psnr_db")
             shown = [f"{name} {value:.4g}" for name, value in result.metrics.items() if name in wanted]

@@ -13,7 +13,7 @@ from typing import Any
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.errors import UsageError
-from dfd_perception.inference import DepthEstimator
+from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.view.frame_slot import FrameSlot, Status, ViewFrame
 from dfd_perception.view.scene import Album, Scene, SceneImage
 from dfd_perception.view.telemetry import Telemetry
@@ -67,7 +67,7 @@ class ModelView:
         curve = self._resolved(image)
         prediction = self._estimator.predict(image.image_rgb, curve, heads)
         size = image.image_rgb.shape[0], image.image_rgb.shape[1]
-        self.telemetry.answered(size, prediction, self._estimator.backend_for(size, heads).backend.name, curve)
+        self.telemetry.answered(size, prediction, self._estimator.compiled(size, heads).chosen.backend.name, curve)
         return prediction
 
     def _resolved(self, image: SceneImage) -> DefocusCurve | None:

@@ -16,7 +16,7 @@ from dfd_perception.datasets.folder import DESCRIPTION_NAME
 from dfd_perception.errors import UsageError
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.files.model_folder import load_model_folder
-from dfd_perception.inference import DepthEstimator, EstimatorOptions
+from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.media.capture import CaptureRequest, shown_address
 from dfd_perception.media.files import ImageFiles
 from dfd_perception.media.source import open_source

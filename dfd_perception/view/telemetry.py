@@ -12,7 +12,7 @@ import numpy as np
 
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.prediction import Prediction
-from dfd_perception.inference import DepthEstimator
+from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.view.frame_slot import FrameSlot, Status
 
 REPORT_S = 1.0

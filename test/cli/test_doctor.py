@@ -22,7 +22,7 @@ def packages_with(**usable: str) -> dict[str, Package]:
         wanted.name: Package(wanted.name, usable[wanted.name])
         if wanted.name in usable
         else Package(wanted.name, None, "not installed")
-        for wanted in doctor.WANTED
+        for wanted in doctor.wanted_packages()
     }
 
 
@@ -105,7 +105,7 @@ def test_the_last_line_is_what_to_try_or_the_one_thing_to_do(machine, capsys):
 def test_every_missing_package_comes_with_advice(machine, capsys):
     machine()
     found = report(capsys, code=1)
-    for wanted in doctor.WANTED:
+    for wanted in doctor.wanted_packages():
         assert entry(found, wanted.name)["advice"]
 
 

@@ -99,7 +99,7 @@ def test_int8_from_a_session(dfd, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--size", "480"], "expected height x width"),
+        (["--size", "480"], "expected HEIGHTxWIDTH"),
         (["--precision", "int4"], "invalid choice"),
     ],
 )

@@ -191,4 +191,4 @@ def test_a_large_photograph_is_refused_with_the_option_that_helps(images, tiny_d
     depth = cv2.imread(str(images / "out" / "one_depth.png"), cv2.IMREAD_UNCHANGED)
     assert depth.shape == (3000, 4000)
     assert predict(images, "--input-size", "big", "--overwrite", model=tiny_depth_model) == 2
-    assert "expected height x width, such as 480x640" in capsys.readouterr().err
+    assert "expected HEIGHTxWIDTH in pixels, such as 480x640" in capsys.readouterr().err

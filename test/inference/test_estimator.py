@@ -12,8 +12,8 @@ import pytest
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import ImageError, ModelError
 from dfd_perception.files.model_folder import load_model_folder
-from dfd_perception.inference import DepthEstimator, EstimatorOptions
 from dfd_perception.inference import estimator as estimators
+from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.inference.ladder import ChosenBackend
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -114,9 +114,32 @@ def test_a_network_is_compiled_once_for_heads_and_padded_size(scripted, coc_mode
     for height, width, heads in ((48, 70, "both"), (60, 90, "both"), (48, 70, "depth"), (48, 70, "both")):
         estimator.predict(image(height, width), CURVE, heads)
     assert Scripted.compiled == 2
-    backend = estimator.backend_for((48, 70)).backend
+    backend = estimator.compiled((48, 70)).chosen.backend
     estimator.close()
     assert backend.closed
+
+
+def test_only_a_few_networks_are_kept_and_the_rest_is_released(scripted, coc_model):
+    estimator = DepthEstimator(coc_model)
+    first = estimator.compiled((32, 32)).chosen.backend
+    second = estimator.compiled((32, 64)).chosen.backend
+    for width in range(96, 96 + 32 * (estimators.NETWORKS_KEPT - 2), 32):
+        estimator.compiled((32, width))
+    assert estimator.compiled((32, 32)).chosen.backend is first  # used again: the other one is the oldest now
+    estimator.compiled((32, 640))
+    assert second.closed
+    assert not first.closed
+    assert estimator.is_compiled((32, 32))
+    assert not estimator.is_compiled((32, 64))
+    assert estimator.compiled((32, 64)).chosen.backend is not second
+
+
+def test_a_compiled_network_answers_like_the_estimator(scripted, coc_model):
+    estimator = DepthEstimator(coc_model)
+    one = estimator.predict(image(), CURVE, "depth")
+    other = estimator.compiled((48, 70), "depth").predict(image(), CURVE)
+    np.testing.assert_array_equal(one.depth_m, other.depth_m)
+    assert other.deblurred is None
 
 
 def test_only_the_asked_head_answers(scripted, coc_model):

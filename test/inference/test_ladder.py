@@ -11,6 +11,7 @@ import pytest
 from dfd_perception.errors import BackendError, ModelError
 from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.inference import ladder as backends
+from dfd_perception.inference.backends import table
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.ladder import compile_backend, ladder
 
@@ -45,9 +46,9 @@ def request_for_tiny() -> BackendRequest:
 
 
 def test_on_x86_openvino_comes_first_and_torch_last(monkeypatch):
-    monkeypatch.setattr(backends.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(table.platform, "machine", lambda: "x86_64")
     assert [name for name, _ in ladder("cpu")] == ["openvino", "onnxruntime", "torch"]
-    monkeypatch.setattr(backends.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(table.platform, "machine", lambda: "aarch64")
     assert [name for name, _ in ladder("cpu")] == ["onnxruntime", "openvino", "torch"]
 
 
@@ -57,21 +58,21 @@ def test_a_gpu_asked_for_puts_tensorrt_first():
 
 
 def test_auto_takes_the_first_that_works_and_says_why_not_the_others(monkeypatch, request_for_tiny):
-    monkeypatch.setattr(backends.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(table.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(backends, "missing_package", lambda name: "not installed" if name == "openvino" else None)
     builders = {"onnxruntime": refusing("no such operator"), "torch": Answering}
-    monkeypatch.setattr(backends, "BUILDERS", backends.BUILDERS | builders)
+    monkeypatch.setattr(backends, "backend_class", builders.__getitem__)
     chosen = compile_backend(request_for_tiny)
     assert isinstance(chosen.backend, Answering)
     assert chosen.passed_over == {"openvino": "not installed", "onnxruntime": "no such operator"}
 
 
 def test_a_backend_asked_for_is_never_replaced(monkeypatch, request_for_tiny):
-    monkeypatch.setattr(backends, "BUILDERS", {"openvino": refusing("it broke"), "torch": Answering})
+    with pytest.raises(BackendError, match="expected auto, tensorrt, openvino, onnxruntime, torch"):
+        compile_backend(request_for_tiny, "onnx")
+    monkeypatch.setattr(backends, "backend_class", {"openvino": refusing("it broke"), "torch": Answering}.__getitem__)
     with pytest.raises(BackendError, match="it broke"):
         compile_backend(request_for_tiny, "openvino")
-    with pytest.raises(BackendError, match="expected auto, openvino, torch"):
-        compile_backend(request_for_tiny, "onnx")
 
 
 def test_when_none_works_every_reason_is_said(monkeypatch, request_for_tiny):

@@ -201,6 +201,6 @@ def test_a_folder_without_a_graph_runs_on_torch(folder):
     curve = DefocusCurve(gain_px_per_dioptre=16.0, focus_distance_m=0.6)
     prediction = estimator.predict(np.full((32, 32, 3), 128, np.uint8), curve)
     assert prediction.deblurred is not None
-    chosen = estimator.backend_for((32, 32))
+    chosen = estimator.compiled((32, 32)).chosen
     assert chosen.backend.name == "torch"
     assert "has no ONNX graph" in chosen.passed_over["openvino"]

@@ -72,7 +72,7 @@ def test_a_run_leaves_everything_that_it_promises(recipe):
 
 
 def test_the_model_of_a_run_predicts(recipe):
-    from dfd_perception.inference import DepthEstimator, EstimatorOptions
+    from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
     model = load_model_folder(train(config_of(recipe)).model)
     estimator = DepthEstimator(model, EstimatorOptions(backend="torch", device="cpu"))

@@ -20,7 +20,7 @@ from dfd_perception.bags.writer import BagWriter  # noqa: E402
 from dfd_perception.core.camera import CameraIntrinsics  # noqa: E402
 from dfd_perception.core.lens import LensDescription  # noqa: E402
 from dfd_perception.errors import DfdPerceptionError, LensError, UsageError  # noqa: E402
-from dfd_perception.inference import EstimatorOptions  # noqa: E402
+from dfd_perception.inference.estimator import EstimatorOptions  # noqa: E402
 from dfd_perception.media.video_writer import VideoWriter  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
 from dfd_perception.view.opening import ViewRequest, open_feed  # noqa: E402
@@ -158,7 +158,7 @@ def test_a_video_plays_in_its_time_over_and_over_and_pauses(show, clip):
 
 
 def test_a_slow_model_skips_frames_and_keeps_up(show, clip, monkeypatch):
-    from dfd_perception.inference import DepthEstimator
+    from dfd_perception.inference.estimator import DepthEstimator
 
     quick = DepthEstimator.predict
     monkeypatch.setattr(DepthEstimator, "predict", lambda *given: (time.sleep(0.2), quick(*given))[1])

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
 from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.inference.backends.table import Precision
 
-BackendName = Literal["auto", "tensorrt", "openvino", "onnxruntime", "torch"]
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 class InferenceBackend(Protocol):
     """A network compiled for one set of heads and one input size."""
 
     name: str
-    """tensorrt, openvino, onnxruntime or torch."""
+    """As in the table of backends."""
     precision: Precision
     device: str
     """Device in words, for diagnostics: "CPU", "NVIDIA Orin"."""

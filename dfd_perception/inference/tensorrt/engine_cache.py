@@ -28,7 +28,7 @@ from typing import Any
 
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.tensorrt.engine_key import EngineKey
-from dfd_perception.inference.tensorrt.trusted_files import make_private_folder, read_trusted, write_atomically
+from dfd_perception.inference.tensorrt.trusted_files import make_private_folder, read_trusted, write_private
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class EngineCache:
         path = self.folder / f"{key.file_stem(model_name)}.engine"
         entry = CacheEntry(path, asdict(key), hashlib.sha256(plan).hexdigest(), facts)
         try:
-            write_atomically(path, plan)
+            write_private(path, plan)
             self.write_facts(entry, facts)
         except OSError as error:
             raise EngineError(f"{path}: cannot be kept ({error.strerror}); 'dfd engines prune' frees space") from error
@@ -121,7 +121,7 @@ class EngineCache:
         """
         updated = CacheEntry(entry.path, entry.key, entry.plan_sha256, facts)
         content = {"key": updated.key, "plan_sha256": updated.plan_sha256, "facts": facts}
-        write_atomically(updated.sidecar, json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")
+        write_private(updated.sidecar, json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")
         return updated
 
     def quarantine(self, path: Path, reason: str) -> None:
@@ -169,7 +169,7 @@ class EngineCache:
         path = self._timing_path(key)
         with suppress(OSError, EngineError):
             make_private_folder(path.parent)
-            write_atomically(path, content)
+            write_private(path, content)
 
     def entries(self) -> list[CacheEntry]:
         """Engines with a readable sidecar, the latest used first."""

@@ -129,7 +129,7 @@ class EngineSwitch:
 
     def consider(self, estimator: DepthEstimator, image_size: tuple[int, int], heads: Heads) -> None:
         """Build the engine of a network that the estimator runs by another backend; each is tried once."""
-        if estimator.backend_for(image_size, heads).backend.name == "tensorrt":
+        if estimator.compiled(image_size, heads).chosen.backend.name == "tensorrt":
             return
         engine_size = estimator.engine_size(image_size)
         job = EngineJob(estimator.model, estimator.options, image_size, engine_size, heads)
@@ -190,7 +190,7 @@ class EngineSwitch:
     def _hand_over(self, job: EngineJob, what: str) -> None:
         estimator = DepthEstimator(job.model, while_building(job.options))
         try:
-            chosen = estimator.backend_for(job.image_size, job.heads)
+            chosen = estimator.compiled(job.image_size, job.heads).chosen
             if chosen.backend.name != "tensorrt":
                 raise EngineError(f"built, but not used: {chosen.passed_over.get('tensorrt', chosen.reason)}")
             # The first run through everything is slow; it is not the first frame's to pay.

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from dfd_perception.core.camera_info import RECTIFIED_CHOICES, Rectified
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
 from dfd_perception.core.lens import LensDescription
-from dfd_perception.core.network_geometry import LARGEST_SIDE_PX
+from dfd_perception.core.size import size_from_text
 from dfd_perception.errors import ConfigError, LensError
-from dfd_perception.inference.backends.interface import BackendName, Precision
+from dfd_perception.inference.backends.table import PRECISIONS, backend_names
 from dfd_perception.inference.estimator import EstimatorOptions
 from dfd_perception.ros.shared.parameters import parameter
 from dfd_perception.ros.shared.qos import INPUT_PROFILES, PROFILES
@@ -27,9 +26,9 @@ class DfdParameters:
     model: str = parameter("model", "2hded-small", "Model: a folder's name (installed or user's models) or its path")
     backend: str = parameter(
         "backend", "auto", "What runs the network; auto takes the fastest that works here",
-        choices=get_args(BackendName),
+        choices=backend_names(),
     )  # fmt: skip
-    precision: str = parameter("precision", "fp32", "Arithmetic of the network", choices=get_args(Precision))
+    precision: str = parameter("precision", "fp32", "Arithmetic of the network", choices=PRECISIONS)
     device: str = parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:N")
     heads: str = parameter(
         "heads", "auto", "Heads that may run: auto = those that somebody subscribes to",
@@ -122,7 +121,7 @@ class DfdParameters:
     def estimator_options(self) -> EstimatorOptions:
         """What of this concerns the estimator."""
         return EstimatorOptions(
-            backend=self.backend,  # type: ignore[arg-type]
+            backend=self.backend,
             precision=self.precision,  # type: ignore[arg-type]
             device=self.device,
             num_threads=self.num_threads,
@@ -172,7 +171,4 @@ def parse_size(name: str, text: str) -> tuple[int, int] | None:
     """
     if not text:
         return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and 1 <= int(part) <= LARGEST_SIDE_PX for part in parts):
-        raise ConfigError(f"parameter {name} is {text!r}; expected HEIGHTxWIDTH in pixels, such as 480x640")
-    return int(parts[0]), int(parts[1])
+    return size_from_text(text, f"parameter {name}")

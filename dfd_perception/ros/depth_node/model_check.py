@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dfd_perception.errors import BackendError, ConfigError
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
+from dfd_perception.inference.backends.table import BACKENDS
 from dfd_perception.inference.ladder import missing_package
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 
@@ -25,7 +26,7 @@ def checked_model(parameters: DfdParameters) -> ModelFolder:
         raise ConfigError(problem)
     # TensorRT is asked by whoever imports it: what to do about its absence depends on the machine.
     asked_elsewhere = parameters.backend in ("auto", "tensorrt")
-    absent = None if asked_elsewhere else missing_package(parameters.backend)
+    absent = None if asked_elsewhere else missing_package(BACKENDS[parameters.backend].package)
     if absent:
         raise BackendError(f"parameter backend is {parameters.backend!r}, but {absent}")
     return model

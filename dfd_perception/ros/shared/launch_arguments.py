@@ -16,6 +16,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
 from dfd_perception.environment import fastdds_setting
+from dfd_perception.inference.backends.table import PRECISIONS, backend_names
 
 
 class Argument(NamedTuple):
@@ -38,11 +39,9 @@ NETWORK = (
     Argument("model", "2hded-small", "Model: folder name or path; wins over params_file"),
     Argument(
         "backend", "auto", "What runs the network; wins over params_file",
-        ("auto", "tensorrt", "openvino", "onnxruntime", "torch"),
+        backend_names(),
     ),
-    Argument(
-        "precision", "fp32", "Arithmetic of the network; wins over params_file", ("fp32", "fp16", "bf16", "int8")
-    ),
+    Argument("precision", "fp32", "Arithmetic of the network; wins over params_file", PRECISIONS),
 )  # fmt: skip
 """Arguments of everything that starts dfd_node; `network_parameters` hands them over."""
 

@@ -91,7 +91,7 @@ def switched(robot, tiny_models, monkeypatch):
 
 
 def running(one) -> tuple[str, str]:
-    backend = one.estimator.backend_for((60, 90), "both").backend
+    backend = one.estimator.compiled((60, 90), "both").chosen.backend
     return backend.name, backend.precision
 
 
@@ -176,7 +176,7 @@ def test_each_set_of_heads_gets_its_engine(switched):
         one.switch.consider(one.estimator, (60, 90), heads)
         assert one.swapped.wait(30)
     for heads in ("depth", "both"):
-        assert one.estimator.backend_for((60, 90), heads).backend.name == "tensorrt"
+        assert one.estimator.compiled((60, 90), heads).chosen.backend.name == "tensorrt"
 
 
 def test_why_tensorrt_cannot_be_used(monkeypatch):
