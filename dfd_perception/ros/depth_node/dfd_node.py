@@ -22,7 +22,8 @@ from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.inference.tensorrt.engine_switch import EngineSwitch, wants_engine, while_building
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.engine_handover import take_engine
-from dfd_perception.ros.depth_node.frame_pipeline import Frame, FramePipeline
+from dfd_perception.ros.depth_node.frame_decoder import Frame, FrameDecoder
+from dfd_perception.ros.depth_node.frame_pipeline import FramePipeline
 from dfd_perception.ros.depth_node.image_input import ImageInput
 from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
 from dfd_perception.ros.depth_node.model_check import checked_model
@@ -120,15 +121,13 @@ class DfdNode(LeavingNode):
     ) -> None:
         options = parameters.estimator_options()
         estimator = DepthEstimator(model, while_building(options) if with_engine else options)
-        topic = self._status.topic
-        pipeline = FramePipeline(
-            estimator, parameters, outputs, self._input.infos, topic, self.statistics, self._log
-        )
-        worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
-        self._pipeline, self._worker = pipeline, worker
         if with_engine:
             self._engines = EngineSwitch(lambda ready: take_engine(self._running(), ready), self._log)
-            pipeline.on_answered = self._engines.consider
+        answered = None if self._engines is None else self._engines.consider
+        decoder = FrameDecoder(self._input.infos, self._status.topic)
+        pipeline = FramePipeline(estimator, parameters, outputs, decoder, self.statistics, self._log, answered)
+        worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
+        self._pipeline, self._worker = pipeline, worker
         self._input.on_jump = worker.clear
         self._input.max_age_s = parameters.max_age_s
         self._status.dropped = lambda: worker.dropped

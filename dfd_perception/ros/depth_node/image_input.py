@@ -12,7 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
-from dfd_perception.ros.depth_node.frame_pipeline import Frame
+from dfd_perception.ros.depth_node.frame_decoder import Frame
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
 from dfd_perception.ros.shared.diagnostics import Statistics, StatusFiller
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions

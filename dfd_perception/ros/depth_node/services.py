@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -23,6 +22,8 @@ from std_srvs.srv import Trigger
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.errors import DfdPerceptionError, ModelError
+from dfd_perception.files.atomic import write_text
+from dfd_perception.files.images import write_png
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.ros.depth_node.frame_pipeline import FramePipeline, LastFrame
@@ -116,7 +117,8 @@ class ModelServices:
             model = load_model_folder(pipeline.parameters.model)
             fresh = DepthEstimator(model, before.options)
             if last is not None:
-                require_sane(fresh.predict(last.image_rgb, last.lens.curve, last.heads), last.image_rgb, model.name)
+                image_rgb = last.frame.image_rgb
+                require_sane(fresh.predict(image_rgb, last.lens.curve, last.heads), image_rgb, model.name)
             worker.call(lambda: pipeline.swap(fresh)).result()
         except Exception as error:
             if fresh is not None:
@@ -134,7 +136,7 @@ class ModelServices:
         trained = pipeline.estimator.model.card.heads
         heads = "both" if len(trained) == 2 else trained[0]
         prediction = worker.call(
-            lambda: pipeline.estimator.predict(last.image_rgb, last.lens.curve, heads)
+            lambda: pipeline.estimator.predict(last.frame.image_rgb, last.lens.curve, heads)
         ).result()
         return str(write_snapshot(snapshot_folder(pipeline.parameters.snapshot_dir), last, prediction, pipeline))
 
@@ -172,33 +174,26 @@ def write_snapshot(folder: Path, last: LastFrame, prediction: Prediction, pipeli
     Raises:
         OSError: it cannot be written.
     """
-    target = folder / f"{stamp_ns(last.header):019d}"
+    target = folder / f"{stamp_ns(last.frame.header):019d}"
     target.mkdir(parents=True, exist_ok=True)
-    _write_png(target / "input.png", last.image_rgb[..., ::-1])
+    write_png(target / "input.png", last.frame.image_rgb)
     if prediction.deblurred is not None:
-        _write_png(target / "deblurred.png", prediction.deblurred[..., ::-1])
+        write_png(target / "deblurred.png", prediction.deblurred)
     if prediction.depth_m is not None:
-        _write_png(target / "depth.png", uint16_mm_from_depth_m(prediction.depth_m))
+        write_png(target / "depth.png", uint16_mm_from_depth_m(prediction.depth_m))
     if prediction.coc_px is not None:
         np.save(target / "defocus.npy", prediction.coc_px)
     model = pipeline.estimator.model
     curve = last.lens.curve
     described = {
-        "stamp_ns": stamp_ns(last.header),
-        "frame_id": last.header.frame_id,
+        "stamp_ns": stamp_ns(last.frame.header),
+        "frame_id": last.frame.header.frame_id,
         "model": model.name,
         "weights_sha256": model.card.weights.sha256,
         "depth_unit": "mm, 0 invalid",
         "focus_distance_m": curve.focus_distance_m if curve else None,
         "gain_px_per_dioptre": curve.gain_px_per_dioptre if curve else None,
-        "camera": last.camera.intrinsics.matrix().tolist() if last.camera else None,
+        "camera": last.frame.camera.intrinsics.matrix().tolist() if last.frame.camera else None,
     }
-    (target / "frame.json").write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+    write_text(target / "frame.json", json.dumps(described, indent=2) + "\n")
     return target
-
-
-def _write_png(path: Path, image: Any) -> None:
-    done, packed = cv2.imencode(".png", image)
-    if not done:
-        raise DfdPerceptionError(f"{path.name} could not be encoded")
-    path.write_bytes(packed.tobytes())

@@ -25,7 +25,7 @@ from dfd_perception.core.image_encoding import depth_m_from_image
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.files.configuration import read_yaml, write_yaml
 from dfd_perception.files.model_folder import load_model_folder, sha256_of
-from dfd_perception.inference import DepthEstimator, EstimatorOptions
+from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.ros.shared.conversions import depth_m_of
 
 LENS = {"lens__aperture_diameter_mm": 25.0, "lens__focus_distance_m": 0.6}
@@ -342,7 +342,7 @@ def test_an_estimator_that_fails_on_its_first_frame_gives_way_to_the_one_before(
 
 def test_the_node_answers_while_a_network_compiles(start_node, peer, monkeypatch):
     compiling = []
-    original = DepthEstimator.predict
+    original = DepthEstimator.compiled
 
     def slow(self, *arguments, **options):
         if not compiling:
@@ -350,7 +350,7 @@ def test_the_node_answers_while_a_network_compiles(start_node, peer, monkeypatch
             time.sleep(2.0)
         return original(self, *arguments, **options)
 
-    monkeypatch.setattr(DepthEstimator, "predict", slow)
+    monkeypatch.setattr(DepthEstimator, "compiled", slow)
     depths = peer.subscribe("depth/image")
     start_node(**LENS)
     peer.publish_until(lambda: compiling, "compilation begins", fx=FX)
