@@ -68,7 +68,7 @@ test-kilted: $(VENV_KILTED)/.installed ## The tests of rclpy's side on ROS 2 Kil
 	$(VENV_KILTED)/bin/python -m pytest $(PARALLEL) $(KILTED_TESTS) $(PYTEST_OPTIONS)
 
 test-runtime: $(VENV_RUNTIME)/.installed ## A robot's set, without torch (PYTHON=python3.10: as on Humble and JetPack 6)
-	$(VENV_RUNTIME)/bin/python -m pytest $(PARALLEL) $(RUNTIME_TESTS) $(PYTEST_OPTIONS)
+	$(VENV_RUNTIME)/bin/python -m pytest -m "not recipe" $(PARALLEL) $(RUNTIME_TESTS) $(PYTEST_OPTIONS)
 
 test-tensorrt: $(VENV)/.installed-tensorrt ## Engine building with the TensorRT-RTX wheels, without a GPU
 	$(VENV)/bin/python -m pytest -m tensorrt -n $(WORKERS) --maxprocesses 3 --dist loadgroup test/inference/tensorrt $(PYTEST_OPTIONS)

@@ -4,11 +4,13 @@
 """Calibrate a lens by the meter's own readings: gain K, focus distance F, side and blur floor, as a lens file.
 
 SOURCE is images of a board (--board) that is moved through the working range, a folder of them, a bag with the board
-or with depth beside the images, or a session or data set with depth. The board's pose is the distance, so the focal
-length in pixels is needed: --camera, --fx, camera_info of the bag, or dataset.yaml. Two images of one scene at two
-apertures, --pair, give the blur floor alone, without distances.
+or with depth beside the images, or a session or data set with depth; --live takes the images of a ROS 2 topic while the
+board is moved. The board's pose is the distance, so the focal length in pixels is needed: --camera, --fx, camera_info
+of the bag or beside the topic, or dataset.yaml. Two images of one scene at two apertures, --pair, give the blur floor
+alone, without distances.
 
 dfd calibrate-lens board/*.jpg --board charuco:7x5:0.04:0.03 --camera camera.yaml --model 2hded-small --out lens.yaml
+dfd calibrate-lens --live /camera/image_raw --board apriltag:6x6:0.088:0.0264 --out lens.yaml
 dfd calibrate-lens f28.jpg f8.jpg --pair 2.8 8 --model 2hded-small --lens lens.yaml --out lens_with_floor.yaml
 """
 
@@ -21,6 +23,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfd_perception.cli.ros_arguments import add_ros_arguments
 from dfd_perception.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
@@ -30,13 +33,18 @@ if TYPE_CHECKING:
     from dfd_perception.core.optics import DefocusCurve
     from dfd_perception.meter import Meter
 
+SHOWN = 5
+"""Names in a message."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dfd calibrate-lens`."""
     from dfd_perception.groundtruth.rig.board import FORMS
     from dfd_perception.inference.backends.table import backend_choice
 
-    parser.add_argument("source", nargs="+", type=Path, metavar="SOURCE", help="images, a folder, session or bag")
+    parser.add_argument("source", nargs="*", type=Path, metavar="SOURCE", help="images, a folder, session or bag")
+    parser.add_argument("--live", metavar="TOPIC", help="images of this topic while the board is moved")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="of --live (default: %(default)g)")
     parser.add_argument("--model", default="2hded-small", metavar="M", help="default: %(default)s")
     parser.add_argument("--board", help=FORMS)
     parser.add_argument("--pair", type=float, nargs=2, metavar=("WIDE", "NARROW"), help="f-numbers of two images")
@@ -49,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("lens.yaml"), metavar="FILE", help="default: %(default)s")
     parser.add_argument("--accept-poor", action="store_true", help="write the lens although the fit is poor")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_ros_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +76,10 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace, sheet: LensDescription | None) -> None:
     if args.fx is not None and args.camera is not None:
         raise UsageError("--fx and --camera both give the focal length; leave one out")
+    if bool(args.source) == (args.live is not None):
+        raise UsageError("expected either SOURCE (images, a folder, session or bag) or --live TOPIC")
+    if args.live is not None and (args.board is None or args.pair or args.seconds <= 0):
+        raise UsageError("--live takes --board, whose pose is the distance, and --seconds above 0")
     if args.out.is_dir():
         raise UsageError(f"--out {args.out} is a folder; expected a file, such as lens.yaml")
     missing = [str(path) for path in args.source if not path.exists()]
@@ -123,36 +136,34 @@ def _readings(args: argparse.Namespace, meter: Meter) -> tuple[list[BlurReading]
     """Readings of every image with distances, and the focal length [px] that the images share."""
     from tqdm import tqdm
 
-    from dfd_perception.calibration.blur_readings import board_depth_m, readings_at
-    from dfd_perception.cli.calibrate_lens_sources import camera_of, measured_images
+    from dfd_perception.calibration.blur_readings import readings_at
+    from dfd_perception.cli.calibrate_lens_live import moved_images
+    from dfd_perception.cli.calibrate_lens_sources import measured_images
     from dfd_perception.groundtruth.rig.board import Board
 
     board = None if args.board is None else Board.from_text(args.board)
     readings: list[BlurReading] = []
-    problems: list[str] = []
+    unknown: list[str] = []
+    unsure: list[str] = []
     focal: set[float] = set()
-    seen = 0
-    for name, image, depth_m, camera in tqdm(
-        measured_images(args, board is not None), unit=" images", disable=args.json
-    ):
-        seen += 1
-        camera = camera_of(args, image.shape, camera)
-        focal.add(round(camera.intrinsics.fx, 3))
-        if board is not None:
-            depth_m = board_depth_m(image, board, camera)
-            if depth_m is None:
-                problems.append(f"{name}: the board is not seen")
-                continue
+    images = measured_images(args, board) if args.live is None else moved_images(args, board)
+    for found in tqdm(images, unit=" images", disable=args.json or args.live is not None or None):
+        focal.add(round(found.fx_px, 3))
+        if found.depth_m is None:
+            unknown.append(found.name)
+            continue
         try:
-            _, blur_px, std_px = _measured(meter, image)
-            readings += readings_at(depth_m, blur_px, std_px, name)
+            _, blur_px, std_px = _measured(meter, found.image_rgb)
+            readings += readings_at(found.depth_m, blur_px, std_px, found.name)
         except CalibrationError as error:
-            problems.append(str(error))
-    for problem in problems:
-        print(f"note: {problem}", file=sys.stderr)
+            unsure.append(str(error))
+    what = f"the board ({args.board}) is not seen" if board else "nothing is known of the distance"
+    where = f"{len(unknown)} image{'s' if len(unknown) != 1 else ''} ({', '.join(unknown[:SHOWN])}"
+    missing = f"{what} in {where}{', ...' if len(unknown) > SHOWN else ''})"
     if not readings:
-        what = f"the board ({args.board}) is seen in none of {seen} images" if board else f"none of {seen} has depth"
-        raise CalibrationError(f"no readings: {problems[0] if len(problems) == seen == 1 else what}")
+        raise CalibrationError(f"no readings: {unsure[0] if unsure else missing}")
+    for problem in [*([missing] if unknown else []), *unsure]:
+        print(f"note: {problem}", file=sys.stderr)
     if max(focal) > 1.02 * min(focal):
         raise CalibrationError(f"images of focal lengths {min(focal):.1f} to {max(focal):.1f} px; expected one camera")
     return readings, max(focal)

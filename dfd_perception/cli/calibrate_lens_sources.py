@@ -8,24 +8,54 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dfd_perception.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
     from dfd_perception.core.camera_info import ImageCamera
     from dfd_perception.core.distortion import DistortedCamera
+    from dfd_perception.groundtruth.rig.board import Board
 
 MOST_IMAGES = 60
 """Of a session or a bag; more say nothing new."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".zstd")
-MeasuredImage = tuple[str, Any, Any, "DistortedCamera | None"]
+FoundImage = tuple[str, Any, Any, "DistortedCamera | None"]
 """Name, image (H, W, 3) uint8 RGB, depth (H, W) [m] or None, camera or None."""
 
 
-def measured_images(args: argparse.Namespace, with_board: bool) -> Iterator[MeasuredImage]:
-    """Images with what is known of their distance and camera."""
+class MeasuredImage(NamedTuple):
+    """An image with the distance of what it shows."""
+
+    name: str
+    image_rgb: Any
+    """(H, W, 3) uint8."""
+    depth_m: Any
+    """(H, W), NaN where it is not known; None where the board is not seen."""
+    fx_px: float
+
+
+def measured_images(args: argparse.Namespace, board: Board | None) -> Iterator[MeasuredImage]:
+    """Images with their depth: of the board where there is one, else as it was measured beside them."""
+    for name, image, depth_m, camera in _found_images(args, board is not None):
+        yield measured(args, board, name, image, depth_m, camera)
+
+
+def measured(
+    args: argparse.Namespace, board: Board | None, name: str, image: Any, depth_m: Any, camera: DistortedCamera | None
+) -> MeasuredImage:
+    """An image with the depth of its board, or the depth that is known."""
+    from dfd_perception.calibration.blur_readings import board_depth_m
+
+    camera = camera_of(args, image.shape, camera)
+    if board is not None:
+        depth_m = board_depth_m(image, board, camera)
+    return MeasuredImage(name, image, depth_m, camera.intrinsics.fx)
+
+
+def _found_images(args: argparse.Namespace, with_board: bool) -> Iterator[FoundImage]:
+    """Images of the sources with what is known of their distance and camera."""
     from dfd_perception.datasets.folder import DESCRIPTION_NAME
 
     for source in args.source:
@@ -39,7 +69,7 @@ def measured_images(args: argparse.Namespace, with_board: bool) -> Iterator[Meas
             yield from _of_files(source)
 
 
-def _of_files(source: Path) -> Iterator[MeasuredImage]:
+def _of_files(source: Path) -> Iterator[FoundImage]:
     from dfd_perception.files.images import read_image
 
     files = [source]
@@ -57,7 +87,7 @@ def _is_bag(path: Path) -> bool:
     return (path / "metadata.yaml").is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir())
 
 
-def _of_data_set(folder: Path) -> Iterator[MeasuredImage]:
+def _of_data_set(folder: Path) -> Iterator[FoundImage]:
     from dfd_perception.core.distortion import DistortedCamera
     from dfd_perception.datasets.registry import open_dataset
 
@@ -68,7 +98,7 @@ def _of_data_set(folder: Path) -> Iterator[MeasuredImage]:
         yield sample.name, sample.defocused, sample.depth_m, camera
 
 
-def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[MeasuredImage]:
+def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[FoundImage]:
     from dfd_perception.core.camera_info import image_camera
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.evaluation.sources.bag_source import BagSource
@@ -80,7 +110,7 @@ def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[M
             camera = None
             if frame.camera is not None and args.fx is None and args.camera is None:
                 size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-                camera = _distorted(image_camera(frame.camera, size, source.topics.image))
+                camera = distorted(image_camera(frame.camera, size, source.topics.image))
             if with_board or frame.depth_m is not None:
                 yield f"{bag.name} {frame.name}", frame.image_rgb, frame.depth_m, camera
     finally:
@@ -96,7 +126,7 @@ def camera_of(args: argparse.Namespace, shape: tuple[int, ...], known: Distorted
 
     height, width = shape[:2]
     if args.camera is not None:
-        return _distorted(image_camera(read_camera_file(args.camera), (height, width), rectified="false"))
+        return distorted(image_camera(read_camera_file(args.camera), (height, width), rectified="false"))
     if args.fx is not None:
         middle = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
         return DistortedCamera(
@@ -107,7 +137,12 @@ def camera_of(args: argparse.Namespace, shape: tuple[int, ...], known: Distorted
     return known
 
 
-def _distorted(camera: ImageCamera) -> DistortedCamera:
+def distorted(camera: ImageCamera) -> DistortedCamera:
+    """The camera with its distortion, for a pose.
+
+    Raises:
+        CalibrationError: a fisheye lens.
+    """
     from dfd_perception.core.distortion import DistortedCamera, Distortion
 
     if camera.distortion is not None and not isinstance(camera.distortion, Distortion):

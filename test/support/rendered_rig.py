@@ -34,6 +34,7 @@ ROBOT_FROM_DEPTH = ROBOT_FROM_COLOUR.after(COLOUR_FROM_DEPTH)
 
 CHARUCO = Board(kind="charuco", columns=9, rows=6, square_m=0.05, marker_m=0.037)
 CHESSBOARD = Board(kind="chessboard", columns=8, rows=5, square_m=0.05)
+APRILTAG = Board(kind="apriltag", columns=6, rows=4, square_m=0.065, marker_m=0.05)
 TEXELS_PER_SQUARE = 60
 MARGIN_SQUARES = 1
 
@@ -52,28 +53,50 @@ def board_poses(count: int, seed: int = 0) -> list[RigidTransform]:
     return poses
 
 
-def board_texture(board: Board) -> NDArray[np.uint8]:
+def board_texture(board: Board, kalibr: bool = False) -> NDArray[np.uint8]:
     """The board from above, TEXELS_PER_SQUARE, with its white margin."""
-    squares = (board.columns, board.rows) if board.kind == "charuco" else (board.columns + 1, board.rows + 1)
-    if board.kind == "charuco":
-        size = (squares[0] * TEXELS_PER_SQUARE, squares[1] * TEXELS_PER_SQUARE)
+    if board.kind == "apriltag":
+        inner = tag_texture(board, kalibr)
+    elif board.kind == "charuco":
+        size = (board.columns * TEXELS_PER_SQUARE, board.rows * TEXELS_PER_SQUARE)
         charuco = board.charuco()
         inner = charuco.generateImage(size) if hasattr(charuco, "generateImage") else charuco.draw(size)
     else:
-        grid = (np.add.outer(np.arange(squares[1]), np.arange(squares[0])) + 1) % 2 * 255
+        grid = (np.add.outer(np.arange(board.rows + 1), np.arange(board.columns + 1)) + 1) % 2 * 255
         inner = np.kron(grid, np.ones((TEXELS_PER_SQUARE, TEXELS_PER_SQUARE))).astype(np.uint8)
     margin = MARGIN_SQUARES * TEXELS_PER_SQUARE
     return cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=255)
 
 
+def tag_texture(board: Board, kalibr: bool) -> NDArray[np.uint8]:
+    """A grid of AprilTags as OpenCV draws it, or as Kalibr does: from below, upside down, borders of two modules."""
+    pitch = TEXELS_PER_SQUARE
+    tag = round(pitch * board.marker_m / board.square_m)
+    gap = pitch - tag
+    texture = np.full((board.rows * pitch + gap, board.columns * pitch + gap), 255, np.uint8)
+    for number in range(board.columns * board.rows):
+        row, column = divmod(number, board.columns)
+        row = board.rows - 1 - row if kalibr else row
+        image = cv2.aruco.generateImageMarker(board.predefined(), number, tag, borderBits=2 if kalibr else 1)
+        top, left = gap + row * pitch, gap + column * pitch
+        texture[top : top + tag, left : left + tag] = np.rot90(image, 2) if kalibr else image
+    if kalibr:
+        for row, column in np.ndindex(board.rows + 1, board.columns + 1):
+            texture[row * pitch : row * pitch + gap, column * pitch : column * pitch + gap] = 0
+    return texture
+
+
 class RenderedCamera:
     """Renders the board; rays are made once."""
 
-    def __init__(self, camera: DistortedCamera, board: Board) -> None:
+    def __init__(self, camera: DistortedCamera, board: Board, kalibr: bool = False) -> None:
         self.camera = camera
         self._rays = camera.ray_map()
-        self._texture = cv2.GaussianBlur(board_texture(board), (0, 0), 2.0)
+        self._texture = cv2.GaussianBlur(board_texture(board, kalibr), (0, 0), 2.0)
         self._square_m = board.square_m
+        # Where the board's frame begins: at the first inner corner, or the first tag.
+        within = 1 - board.marker_m / board.square_m if board.kind == "apriltag" else 1
+        self._origin_texel = (within + MARGIN_SQUARES) * TEXELS_PER_SQUARE - 0.5
 
     def plane_depth_m(self, pose: RigidTransform) -> NDArray[np.float64]:
         """z-depth [m] of the board's plane at every pixel."""
@@ -83,9 +106,9 @@ class RenderedCamera:
     def image(self, pose: RigidTransform, blur_px: float = 0.5, seed: int = 0) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB, defocused by a Gaussian of sigma `blur_px`, with sensor noise."""
         points = self._rays * self.plane_depth_m(pose)[..., None] - pose.translation_m
-        on_board = points @ pose.rotation  # inner corner 0 is the origin: one square from the board's edge
+        on_board = points @ pose.rotation
         texel = on_board[..., :2] / self._square_m * TEXELS_PER_SQUARE
-        texel += (1 + MARGIN_SQUARES) * TEXELS_PER_SQUARE - 0.5
+        texel += self._origin_texel
         grey = cv2.remap(self._texture, texel.astype(np.float32), None, cv2.INTER_LINEAR, borderValue=90).astype(
             np.float32
         )
