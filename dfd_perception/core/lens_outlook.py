@@ -105,7 +105,8 @@ def table_text(rows: Sequence[Outlook], bar_width: int = 20) -> str:
         bar = "#" * max(1, round(row.image_blur_px / largest * bar_width))
         accuracy = "-"
         if row.std_m is not None:
-            accuracy = f"+- {_metres(row.std_m)} ({row.std_m / row.distance_m:.0%})"
+            share = row.std_m / row.distance_m
+            accuracy = f"+- {_metres(row.std_m)} ({share:.0%})" if share <= 1 else "over +- 100%"
         note = f"  {row.note}" if row.note else ""
         lines.append(
             f"{_metres(row.distance_m):>10} {row.lens_blur_px:>7.1f} px {row.image_blur_px:>7.1f} px {accuracy:>18}  "

@@ -20,6 +20,8 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 24, 56, 52
 INK, SOFT, GRID = (30, 30, 30), (110, 110, 110), (228, 228, 228)
 BLUE, ORANGE, BAND = (31, 111, 235), (194, 87, 12), (255, 236, 214)
 LARGEST_SHARE = 0.5
+GOOD_BLUR_STD_PX = 0.5
+"""What a well-fitted meter reads to on good texture: the lens's own promise, beside that of the model in hand."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 Rgb = NDArray[np.uint8]
@@ -30,7 +32,7 @@ def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_
 
     Args:
         curve: the lens on its camera.
-        blur_std_px: error of a blur reading.
+        blur_std_px: error of a blur reading; a larger one is drawn beside that of a good meter (0.5 px).
         title: above both.
         largest_blur_px: up to which the model was trained; drawn as a line where the lens reaches it.
     """
@@ -46,6 +48,7 @@ def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_
     left = _Plot(image, (LEFT, half - RIGHT), x, y)
     left.band(*curve.in_focus_band_m(RESOLVED_FROM_PX))
     left.axes("distance", "blur diameter in the image [px]", lambda value: f"{value:g}")
+    left.name_band(curve.in_focus_band_m(RESOLVED_FROM_PX)[1])
     if largest_blur_px is not None and largest_blur_px < y.high:
         left.line(distances, np.full_like(distances, largest_blur_px), SOFT, dashed=True)
         _text(image, "model trained up to here", (half - RIGHT - 160, left.row(largest_blur_px) - 6), SOFT, 0.38)
@@ -53,10 +56,15 @@ def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_
     right = _Plot(image, (half + LEFT, WIDTH_PX - RIGHT), x, ColourScale(0.0, LARGEST_SHARE, ""))
     right.band(*curve.in_focus_band_m(RESOLVED_FROM_PX))
     right.axes("distance", "accuracy of depth [% of the distance]", lambda value: f"{value:.0%}")
-    side = distances >= focus if curve.side == "far" else distances <= focus
-    used = distances[side]
-    std_m = curve.depth_std_m(used, np.full_like(used, blur_std_px), curve.coc_px(used))
-    right.line(used, std_m / used, ORANGE)
+    right.name_band(curve.in_focus_band_m(RESOLVED_FROM_PX)[1])
+    used = distances[distances >= focus if curve.side == "far" else distances <= focus]
+    best_px = min(GOOD_BLUR_STD_PX, blur_std_px)
+    for row, (error_px, colour) in enumerate(((best_px, BLUE), (blur_std_px, ORANGE))[best_px == blur_std_px :]):
+        share = curve.depth_std_m(used, np.full_like(used, error_px), curve.coc_px(used)) / used
+        right.line(used, share, colour)
+        worse = "" if (share <= LARGEST_SHARE).any() else f": over {LARGEST_SHARE:.0%}"
+        place = (right.columns[0] + 10, TOP + 34 + 18 * row)
+        _text(image, f"blur read to {error_px:.2g} px{worse}", place, colour, 0.42)
     return image
 
 
@@ -78,7 +86,10 @@ class _Plot:
         """Shade the distances in focus."""
         first, last = self.column(near_m), self.column(min(far_m, self.x.high))
         cv2.rectangle(self.image, (first, TOP), (last, HEIGHT_PX - BOTTOM), BAND, -1)
-        _text(self.image, "in focus", (last + 4, TOP + 12), SOFT, 0.36)
+
+    def name_band(self, far_m: float) -> None:
+        """Write beside the band what it is, over the grid."""
+        _text(self.image, "in focus", (self.column(min(far_m, self.x.high)) + 4, TOP + 12), SOFT, 0.36)
 
     def axes(self, x_label: str, y_label: str, form: Callable[[float], str]) -> None:
         """Grid, ticks and labels."""

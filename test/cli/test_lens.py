@@ -47,6 +47,18 @@ def test_a_plot_is_written(tmp_path, capsys):
     assert np.count_nonzero(blue.any(0)) > 300  # the curve crosses its axes
 
 
+def test_no_panel_is_empty_and_no_accuracy_beyond_the_distance_is_a_figure(tmp_path, capsys):
+    out = tmp_path / "lens.png"
+    lens = ["lens", "35mm", "f/2.8", "1.7m", "--pitch", "36um", "--blur-std", "4.2", "--floor", "2.5"]
+    assert main([*lens, "--out", str(out)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if " px " in line and "#" in line]
+    assert any("over +- 100%" in row for row in rows)
+    assert not any("(190%)" in row for row in rows)
+    right = cv2.imread(str(out))[60:360, 500:].astype(int)
+    curve = (right[..., 0] - right[..., 2]) > 100  # of a meter that reads to 0.5 px: this lens would be of use
+    assert np.count_nonzero(curve.any(0)) > 150
+
+
 def test_a_file_and_fx_do_as_well(tmp_path, capsys):
     (tmp_path / "lens.yaml").write_text("aperture_diameter_mm: 25\nfocus_distance_m: 0.6\n")
     assert main(["lens", str(tmp_path / "lens.yaml"), "--fx", "660"]) == 0

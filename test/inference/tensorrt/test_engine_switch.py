@@ -17,6 +17,8 @@ from dfd_perception.inference.tensorrt import engine_switch
 from dfd_perception.inference.tensorrt.engine_switch import EngineSwitch, tensorrt_problem, while_building
 from support import tensorrt_stand_in
 
+WAIT_S = 60.0
+"""A build starts Python anew: a second, and many on a busy machine."""
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
 CHILD = """
 import importlib.util, sys
@@ -66,7 +68,7 @@ class Switched:
         self.swapped.set()
 
     def wait(self, condition, what):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_S
         while not condition():
             assert time.monotonic() < deadline, f"not in time: {what}; said {self.said}"
             time.sleep(0.02)
@@ -118,7 +120,7 @@ def test_another_backend_answers_until_the_engine_does(switched):
 def test_the_next_start_has_it_at_once(switched):
     first = switched()
     first.switch.consider(first.estimator, (60, 90), "both")
-    assert first.swapped.wait(30)
+    assert first.swapped.wait(WAIT_S)
     second = switched()
     assert running(second) == ("tensorrt", "fp16")
     second.switch.consider(second.estimator, (60, 90), "both")
@@ -166,7 +168,7 @@ def test_closing_ends_the_build(switched):
     one.wait(lambda: one.switch._child is not None, "the child runs")
     started = time.monotonic()
     assert one.switch.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def test_each_set_of_heads_gets_its_engine(switched):
@@ -174,7 +176,7 @@ def test_each_set_of_heads_gets_its_engine(switched):
     for heads in ("depth", "both"):
         one.swapped.clear()
         one.switch.consider(one.estimator, (60, 90), heads)
-        assert one.swapped.wait(30)
+        assert one.swapped.wait(WAIT_S)
     for heads in ("depth", "both"):
         assert one.estimator.compiled((60, 90), heads).chosen.backend.name == "tensorrt"
 
