@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.overwrite:
         for stem in stems:
             require_free(args.out, stem)
+    logging.getLogger("dfd_perception.meter").setLevel(logging.ERROR)  # its notes are printed here, once
     meter = _meter(args)
     for note in meter.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -65,6 +65,15 @@ def test_fx_stands_for_the_pixel_pitch(images, tiny_coc_model):
     assert predict(images, "--lens", str(images / "lens.yaml"), "--fx", "660", model=tiny_coc_model) == 0
 
 
+def test_a_note_is_printed_once(images, tiny_coc_model, caplog, capsys):
+    (images / "lens.yaml").write_text("aperture_diameter_mm: 1\nfocus_distance_m: 0.6\n")
+    predict(images, "--lens", str(images / "lens.yaml"), "--fx", "660", model=tiny_coc_model)
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert notes
+    assert len(set(notes)) == len(notes)
+    assert not [record for record in caplog.records if f"note: {record.message}" in notes]
+
+
 def test_a_depth_model_needs_no_lens(images, tiny_depth_model):
     assert predict(images, model=tiny_depth_model) == 0
     assert (images / "out" / "two_depth.png").is_file()
