@@ -93,7 +93,7 @@ def _frames(frames: list[ShownFrame], depth_scale: ColourScale) -> str:
         legends += _scale("Error; blue: too near, red: too far, grey: not known", *error_gradient(scales.error_m))
     cards = "".join(_frame(frame, scales) for frame in frames)
     ranked = any(frame.error_m is not None for frame in frames)
-    note = "Ranked by AbsRel of the frame, worst first." if ranked else ""
+    note = "By AbsRel of the frame: the worst, the middle ones and the best." if ranked else ""
     return f'<section><h2>Frames</h2><p class="note">{note}</p><div class="scales">{legends}</div>{cards}</section>'
 
 

@@ -133,7 +133,7 @@ class Board:
     def corners_m(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(N, 3) [m] of corners by number, in the board's frame, z = 0, counted from its first (inner) corner."""
         if self.kind == "apriltag":
-            flat = self.tag_grid.corners(ids)
+            flat: NDArray[Any] = self.tag_grid.corners(ids)
         else:
             across = self.corner_grid[0]
             flat = np.stack([ids % across, ids // across], axis=1) * self.square_m
