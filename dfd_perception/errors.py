@@ -27,6 +27,9 @@ from pathlib import Path
 
 LONGEST_REASON = 160
 
+LFS_POINTER = b"version https://git-lfs"
+"""What a file of a repository that was cloned without git-lfs begins with."""
+
 
 class DfdPerceptionError(Exception):
     """Base of all; `exit_code` is what the command line ends with."""
@@ -94,6 +97,18 @@ def reason_of(error: BaseException) -> str:
     return words if len(words) <= LONGEST_REASON else f"{words[:LONGEST_REASON]}..."
 
 
+def lfs_pointer_said(source: Path | str) -> str | None:
+    """What to say of a file that is only a pointer of git-lfs; None of any other."""
+    try:
+        with open(source, "rb") as file:
+            start = file.read(len(LFS_POINTER))
+    except (OSError, ValueError):
+        return None
+    if start != LFS_POINTER:
+        return None
+    return f"{source}: a pointer of git-lfs, not the file itself; fetch it with: git lfs pull"
+
+
 @contextmanager
 def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> Iterator[None]:
     """The one guard at the door of a file: whatever a parser makes of damaged or hostile bytes becomes one line.
@@ -108,9 +123,15 @@ def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> I
     """
     try:
         yield
-    except DfdPerceptionError:
-        raise
+    except DfdPerceptionError as error:
+        pointer = lfs_pointer_said(source)
+        if pointer is None:
+            raise
+        raise kind(pointer) from error
     except Exception as error:
+        pointer = lfs_pointer_said(source)
+        if pointer is not None:
+            raise kind(pointer) from error
         hint = f"; {expected}" if expected else ""
         raise kind(f"{source}: cannot be read ({reason_of(error)}){hint}") from error
 

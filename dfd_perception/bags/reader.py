@@ -91,7 +91,8 @@ class BagReader:
         files = []
         for path in found.paths:
             try:
-                file = open_file(path, scratch)
+                with reading(path, DatasetError):
+                    file = open_file(path, scratch)
             except DatasetError as error:
                 self.problems.append(str(error))
                 continue

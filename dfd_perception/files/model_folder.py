@@ -21,7 +21,7 @@ from typing import Any, Literal
 from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
-from dfd_perception.errors import ModelError
+from dfd_perception.errors import ModelError, lfs_pointer_said
 from dfd_perception.files.configuration import from_mapping, read_yaml
 
 MODEL_FILE = "model.yaml"
@@ -276,6 +276,9 @@ def _verify_hash(path: Path, expected: str) -> None:
         raise ModelError(f"{path}: missing; the model folder is incomplete, copy it again")
     found = sha256_of(path)
     if found != expected:
+        pointer = lfs_pointer_said(path)
+        if pointer is not None:
+            raise ModelError(pointer)
         raise ModelError(
             f"{path}: its sha256 is {found[:12]}..., the card says {expected[:12]}...; "
             "the file was changed or did not arrive whole, copy the folder again"

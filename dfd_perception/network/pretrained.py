@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dfd_perception.errors import ModelError
+from dfd_perception.errors import ModelError, reading
 from dfd_perception.network.two_headed import TwoHeadedNet
 
 NEW_IN_STEM = ("conv0.", "downconv0.", "norm1.")
@@ -41,9 +40,6 @@ _PUBLISHED_KEYS = (
     (re.compile(r"decoder_aif\.d_aif_block([54321])\.0\.(.+)"), r"lower_head.blocks.<\1>.\2"),
     (re.compile(r"decoder_aif\.last_aif_conv\.weight"), "lower_head.last_conv.weight"),
 )
-
-
-LFS_POINTER = b"version https://git-lfs"
 
 
 class PublishedWeights(NamedTuple):
@@ -67,21 +63,19 @@ def read_torch_file(path: Path, trust_pickle: bool = False) -> Mapping[str, Any]
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
-    if path.suffix != ".safetensors":
-        _require_torch_file(path)
-    try:
+    with reading(path, ModelError, "expected a checkpoint"):
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
-    except pickle.UnpicklingError as error:
-        if trust_pickle or "weights_only" not in str(error):
-            raise ModelError(f"{path}: not a torch checkpoint ({str(error).splitlines()[0]})") from error
-        raise ModelError(
-            f"{path}: holds pickled objects, which run code when loaded; "
-            "if you trust where it comes from, give --trust-pickle"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, AttributeError, ImportError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read as a checkpoint ({' '.join(str(error).split())[:200]})") from error
+        _require_torch_file(path)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+        except pickle.UnpicklingError as error:
+            if trust_pickle or "weights_only" not in str(error):
+                raise ModelError(f"{path}: not a torch checkpoint ({str(error).splitlines()[0]})") from error
+            raise ModelError(
+                f"{path}: holds pickled objects, which run code when loaded; "
+                "if you trust where it comes from, give --trust-pickle"
+            ) from error
     if not isinstance(content, Mapping):
         raise ModelError(f"{path}: holds {type(content).__name__}; expected a state dict or a checkpoint with one")
     return content
@@ -94,9 +88,7 @@ def _require_torch_file(path: Path) -> None:
         ModelError: neither the zip of torch since 1.6 nor a pickle.
     """
     with path.open("rb") as file:
-        start = file.read(len(LFS_POINTER))
-    if start == LFS_POINTER:
-        raise ModelError(f"{path}: a pointer of git-lfs, not the file itself; fetch it with: git lfs pull")
+        start = file.read(4)
     if not start.startswith((b"PK\x03\x04", b"\x80")):
         raise ModelError(f"{path}: not a checkpoint of torch; expected a .pth, .pt or .safetensors file")
 

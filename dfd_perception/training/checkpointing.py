@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from dfd_perception.errors import ModelError, UsageError
+from dfd_perception.errors import ModelError, UsageError, reading
 from dfd_perception.files.atomic import replacing
 
 LAST_FILE = "last.pt"
@@ -48,11 +47,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint; --resume takes the folder of a run that has saved one")
-    try:
+    with reading(path, ModelError, "expected a checkpoint of dfd train"):
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:120] or "empty"
-        raise ModelError(f"{path}: not a readable checkpoint ({reason})") from error
     if not isinstance(state, dict) or "step" not in state or "network" not in state:
         raise ModelError(f"{path}: not a checkpoint of this trainer")
     return state
