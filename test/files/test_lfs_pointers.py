@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A repository that was cloned without git-lfs holds texts of 130 bytes in place of its large files: every door says so."""
+"""Of a repository cloned without git-lfs large files are texts of 130 bytes: every door says so."""
 
 from __future__ import annotations
 

@@ -8,27 +8,47 @@ A target may refuse with an error of the package (DfdPerceptionError) and nothin
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from rosbags.rosbag2.storage_mcap import zstd
 
 from dfd_perception.bags.reader import BagReader
+from dfd_perception.bags.writer import BagWriter
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import image_camera
 from dfd_perception.core.compressed_depth import compressed_from_depth_m, depth_m_from_compressed
+from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
+from dfd_perception.core.point_cloud import PointCloudBuilder
+from dfd_perception.core.registration import RigidTransform
+from dfd_perception.datasets.folder import read_description
+from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.evaluation.report.report_json import read_report
+from dfd_perception.evaluation.report.run_comparison import compare_reports
+from dfd_perception.evaluation.suite.suite_file import read_suite
+from dfd_perception.files.camera_file import read_camera_file
 from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides
+from dfd_perception.files.images import read_depth_m, read_image
 from dfd_perception.files.lens_file import read_lens
-from dfd_perception.files.model_folder import ModelCard, load_model_folder
+from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
 from dfd_perception.groundtruth.sensors.recording_file import AzureKinectRecording
+from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration
 from dfd_perception.groundtruth.session import SessionDescription
 from dfd_perception.groundtruth.session_index import read_index
+from dfd_perception.training.config import TrainConfig
+from support.compressed_depth import NO_QUANTISATION, rvl
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
@@ -74,6 +94,72 @@ def read_bag(content: bytes, folder: Path, name: str = "bag.mcap") -> None:
             pass
 
 
+def read_described_bag(content: bytes, folder: Path) -> None:
+    """A whole bag beside a spoilt description."""
+    (folder / "metadata.yaml").write_bytes(content)
+    (folder / "scene_bag.mcap").symlink_to(ROOT / "demo/scene_bag/scene_bag.mcap")
+    with BagReader(folder) as bag:
+        _ = bag.topics, bag.duration_s
+
+
+def read_camera_info(content: bytes, folder: Path) -> None:
+    """Numbers of every kind in K, D and P; sizes, binning and region out of the first bytes."""
+    values = np.frombuffer(content[: len(content) // 8 * 8].ljust(400, b"\0"), np.float64)
+    sizes = [int(size) % 2**32 for size in values[:8].view(np.uint64)]
+    width, height = (32, 24) if sizes[0] % 2 else (sizes[1], sizes[2])
+    models = ("", "plumb_bob", "rational_polynomial", "equidistant", "fisheye", "é" * 9999)
+    info = SimpleNamespace(
+        width=width, height=height, distortion_model=models[sizes[3] % len(models)],
+        d=values[8 : 8 + sizes[4] % 15], k=values[23:32], p=values[32:44], binning_x=sizes[5] % 4, binning_y=sizes[6],
+        roi=SimpleNamespace(x_offset=sizes[7], y_offset=0, width=sizes[1] % 3 * width // 2, height=0),
+    )  # fmt: skip
+    camera = image_camera(info, (height, width), ("image_raw", "image_rect")[sizes[0] % 2])
+    camera.described()
+    if width * height < 10_000:
+        PointCloudBuilder(camera.intrinsics, camera.distortion).points(np.ones((height, width), np.float32), None)
+
+
+def read_checkpoint(content: bytes, folder: Path) -> None:
+    """By the two doors: of a run, and of somebody else's weights. torch only."""
+    from dfd_perception.network.pretrained import published_weights, read_torch_file
+    from dfd_perception.training.checkpointing import load_checkpoint
+
+    path = folder / "last.pt"
+    path.write_bytes(content)
+    with contextlib.suppress(DfdPerceptionError):
+        published_weights(read_torch_file(path))
+    load_checkpoint(path)
+
+
+def checkpoints() -> list[bytes]:
+    """A checkpoint of a run as small as can be; none where there is no torch."""
+    try:
+        import torch
+    except ImportError:
+        return []
+    file = io.BytesIO()
+    torch.save({"step": 1, "network": {"decoder.d_block5.0.conv1.weight": torch.zeros(2, 3)}}, file)
+    return [file.getvalue()]
+
+
+def other_bags(*kinds: str) -> Callable[[], list[bytes]]:
+    """The demo's first messages in the other storage, or packed."""
+
+    def seeds() -> list[bytes]:
+        with TemporaryDirectory() as scratch:
+            found = []
+            for kind in kinds:
+                path = Path(scratch) / kind
+                with BagReader(ROOT / "demo/scene_bag") as bag, BagWriter(path, "sqlite3") as copy:
+                    for raw in itertools.islice(bag.raw_messages(list(bag.topics)), 12):
+                        copy.write(raw.topic, raw.msgtype, raw.stamp_ns, raw.content)
+                content = next(path.glob("*.db3")).read_bytes()
+                found.append(zstd.compress(content) if kind == "packed" else content)
+            return found
+
+    return seeds
+
+
 def read_recording(content: bytes, folder: Path) -> None:
     path = folder / "recording.mkv"
     path.write_bytes(content)
@@ -106,7 +192,7 @@ def read_recipe(content: bytes, folder: Path) -> None:
     path.write_bytes(content)
     mapping = read_yaml(path)
     with_overrides(mapping, ["seed=1"])
-    from_mapping(ModelCard, mapping, str(path))
+    from_mapping(TrainConfig, mapping, str(path))
 
 
 def demo_bag() -> list[bytes]:
@@ -124,15 +210,67 @@ def yaml_of(*names: str) -> Callable[[], list[bytes]]:
 
 
 SESSION = {
-    "format": 1, "created": "2026-01-01T00:00:00", "source": "rgbd_topics", "parts": ["depth", "image"], "counts": {},
-    "settings": {},
+    "format": 1, "started_ns": 1_700_000_000_000_000_000, "source": "rgbd_topics", "parts": ["depth", "image"],
+    "counts": {}, "notes": {},
 }  # fmt: skip
-INDEX = b"stem,device_ns,arrival_ns,ros_ns,image_ros_ns,offset_ms,valid_fraction\n000000,1,2,3,4,0.5,0.9\n"
-REPORT = {"format": 1, "frames": 0, "answered": 0, "per_frame": [], "model": {}, "data": {"sources": []}}
+INDEX = b"stem,device_ns,arrival_ns,ros_ns,offset_ms,valid_fraction\n0001700000000000000,1,2,3,0.5,0.9\n"
+FRAMES = [{"unit": "bag", "index": index, "depth": {"rmse_m": 0.1 + 0.01 * index}} for index in range(4)]
+REPORT = {"format": 1, "frames": 4, "answered": 4, "per_frame": FRAMES, "model": {}, "data": {"sources": []}}
 LENS = b"focal_length_mm: 35\nf_number: 1.4\nfocus_distance_m: 0.6\npixel_pitch_um: 56.25\n"
 
+DATASET = b"""format: 1
+lens: {focal_length_mm: 35.0, f_number: 1.4, focus_distance_m: 0.6}
+camera: {fx: 525.0, fy: 525.0, cx: 319.5, cy: 239.5, width: 640, height: 480}
+depth_unit_m: 0.001
+"""
+CAMERA = b"""image_width: 640
+image_height: 480
+camera_name: camera
+camera_matrix: {rows: 3, cols: 3, data: [525.0, 0, 319.5, 0, 525.0, 239.5, 0, 0, 1]}
+distortion_model: plumb_bob
+distortion_coefficients: {rows: 1, cols: 5, data: [0.1, -0.2, 0, 0, 0]}
+rectification_matrix: {rows: 3, cols: 3, data: [1, 0, 0, 0, 1, 0, 0, 0, 1]}
+projection_matrix: {rows: 3, cols: 4, data: [525.0, 0, 319.5, 0, 0, 525.0, 239.5, 0, 0, 0, 1, 0]}
+"""
+
+
+def camera_info(model: int) -> bytes:
+    """As `read_camera_info` takes it apart: a camera of 32 x 24 px, five terms of distortion, no binning, no region."""
+    sizes = np.array([1, 0, 0, model, 5, 0, 0, 0], np.uint64).view(np.float64)
+    terms = [0.1, -0.05, 0.001, 0.001, 0.0, *[0.0] * 10]
+    k, p = [30.0, 0, 15.5, 0, 30, 11.5, 0, 0, 1], [28.0, 0, 15.5, 0, 0, 28, 11.5, 0, 0, 0, 1, 0]
+    return np.concatenate([sizes, terms, k, p, np.zeros(6)]).tobytes()
+
+
+def calibration() -> bytes:
+    """A whole one, of both cameras."""
+    intrinsics = CameraIntrinsics(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+    camera = DistortedCamera(intrinsics=intrinsics, distortion=Distortion.from_coefficients([0.1, -0.05, 0, 0, 0]))
+    sensor = RgbdCalibration(camera, camera, RigidTransform.identity())
+    return RigCalibration(sensor=sensor, camera=camera, camera_from_depth=RigidTransform.identity()).text().encode()
+
+
+def depth_png() -> bytes:
+    return cv2.imencode(".png", np.full((24, 32), 1500, np.uint16))[1].tobytes()
+
+
+def depth_npy() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.full((24, 32), 1.5, np.float32))
+    return file.getvalue()
+
+
+def read_depth_files(content: bytes, folder: Path) -> None:
+    """By the suffix that the bytes begin like."""
+    path = folder / ("depth.npy" if content[1:4] == b"NUM" else "depth.png")
+    path.write_bytes(content)
+    read_depth_m(path, (24, 32))
+
+
 TARGETS = {
-    "image message": Target(lambda: [bytes(16) + IMAGE.tobytes()], read_image_message),
+    "image message": Target(
+        lambda: [np.array([0, 2, 3, 0, 0, 0, 2, 0], np.uint16).tobytes() + IMAGE.tobytes()], read_image_message
+    ),
     "compressed image": Target(
         lambda: [encoded(".jpg"), encoded(".png")], lambda content, _: rgb_from_compressed(content, "jpeg")
     ),
@@ -141,16 +279,32 @@ TARGETS = {
         lambda content, _: depth_m_from_compressed(content, "16UC1; compressedDepth png"),
     ),
     "compressed depth rvl": Target(
-        lambda: [bytes(12) + np.array([32, 24], "<u4").tobytes() + bytes(range(256)) * 4],
+        lambda: [NO_QUANTISATION + rvl(IMAGE[..., 0].astype(np.uint16) * 20)],
         lambda content, _: depth_m_from_compressed(content, "16UC1; compressedDepth rvl"),
     ),
     "bag (mcap)": Target(demo_bag, read_bag),
+    "bag (sqlite3)": Target(other_bags("plain"), lambda content, folder: read_bag(content, folder, "bag.db3")),
+    "bag (packed)": Target(other_bags("packed"), lambda content, folder: read_bag(content, folder, "bag.db3.zstd")),
+    "metadata.yaml": Target(yaml_of("demo/scene_bag/metadata.yaml"), read_described_bag),
+    "camera_info": Target(
+        lambda: [camera_info(0), camera_info(3)], read_camera_info
+    ),
+    "image file": Target(
+        lambda: [encoded(".jpg"), encoded(".png"), encoded(".tiff")], text_file("image.png", read_image)
+    ),
+    "depth file": Target(lambda: [depth_png(), depth_npy()], read_depth_files),
+    "checkpoint": Target(checkpoints, read_checkpoint),
+    "dataset.yaml": Target(
+        lambda: [DATASET], text_file("set/dataset.yaml", lambda path: read_description(path.parent))
+    ),
+    "suite.yaml": Target(yaml_of("benchmarks/accuracy.yaml"), text_file("suite.yaml", read_suite)),
+    "camera.yaml": Target(lambda: [CAMERA], text_file("camera.yaml", read_camera_file)),
     "recording (mkv)": Target(recordings, read_recording),
-    "model.yaml": Target(yaml_of("models/*/model.yaml", "test/assets/*/model.yaml"), read_model),
+    "model.yaml": Target(yaml_of("test/assets/tiny_coc/model.yaml"), read_model),
     "recipe": Target(yaml_of("config/train/*.yaml"), read_recipe),
     "lens.yaml": Target(lambda: [LENS], text_file("lens.yaml", read_lens)),
     "calibration.yaml": Target(
-        lambda: [b"format: 1\nsensor: {}\n"], text_file("calibration.yaml", RigCalibration.read)
+        lambda: [calibration()], text_file("calibration.yaml", RigCalibration.read)
     ),
     "session.json": Target(
         lambda: [json.dumps(SESSION).encode()],
@@ -158,6 +312,9 @@ TARGETS = {
     ),
     "frames.csv": Target(lambda: [INDEX], text_file("frames.csv", read_index)),
     "report.json": Target(lambda: [json.dumps(REPORT).encode()], text_file("report.json", read_report)),
+    "reports to compare": Target(
+        lambda: [json.dumps(REPORT).encode()], text_file("report.json", lambda path: compare_reports([path, path]))
+    ),
 }
 
 TOKENS = (
@@ -197,7 +354,7 @@ def spoilt(seed: bytes, rng: np.random.Generator) -> bytes:
 
 def inputs(target: Target, seed: int) -> Iterator[bytes]:
     """Endless spoilt inputs of a target; the same for the same seed."""
+    seeds = target.seeds()  # at once: to import torch for a checkpoint takes seconds that are not the reader's
     rng = np.random.default_rng(seed)
-    seeds = target.seeds()
-    while seeds:
-        yield spoilt(seeds[int(rng.integers(len(seeds)))], rng)
+    endless = itertools.count() if seeds else ()
+    return (spoilt(seeds[int(rng.integers(len(seeds)))], rng) for _ in endless)

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.errors import ConfigError
+from dfd_perception.errors import ConfigError, DatasetError, reading
 from dfd_perception.evaluation.report.report_json import read_report
 
 RESAMPLES = 2000
@@ -126,10 +126,11 @@ def compare_reports(paths: list[Path]) -> list[list[Difference]]:
         ConfigError: two reports without a frame in common.
     """
     reports = [read_report(path) for path in paths]
-    return [
-        differences(reports[0], report, f"{paths[0]} and {path}")
-        for path, report in zip(paths[1:], reports[1:], strict=True)
-    ]
+    found = []
+    for path, report in zip(paths[1:], reports[1:], strict=True):
+        with reading(f"{paths[0]} and {path}", DatasetError, "expected two reports of dfd evaluate"):
+            found.append(differences(reports[0], report, f"{paths[0]} and {path}"))
+    return found
 
 
 def differences(first: dict[str, Any], this: dict[str, Any], names: str) -> list[Difference]:

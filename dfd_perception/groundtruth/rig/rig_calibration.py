@@ -20,7 +20,7 @@ import numpy as np
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.distortion import PLUMB_BOB_TERMS, DistortedCamera, Distortion
 from dfd_perception.core.registration import RigidTransform
-from dfd_perception.errors import CalibrationError, ConfigError
+from dfd_perception.errors import CalibrationError, ConfigError, reading
 from dfd_perception.files.configuration import read_yaml, yaml_text
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration
 
@@ -78,7 +78,7 @@ class RigCalibration:
             raise CalibrationError(f"{error}. dfd calibrate writes such a file") from error
         if content.get("format") != FORMAT:
             raise CalibrationError(f"{path} is of format {content.get('format')}; this version reads {FORMAT}")
-        try:
+        with reading(path, CalibrationError, "dfd calibrate writes such a file"):
             with_colour, with_camera = "colour" in content, "camera" in content
             transform = read_transform(content["T_colour_depth"]) if with_colour else RigidTransform.identity()
             return cls(
@@ -91,8 +91,6 @@ class RigCalibration:
                 camera_from_depth=read_transform(content["T_camera_kinect"]) if with_camera else None,
                 quality=content.get("quality", {}),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CalibrationError(f"{path} is not of dfd calibrate: {type(error).__name__} {error}") from error
 
 
 def camera_block(camera: DistortedCamera, name: str) -> dict[str, Any]:
