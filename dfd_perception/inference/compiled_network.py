@@ -102,13 +102,16 @@ class CompiledNetwork:
         """The backend that runs, and why it is this one."""
         return self._loaded.chosen
 
-    def predict(self, image_rgb: NDArray[np.uint8], curve: DefocusCurve | None = None) -> Prediction:
+    def predict(
+        self, image_rgb: NDArray[np.uint8], curve: DefocusCurve | None = None, with_std: bool = True
+    ) -> Prediction:
         """Run one image.
 
         Args:
             image_rgb: (H, W, 3) uint8 RGB of `geometry.image_size`.
             curve: the lens at this image's resolution; without it a `coc` model gives blur but no depth.
                 Ignored by `depth` models, whose lens is part of their weights.
+            with_std: also standard deviations; without them half of the time after the network is saved.
 
         Returns:
             Maps of the size that the estimator's options ask for, or of the image's.
@@ -121,7 +124,7 @@ class CompiledNetwork:
         outputs, preprocess_s = self._loaded.run(image_rgb, self.geometry, self._prior(curve))
         inferred = time.perf_counter()
         prediction = prediction_of(
-            outputs, self.geometry, curve, self._model, self._limits, self._output_size
+            outputs, self.geometry, curve, self._model, self._limits, self._output_size, with_std
         )
         prediction.latency_s.update(
             preprocess=preprocess_s,

@@ -54,6 +54,7 @@ def prediction_of(
     model: ModelFolder,
     limits: DepthLimits,
     output_size: Size | None = None,
+    with_std: bool = True,
 ) -> Prediction:
     """The maps that a network's outputs stand for.
 
@@ -63,24 +64,28 @@ def prediction_of(
         curve: the lens at the image's resolution; without it blur gives no depth.
         model: tells what resizing adds to the blur.
         output_size: of the maps; None = the image's.
+        with_std: also standard deviations, half of the work here. Where the limits need them they are computed anyway.
     """
     size = output_size or geometry.image_size
     depth = std = coc = coc_std = deblurred = None
+    with_std = with_std or limits.max_rel_std > 0
     if "depth" in outputs:
         depth = limits.apply(geometry.map_from_network(outputs["depth"][0, 0], output_size))
     if "coc" in outputs:
         # Blur is measured in network pixels; a map of another size has pixels of another size.
         per_pixel = size[1] / geometry.network_size[1]
         coc = geometry.map_from_network(outputs["coc"][0, 0], output_size) * np.float32(per_pixel)
-        coc_std = geometry.map_from_network(outputs["coc_log_var"][0, 0], output_size) * np.float32(0.5)
-        coc_std += np.float32(np.log(per_pixel))
-        cv2.exp(coc_std, coc_std)  # a fifth of the time of numpy's
+        if with_std:
+            coc_std = geometry.map_from_network(outputs["coc_log_var"][0, 0], output_size) * np.float32(0.5)
+            coc_std += np.float32(np.log(per_pixel))
+            cv2.exp(coc_std, coc_std)  # a fifth of the time of numpy's
         if curve is not None:
             # The network's image is the resized one; its blur is only counted in the pixels of the map.
             resized = model.resized(curve, geometry.network_size[1] / geometry.image_size[1]).counted_in(per_pixel)
             depth = limits.apply(resized.depth_m(coc))
-            std = resized.depth_std_m(depth, coc_std, coc)
-            limits.drop_uncertain(depth, std)
+            if coc_std is not None:
+                std = resized.depth_std_m(depth, coc_std, coc)
+                limits.drop_uncertain(depth, std)
     if "deblurred" in outputs:
         image = outputs["deblurred"][0]
         is_uint8 = image.dtype == np.uint8

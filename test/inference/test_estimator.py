@@ -178,3 +178,15 @@ def test_any_size_through_a_real_network(coc_model, size):
     said = estimator.predict(image(*size), CURVE)
     assert said.coc_px.shape == size
     assert said.deblurred.shape == (*size, 3)
+
+
+def test_standard_deviations_are_left_out_where_nobody_wants_them(scripted, coc_model):
+    """Depth is the same without; a limit on the relative std needs them all the same."""
+    whole = DepthEstimator(coc_model).compiled((48, 70)).predict(image(), CURVE)
+    network = DepthEstimator(coc_model).compiled((48, 70))
+    without = network.predict(image(), CURVE, with_std=False)
+    assert without.depth_std_m is None
+    assert without.coc_std_px is None
+    np.testing.assert_array_equal(without.depth_m, whole.depth_m)
+    limited = DepthEstimator(coc_model, EstimatorOptions(depth_max_rel_std=0.01)).compiled((48, 70))
+    assert np.isnan(limited.predict(image(), CURVE, with_std=False).depth_m).all()

@@ -49,15 +49,17 @@ class EstimatorSlot:
             depth_max_rel_std=fresh.depth_max_rel_std,
         )
 
-    def predict(self, frame: DecodedFrame, lens: LensState, heads: Heads) -> tuple[Prediction, ChosenBackend]:
-        """Answer a frame; returns also what ran.
+    def predict(
+        self, frame: DecodedFrame, lens: LensState, heads: Heads, with_std: bool
+    ) -> tuple[Prediction, ChosenBackend]:
+        """Answer a frame, with standard deviations or without; returns also what ran.
 
         Raises:
             DfdPerceptionError: it cannot be compiled or run.
         """
         try:
             network = self._compiled(frame.size, heads)
-            prediction = network.predict(frame.image_rgb, lens.curve)
+            prediction = network.predict(frame.image_rgb, lens.curve, with_std)
         except Exception:
             self._roll_back()
             raise

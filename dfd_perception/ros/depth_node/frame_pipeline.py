@@ -20,7 +20,7 @@ from dfd_perception.ros.depth_node.estimator_slot import EstimatorSlot
 from dfd_perception.ros.depth_node.frame_decoder import DecodedFrame, Frame, FrameDecoder
 from dfd_perception.ros.depth_node.lens_narration import LensNarrator
 from dfd_perception.ros.depth_node.lens_setup import LensState
-from dfd_perception.ros.depth_node.publishers import OutputPublishers, heads_for
+from dfd_perception.ros.depth_node.publishers import STD, OutputPublishers, heads_for
 from dfd_perception.ros.shared.diagnostics import Statistics
 from dfd_perception.ros.shared.node_log import Log
 
@@ -110,7 +110,7 @@ class FramePipeline:
         self, wanted: frozenset[str], image: DecodedFrame, lens: LensState, heads: Heads
     ) -> dict[str, float]:
         """Predict and publish; returns seconds by stage."""
-        prediction, chosen = self._slot.predict(image, lens, heads)
+        prediction, chosen = self._slot.predict(image, lens, heads, with_std=STD in wanted)
         predicted = time.monotonic()
         self.last = LastFrame(image, lens, heads)
         self._outputs.publish(

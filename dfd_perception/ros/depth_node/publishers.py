@@ -37,7 +37,8 @@ TOPICS: dict[str, type] = {
     "deblurred/image": Image,
     "deblurred/camera_info": CameraInfo,
 }
-METRIC = frozenset({"depth/image", "depth/image/compressedDepth", "depth/std", "depth/points", "depth/image_color"})
+STD = "depth/std"
+METRIC = frozenset({"depth/image", "depth/image/compressedDepth", STD, "depth/points", "depth/image_color"})
 """Topics that need depth, hence a lens where the model has none."""
 NEEDS_DEPTH_HEAD = METRIC | {"defocus/image"}
 NEEDS_DEBLURRED_HEAD = frozenset({"deblurred/image", "depth/points"})
@@ -112,8 +113,8 @@ class OutputPublishers:
         if deblurred is not None and "deblurred/image" in wanted:
             pixels = deblurred if colour_encoding == "rgb8" else deblurred[..., ::-1]
             self._send("deblurred/image", image_message(pixels, colour_encoding, header))
-        if prediction.depth_std_m is not None and "depth/std" in wanted:
-            self._send("depth/std", image_message(prediction.depth_std_m, "32FC1", header))
+        if prediction.depth_std_m is not None and STD in wanted:
+            self._send(STD, image_message(prediction.depth_std_m, "32FC1", header))
         if prediction.coc_px is not None and "defocus/image" in wanted:
             self._send("defocus/image", image_message(prediction.coc_px, "32FC1", header))
         if depth_m is not None and "depth/image_color" in wanted:
