@@ -203,3 +203,12 @@ def shipped_path(relative: str) -> Path:
         if prefix:
             candidates.append(Path(prefix) / "share" / "dfd_perception" / relative)
     return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def spare_domain_id() -> int:
+    """A ROS domain for a run that wants to be alone: of those above the ports that Linux hands out, by process.
+
+    215 to 232, see https://docs.ros.org/en/jazzy/Concepts/Intermediate/About-Domain-ID.html; robots, and the tests of
+    this package, use the low ones.
+    """
+    return 215 + os.getpid() % 18

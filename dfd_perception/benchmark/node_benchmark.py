@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile
+from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile, spare_domain_id
 from dfd_perception.errors import BackendError
 
 NODE = "dfd_perception.ros.depth_node.dfd_node"
@@ -54,7 +54,7 @@ class BenchmarkOptions:
 def prepare_environment() -> None:
     """A ROS domain of our own, this machine only, shared memory that images fit into; what is set already stays."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    os.environ.setdefault("ROS_DOMAIN_ID", str(spare_domain_id()))
     for variable in FASTDDS_VARIABLES:
         os.environ.setdefault(variable, str(shipped_fastdds_profile()))
 

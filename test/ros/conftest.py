@@ -40,9 +40,14 @@ class Peer:
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException
 
-        with contextlib.suppress(ExternalShutdownException):
+        try:
             while self.context.ok():
                 self.executor.spin_once(timeout_sec=0.05)
+        except ExternalShutdownException:
+            pass
+        except Exception:  # the end of the context invalidates what a spin is about to wait for
+            if self.context.ok():
+                raise
 
     def subscribe(self, topic: str, kind: type | None = None, qos: Any = 10) -> list[Any]:
         from sensor_msgs.msg import Image

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile
+from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile, spare_domain_id
 from dfd_perception.errors import BackendError, DfdPerceptionError
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import find_model
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def prepare_environment() -> None:
     """Choose a ROS domain of our own, this machine only, and shared memory that images fit into; what is set stays."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    os.environ.setdefault("ROS_DOMAIN_ID", str(spare_domain_id()))
     for variable in FASTDDS_VARIABLES:
         os.environ.setdefault(variable, str(shipped_fastdds_profile()))
 

@@ -30,9 +30,9 @@ def test_reload_and_snapshot_give_the_words_and_the_exit_code_of_the_node(start_
 
 def test_a_node_that_does_not_run_is_named_in_one_line(start_node, capsys):
     start_node(lens__aperture_diameter_mm=25.0, lens__focus_distance_m=0.6)
-    assert main(["call", "reload", "--node", "left/dfd", "--wait", "2"]) == 1
+    assert main(["call", "reload", "--node", "left/dfd", "--wait", "6"]) == 1
     error = capsys.readouterr().err
-    assert "no service /left/dfd/reload_model within 2 s" in error
+    assert "no service /left/dfd/reload_model within 6 s" in error
     assert "nodes that have it: /dfd" in error
     assert error.count("\n") == 1
 
