@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,14 @@ def rtx():
     return pytest.importorskip("tensorrt_rtx_bindings", reason="make test-tensorrt installs it", exc_type=ImportError)
 
 
-@pytest.fixture(scope="module", params=[("2hded-small", "coc"), ("2hded-small", "depth"), ("2hded", "depth")])
+# A worker of its own exports and builds each network.
+NETWORKS = [
+    pytest.param(network, marks=pytest.mark.xdist_group("-".join(network)))
+    for network in (("2hded-small", "coc"), ("2hded-small", "depth"), ("2hded", "depth"))
+]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
 def network(request, tmp_path_factory, graphs):
     """A model folder with an exported network of a variant, random weights."""
     torch = pytest.importorskip("torch")
@@ -56,6 +64,18 @@ def calibrated(network, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def built(rtx, network, calibrated):
+    """Builds a precision and set of heads of the network, each once: a build takes seconds."""
+
+    @functools.cache
+    def build(precision, heads="both"):
+        graph = graph_of(network, precision, calibrated, heads, images=True)
+        return graph, build_plan(rtx, graph)
+
+    return build
+
+
 def graph_of(model, precision, calibrated=None, heads="both", **options) -> PreparedGraph:
     request = BackendRequest(model=model, heads=heads, size=SIZE)
     return prepared_graph(request, precision, calibrated=calibrated if precision == "int8" else None, **options)
@@ -63,17 +83,16 @@ def graph_of(model, precision, calibrated=None, heads="both", **options) -> Prep
 
 @pytest.mark.parametrize("heads", ["both", "depth", "deblurred"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_it_builds(rtx, network, calibrated, precision, heads):
-    graph = graph_of(network, precision, calibrated, heads, images=True)
-    built = build_plan(rtx, graph)
-    assert set(built.convolutions) == {"FLOAT" if precision == "fp32" else "HALF"}
-    assert len(built.plan) > 10_000
+def test_it_builds(built, precision, heads):
+    _, engine = built(precision, heads)
+    assert set(engine.convolutions) == {"FLOAT" if precision == "fp32" else "HALF"}
+    assert len(engine.plan) > 10_000
 
 
-def test_fp16_engines_are_smaller(rtx, network, calibrated):
-    plans = {p: len(build_plan(rtx, graph_of(network, p, calibrated)).plan) for p in ("fp32", "fp16")}
-    saved = plans["fp32"] - plans["fp16"]
-    weights = graph_of(network, "fp32").float32_weight_bytes
+def test_fp16_engines_are_smaller(built):
+    (graph, fp32), (_, fp16) = built("fp32"), built("fp16")
+    saved = len(fp32.plan) - len(fp16.plan)
+    weights = graph.float32_weight_bytes
     assert saved > 0.4 * weights, "half of each weight"
 
 
@@ -130,7 +149,7 @@ def test_default_quantisers_of_the_tool_would_be_refused(rtx, graphs, tmp_path):
         build_plan(rtx, PreparedGraph(quantised.SerializeToString(), "fp32", 0))
 
 
-def test_loading_without_a_driver_is_an_error_and_no_crash(rtx, network):
+def test_loading_without_a_driver_is_an_error_and_no_crash(rtx, built):
     try:
         import torch
 
@@ -139,7 +158,7 @@ def test_loading_without_a_driver_is_an_error_and_no_crash(rtx, network):
     except ImportError:
         pass
     with pytest.raises(EngineError, match="cannot load this engine"):
-        load_engine(rtx, build_plan(rtx, graph_of(network, "fp32")).plan)
+        load_engine(rtx, built("fp32")[1].plan)
 
 
 def test_it_is_strongly_typed_and_says_its_version(rtx):
