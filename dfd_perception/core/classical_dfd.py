@@ -72,9 +72,9 @@ def spread(sparse: NDArray[np.float32]) -> NDArray[np.float32]:
     return filled.astype(np.float32)
 
 
-def defocus_map_px(image_rgb: NDArray[np.uint8], sigma_per_coc: float = DISK_SIGMA_PER_COC) -> NDArray[np.float32]:
+def defocus_map_px(image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Dense circle of confusion [px], (H, W); NaN everywhere for an image without an edge."""
-    return spread(edge_coc_px(image_rgb, sigma_per_coc))
+    return spread(edge_coc_px(image_rgb))
 
 
 def classical_depth_m(

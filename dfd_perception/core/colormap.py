@@ -170,11 +170,11 @@ def _from_zero(maps: tuple[FloatMap, ...], unit: str, palette: Palette, at_least
 
 def _sampled(maps: tuple[FloatMap, ...], above_zero: bool = False) -> NDArray[np.floating]:
     """Finite values of all maps, thinned evenly: percentiles of megapixels cost more than the colours."""
-    found = []
+    colours = []
     for values in maps:
         thinned = values.ravel()[:: max(1, values.size // _SAMPLES_OF_A_MAP)]
-        found.append(thinned[np.isfinite(thinned) & (thinned > 0 if above_zero else True)])
-    return np.concatenate(found) if found else np.empty(0)
+        colours.append(thinned[np.isfinite(thinned) & (thinned > 0 if above_zero else True)])
+    return np.concatenate(colours) if colours else np.empty(0)
 
 
 def _outwards(near: float, far: float) -> tuple[float, float]:
@@ -192,8 +192,8 @@ def colour_depth(depth_m: FloatMap, range_m: tuple[float, float] | ColourScale =
     return _as_scale(range_m).colours(depth_m)
 
 
-def legend(width: int, scale: tuple[float, float] | ColourScale = DEFAULT_RANGE_M, title: str = "") -> Rgb:
-    """(48, width, 3) RGB: a bar of the colours with values and units below it, `title` on the bar."""
+def legend(width: int, scale: tuple[float, float] | ColourScale = DEFAULT_RANGE_M) -> Rgb:
+    """(48, width, 3) RGB: a bar of the colours with values and units below it."""
     scale = _as_scale(scale)
     image = np.full((LEGEND_HEIGHT_PX, width, 3), 255, np.uint8)
     margin = min(24, width // 8)
@@ -210,10 +210,6 @@ def legend(width: int, scale: tuple[float, float] | ColourScale = DEFAULT_RANGE_
         if start > last_end + 4:
             cv2.putText(image, text, (start, 42), _FONT, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
             last_end = start + text_width
-    if title:
-        place_at = (margin + 6, 18)
-        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(image, title, place_at, _FONT, 0.42, colour, thickness, cv2.LINE_AA)
     return image
 
 

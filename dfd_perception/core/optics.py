@@ -297,28 +297,3 @@ class DefocusCurve:
         """The depth on the other side of the focus plane that blurs exactly alike (inf if there is none)."""
         inverse_depth = 2.0 / self.focus_distance_m - 1.0 / depth_m
         return 1.0 / inverse_depth if inverse_depth > 0 else float("inf")
-
-
-def circle_of_confusion_px(lens: Lens, depth_m: FloatArray | float) -> FloatArray:
-    """Blur diameter [px] in Gur & Wolf's form: A f |d - F| / (d (F - f)) / pitch.
-
-    Convention: f = 50 mm, N = 2, F = 2 m, 5 um pixels: a point at 4 m blurs to 64.1 px.
-
-    >>> lens = Lens(focal_length_mm=50, f_number=2, focus_distance_m=2, pixel_pitch_um=5)
-    >>> round(float(circle_of_confusion_px(lens, 4.0)), 1)
-    64.1
-    """
-    depth_mm = np.asarray(depth_m, dtype=np.float64) * 1e3
-    focus_mm = lens.focus_distance_m * 1e3
-    focal_mm = lens.focal_length_mm
-    blur_mm = lens.aperture_diameter_mm * focal_mm * np.abs(depth_mm - focus_mm)
-    blur_mm /= depth_mm * (focus_mm - focal_mm)
-    return blur_mm * 1e3 / lens.pixel_pitch_um
-
-
-def circle_of_confusion_from_image_distance_px(lens: Lens, depth_m: FloatArray | float) -> FloatArray:
-    """The same blur in Carvalho's form: A s |1/f - 1/d - 1/s| / pitch, s the image distance."""
-    depth_mm = np.asarray(depth_m, dtype=np.float64) * 1e3
-    vergence = 1.0 / lens.focal_length_mm - 1.0 / depth_mm - 1.0 / lens.image_distance_mm
-    blur_mm = lens.aperture_diameter_mm * lens.image_distance_mm * np.abs(vergence)
-    return blur_mm * 1e3 / lens.pixel_pitch_um

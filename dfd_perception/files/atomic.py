@@ -48,7 +48,7 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
         _sync_folder(path.parent)
 
 
-def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole, its folder too where it is missing.
 
     Raises:
@@ -56,7 +56,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, durable=durable) as file:
+        with replacing(path) as file:
             file.write(content)
     except OSError as error:
         raise RecordingError(

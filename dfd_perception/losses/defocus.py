@@ -109,11 +109,11 @@ def border_loss(coc_px: Tensor, target_px: Tensor, reach_px: int = 4) -> Tensor:
     for axis in (-1, -2):
         ahead = target_px.narrow(axis, reach_px, target_px.shape[axis] - reach_px)
         behind = target_px.narrow(axis, 0, target_px.shape[axis] - reach_px)
-        wanted = ahead - behind
-        said = coc_px.narrow(axis, reach_px, coc_px.shape[axis] - reach_px)
-        said = said - coc_px.narrow(axis, 0, coc_px.shape[axis] - reach_px)
-        mask = torch.isfinite(wanted)
-        terms.append(masked_mean(masked_difference(said, wanted, mask).abs(), mask))
+        expected = ahead - behind
+        contrast = coc_px.narrow(axis, reach_px, coc_px.shape[axis] - reach_px)
+        contrast = contrast - coc_px.narrow(axis, 0, coc_px.shape[axis] - reach_px)
+        mask = torch.isfinite(expected)
+        terms.append(masked_mean(masked_difference(contrast, expected, mask).abs(), mask))
     return terms[0] + terms[1]
 
 
@@ -167,7 +167,7 @@ def self_supervised_loss(
     reblurred: Tensor,
     defocused: Tensor,
     coc_px: Tensor,
-    predicted_aif: Tensor,
+    deblurred: Tensor,
     aif: Tensor,
     weights: SelfSupervisedWeights = SelfSupervisedWeights(),  # noqa: B008 (immutable)
     seen: Tensor | None = None,
@@ -179,7 +179,7 @@ def self_supervised_loss(
         reblurred: true AiF, blurred again with the predicted defocus map (`losses.reblur`).
         defocused: the input image.
         coc_px: (B, 1, H, W) predicted defocus map.
-        predicted_aif: deblurred image.
+        deblurred: deblurred image.
         aif: true AiF image.
         weights: lambda_1 to lambda_3.
         seen: (B, 1, H, W) bool, where the AiF image counts; None: everywhere.
@@ -194,6 +194,6 @@ def self_supervised_loss(
             reached = functional.max_pool2d((~seen).float(), side, stride=1, padding=reach_px) == 0
     reblur = reblur_loss(reblurred, defocused, mask=reached)
     smooth = defocus_smoothness(coc_px, aif, mask=seen)
-    deblur = charbonnier(predicted_aif, aif, mask=seen)
+    deblur = charbonnier(deblurred, aif, mask=seen)
     total = weights.reblur * reblur + weights.smooth * smooth + weights.deblur * deblur
     return SelfSupervisedLoss(total, reblur, smooth, deblur)

@@ -58,14 +58,14 @@ def hu(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     Its least value is 2 ln 0.5 = -1.386, not 0.
     """
     mask = valid_depth(target_m)
-    whole = functional.max_pool2d((~mask).float(), 3, stride=1) == 0
+    known = functional.max_pool2d((~mask).float(), 3, stride=1) == 0
     filled_target = torch.where(mask, target_m, 0.0)
     filled_prediction = torch.where(mask, prediction_m, 0.0)
     gradient_p, gradient_t = _sobel(filled_prediction), _sobel(filled_target)
     logs = torch.log((gradient_p - gradient_t).abs() + HU_OFFSET).sum(1, keepdim=True)
     dot = (gradient_p * gradient_t).sum(1, keepdim=True) + 1
     lengths = ((gradient_p**2).sum(1, keepdim=True) + 1) * ((gradient_t**2).sum(1, keepdim=True) + 1)
-    return masked_mean(logs, whole) + masked_mean(1 - dot / lengths.sqrt(), whole)
+    return masked_mean(logs, known) + masked_mean(1 - dot / lengths.sqrt(), known)
 
 
 @in_full_precision

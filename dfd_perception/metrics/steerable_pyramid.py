@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Steerable pyramid of Simoncelli & Freeman (ICIP 1995), built in the Fourier domain, with perfect reconstruction.
+"""Steerable pyramid of Simoncelli & Freeman (ICIP 1995), built in the Fourier domain.
 
 Written out because the library that has it (pyrtools) ships no wheel for ARM boards and pulls in a plotting
 stack. The test compares its sub-band energies with those of pyrtools.
@@ -42,30 +42,6 @@ def build_pyramid(image: Plane, levels: int = 2, orientations: int = 4) -> Steer
         radius, angle = radius[centre], angle[centre]
         low = low[centre] * _low(radius, level)
     return SteerablePyramid(highpass, bands, _plane(low))
-
-
-def reconstruct(pyramid: SteerablePyramid) -> Plane:
-    """The image of a pyramid."""
-    shape = pyramid.highpass.shape
-    radius, angle = _polar(shape)
-    masks = [(radius, angle)]
-    for band in pyramid.bands:
-        centre = _centre(band[0].shape)
-        masks.append((masks[-1][0][centre], masks[-1][1][centre]))
-    low = np.fft.fftshift(np.fft.fft2(pyramid.lowpass))
-    for level in range(len(pyramid.bands), 0, -1):
-        band = pyramid.bands[level - 1]
-        wider = np.zeros(band[0].shape, np.complex128)
-        wider[_centre(wider.shape)] = low * _low(masks[level][0], level)
-        radius, angle = masks[level - 1]
-        for k, plane in enumerate(band):
-            spectrum = np.fft.fftshift(np.fft.fft2(plane))
-            phase = 1j ** (len(band) - 1)
-            wider += phase * spectrum * _high(radius, level) * _steer(angle, k, len(band))
-        low = wider
-    radius = masks[0][0]
-    high = np.fft.fftshift(np.fft.fft2(pyramid.highpass))
-    return _plane(low * _low(radius, 0) + high * _high(radius, 0))
 
 
 def _plane(spectrum: Spectrum) -> Plane:

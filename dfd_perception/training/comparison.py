@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dfd_perception.errors import ConfigError
 from dfd_perception.files.configuration import from_mapping, with_overrides
 from dfd_perception.training.config import TrainConfig
-from dfd_perception.training.trainer import TrainingResult, train
+from dfd_perception.training.trainer import train
 
 COLUMNS = (
     "depth.rmse_m", "depth.abs_rel", "depth.delta1", "defocus.mae", "deblurred.psnr_db", "deblurred.ssim"
@@ -33,9 +33,7 @@ def values_of(comparison: str) -> tuple[str, list[str]]:
     return key, values
 
 
-def compare(
-    recipe: Mapping[str, Any], comparison: str, where: str, run: Callable[[TrainConfig], TrainingResult] = train
-) -> tuple[str, Path]:
+def compare(recipe: Mapping[str, Any], comparison: str, where: str) -> tuple[str, Path]:
     """Train once for each value and return the table (Markdown) and the file that keeps it.
 
     All recipes are read before the first one runs.
@@ -49,7 +47,7 @@ def compare(
     rows: dict[str, dict[str, float]] = {}
     path = configs[0].runs / f"{name}.md"
     for value, config in zip(values, configs, strict=True):
-        result = run(config)
+        result = train(config)
         if result.interrupted_by is not None:
             break
         rows[value] = result.metrics

@@ -8,6 +8,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+ENDINGS = {
+    "depth": "depth/image",
+    "std": "depth/std",
+    "blur": "defocus/image",
+    "deblurred": "deblurred/image",
+    "camera": "depth/camera_info",
+}
+"""What a frame is made of, beside the input: kind and topic below the node's name."""
 KEPT = 12
 ALIVE_S = 2.0
 

@@ -20,30 +20,23 @@ from dfd_perception.core.image_encoding import (
     rgb_from_image,
 )
 from dfd_perception.core.prediction import Prediction
-from dfd_perception.view.assembly import FrameAssembler
+from dfd_perception.view.assembly import ENDINGS, FrameAssembler
 from dfd_perception.view.scene import SceneImage
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-ENDINGS = {
-    "depth": "depth/image",
-    "std": "depth/std",
-    "blur": "defocus/image",
-    "deblurred": "deblurred/image",
-    "camera": "depth/camera_info",
-}
 OWN = ("depth/image_color",)
 """Images of the node that are no input either."""
 
 
 def answers_of(bag: BagReader) -> dict[str, str]:
     """The topics of a node in a bag, by what they are; empty where no node's answers were recorded."""
-    found = {
+    answers = {
         kind: name
         for kind, ending in ENDINGS.items()
         for name, topic in bag.topics.items()
         if name.endswith(f"/{ending}") and topic.message_count
     }
-    return found if "depth" in found and found.keys() & {"std", "blur", "deblurred"} else {}
+    return answers if "depth" in answers and answers.keys() & {"std", "blur", "deblurred"} else {}
 
 
 class RecordedScene:
@@ -70,9 +63,9 @@ class RecordedScene:
         assembler, began_ns = FrameAssembler(), None
         for kind in kinds.values():
             assembler.add(kind, -1, None, 0.0)
-        for found in self._bag.messages(list(kinds)):
-            stamp_ns = stamp_ns_of(found.message)
-            parts = assembler.add(kinds[found.topic], stamp_ns, found, 0.0)
+        for record in self._bag.messages(list(kinds)):
+            stamp_ns = stamp_ns_of(record.message)
+            parts = assembler.add(kinds[record.topic], stamp_ns, record, 0.0)
             if parts is None:
                 continue
             began_ns = stamp_ns if began_ns is None else began_ns
@@ -117,16 +110,16 @@ class RecordedScene:
     def _is_colour(self, name: str) -> bool:
         if self._bag.topics[name].msgtype == COMPRESSED:
             return True
-        return any(encoding_named(found.message.encoding) is not None for found in _first(self._bag, name))
+        return any(encoding_named(record.message.encoding) is not None for record in _first(self._bag, name))
 
 
 def _first(bag: BagReader, name: str) -> Iterator[Any]:
-    for found in bag.messages([name]):
-        yield found
+    for message in bag.messages([name]):
+        yield message
         return
 
 
-def _rgb(found: Any) -> Any:
-    if found.msgtype == COMPRESSED:
-        return rgb_from_compressed(found.message.data, found.message.format)
-    return rgb_from_image(found.message)
+def _rgb(record: Any) -> Any:
+    if record.msgtype == COMPRESSED:
+        return rgb_from_compressed(record.message.data, record.message.format)
+    return rgb_from_image(record.message)

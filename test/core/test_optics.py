@@ -14,8 +14,6 @@ from dfd_perception.core import optics
 from dfd_perception.core.optics import (
     DefocusCurve,
     Lens,
-    circle_of_confusion_from_image_distance_px,
-    circle_of_confusion_px,
 )
 from dfd_perception.errors import LensError
 
@@ -24,7 +22,7 @@ DSLR = Lens(focal_length_mm=35, f_number=1.4, focus_distance_m=0.6, pixel_pitch_
 
 def test_worked_examples_of_the_docstrings_hold() -> None:
     assert doctest.testmod(optics).failed == 0
-    assert doctest.testmod(optics).attempted >= 4
+    assert doctest.testmod(optics).attempted >= 2
 
 
 @pytest.mark.parametrize(
@@ -41,10 +39,29 @@ def test_gain_of_known_lenses(lens: Lens, gain: float) -> None:
     assert lens.defocus_curve().gain_px_per_dioptre == pytest.approx(gain, rel=1e-3)
 
 
+def _gur_and_wolf_px(lens: Lens, depth_m: np.ndarray) -> np.ndarray:
+    """A f |d - F| / (d (F - f)) / pitch (Gur & Wolf 2019)."""
+    depth_mm, focus_mm = depth_m * 1e3, lens.focus_distance_m * 1e3
+    blur_mm = lens.aperture_diameter_mm * lens.focal_length_mm * np.abs(depth_mm - focus_mm)
+    return blur_mm / (depth_mm * (focus_mm - lens.focal_length_mm)) * 1e3 / lens.pixel_pitch_um
+
+
+def _carvalho_px(lens: Lens, depth_m: np.ndarray) -> np.ndarray:
+    """A s |1/f - 1/d - 1/s| / pitch, s the image distance (Carvalho et al. 2018)."""
+    vergence = 1.0 / lens.focal_length_mm - 1e-3 / depth_m - 1.0 / lens.image_distance_mm
+    return lens.aperture_diameter_mm * lens.image_distance_mm * np.abs(vergence) * 1e3 / lens.pixel_pitch_um
+
+
+def test_the_form_by_hand() -> None:
+    # f = 50 mm, N = 2, F = 2 m, 5 um pixels: a point at 4 m blurs to 64.1 px.
+    lens = Lens(focal_length_mm=50, f_number=2, focus_distance_m=2, pixel_pitch_um=5)
+    assert float(lens.defocus_curve().signed_coc_px(4.0)) == pytest.approx(64.1, abs=0.05)
+
+
 def test_the_three_forms_of_the_circle_of_confusion_are_equal() -> None:
     depth_m = np.array([0.31, 0.55, 0.6, 0.83, 2.0, 40.0])
-    gur = circle_of_confusion_px(DSLR, depth_m)
-    carvalho = circle_of_confusion_from_image_distance_px(DSLR, depth_m)
+    gur = _gur_and_wolf_px(DSLR, depth_m)
+    carvalho = _carvalho_px(DSLR, depth_m)
     linear = np.abs(DSLR.defocus_curve().signed_coc_px(depth_m))
     np.testing.assert_allclose(gur, carvalho, atol=1e-9)
     np.testing.assert_allclose(gur, linear, atol=1e-9)

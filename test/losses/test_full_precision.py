@@ -10,7 +10,7 @@ from dfd_perception.losses.defocus import coc_nll
 from dfd_perception.losses.depth import depth_loss
 from dfd_perception.losses.image import deblur_loss, ssim_loss
 from dfd_perception.losses.layered_blur_torch import blur_layers
-from dfd_perception.losses.reblur import reblur, reblur_by_bank
+from dfd_perception.losses.reblur import reblur_by_bank
 from dfd_perception.losses.regularisers import REGULARISERS
 
 FUNCTIONS = {
@@ -19,7 +19,6 @@ FUNCTIONS = {
     "similarity": ssim_loss,
     "likelihood": lambda a, b: coc_nll(a, b, a + 1),
     "bank": lambda a, b: reblur_by_bank(a, 4 * b[:, :1]).mean(),
-    "exact": lambda a, b: reblur(a, 4 * b[:, :1]).mean(),
     "layers": lambda a, b: blur_layers(a, 4 * b[:, :1]).mean(),
     **{name: row.term for name, row in REGULARISERS.items()},
 }

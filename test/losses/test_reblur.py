@@ -14,7 +14,8 @@ from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.point_spread import DISK, GAUSSIAN
 from dfd_perception.errors import LensError
 from dfd_perception.losses.defocus import reblur_loss
-from dfd_perception.losses.reblur import _weights, reblur, reblur_by_bank
+from dfd_perception.losses.reblur import reblur_by_bank
+from support.exact_reblur import reblur, source_weights
 
 gaussian_bank = partial(reblur_by_bank, exponent=2.0)
 BOTH = pytest.mark.parametrize("blur", [reblur, gaussian_bank, reblur_by_bank])
@@ -31,7 +32,7 @@ def _varied_coc(height: int, width: int, largest: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("variance", [0.0, 1e-6, 0.3, 4.0, 60.0])
 def test_weights_sum_to_one_with_the_exact_second_moment(variance: float) -> None:
-    half = torch.stack(_weights(torch.tensor(variance, dtype=torch.float64), 60))
+    half = torch.stack(source_weights(torch.tensor(variance, dtype=torch.float64), 60))
     n = torch.arange(61, dtype=torch.float64)
     assert float(half[0] + 2 * half[1:].sum()) == pytest.approx(1.0, abs=1e-12)
     assert float(2 * (half * n**2).sum()) == pytest.approx(variance, abs=1e-9)
@@ -124,9 +125,9 @@ def test_the_map_can_be_learned_from_the_reblurred_image() -> None:
 
 def test_a_map_of_another_size_or_no_ratio_is_refused() -> None:
     with pytest.raises(LensError, match="one channel"):
-        reblur(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 5))
+        reblur_by_bank(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 5))
     with pytest.raises(LensError, match="sigma_per_coc"):
-        reblur(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4), sigma_per_coc=0.0)
+        reblur_by_bank(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4), sigma_per_coc=0.0)
 
 
 def _textured(side: int) -> np.ndarray:

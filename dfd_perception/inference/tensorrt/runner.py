@@ -58,8 +58,6 @@ class EngineRunner:
         engine: tensorrt.ICudaEngine,
         memory: DeviceMemory,
         tensors: dict[str, Tensor],
-        *,
-        use_cuda_graph: bool = True,
     ) -> None:
         """Prepare everything that a run needs, and run once.
 
@@ -84,8 +82,7 @@ class EngineRunner:
             self._inputs, self._outputs = self._bind(trt, tensors)
             self._queue()  # allocates what TensorRT allocates late; only then can a graph be captured
             self._memory.wait()
-            if use_cuda_graph:
-                self._try_capture()
+            self._try_capture()
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run once; the arrays returned are overwritten by the next run.
@@ -143,12 +140,12 @@ class EngineRunner:
             if is_input[name] and not context.set_input_shape(name, wanted):
                 raise EngineError(f"the engine takes no {name} of shape {wanted}; it was built for another size")
             dims: Any = context.get_tensor_shape(name)
-            found = tuple(dims)
-            if found != wanted:
-                raise EngineError(f"the engine's {name} has shape {found}; expected {wanted}")
-            found_dtype = _numpy_type(engine.get_tensor_dtype(name))
-            if found_dtype != dtype:
-                raise EngineError(f"the engine's {name} is {found_dtype}; expected {dtype}")
+            sides = tuple(dims)
+            if sides != wanted:
+                raise EngineError(f"the engine's {name} has shape {sides}; expected {wanted}")
+            engine_dtype = _numpy_type(engine.get_tensor_dtype(name))
+            if engine_dtype != dtype:
+                raise EngineError(f"the engine's {name} is {engine_dtype}; expected {dtype}")
             buffer = self._memory.allocate(wanted, dtype)
             buffer.host[...] = 0
             if not context.set_tensor_address(name, buffer.pointer):

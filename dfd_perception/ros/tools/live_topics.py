@@ -31,17 +31,10 @@ from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
 from dfd_perception.ros.shared.conversions import rgb_of
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
-from dfd_perception.view.assembly import FrameAssembler
+from dfd_perception.view.assembly import ENDINGS, FrameAssembler
 from dfd_perception.view.frame_slot import FrameSlot, Status, ViewFrame
 from dfd_perception.view.node_status import status_of
 
-ENDINGS = {
-    "depth": "depth/image",
-    "std": "depth/std",
-    "blur": "defocus/image",
-    "deblurred": "deblurred/image",
-    "camera": "depth/camera_info",
-}
 MAPS = {"depth": depth_m_from_image, "std": depth_m_from_image, "blur": float_map_from_image}
 LINGER_S = 5.0
 """How long a topic that went off the screen stays subscribed: people scroll back."""
@@ -100,15 +93,15 @@ class LiveTopics:
             rclpy.shutdown(context=context)
 
     def _find(self, node: Node, slot: FrameSlot, stop: threading.Event) -> NodeTopics | None:
-        told = False
+        reported = False
         while not stop.is_set():
             try:
                 return wait_for_node(node, self._name, list(ENDINGS.values()), LOOK_S)
             except DfdPerceptionError as error:
                 slot.report(Status(level=3, message=f"waiting for {error}", time_s=time.time()))
-                if not told:
+                if not reported:
                     print(f"dfd view: waiting: {error}", file=sys.stderr, flush=True)
-                    told = True
+                    reported = True
         return None
 
     def _show(
