@@ -1,19 +1,20 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""One training or evaluation example, and what every data set promises. No torch: the trainer makes tensors."""
+"""One example for training or evaluation, and what every data set promises. No torch: the trainer makes tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError
 
 
@@ -31,6 +32,9 @@ class DefocusSample:
     camera: intrinsics of the defocused image.
     curve: the lens of the defocused image at its size.
     """
+
+    same_size: ClassVar[bool] = True
+    """Whether every part has the size of the defocused image."""
 
     name: str
     defocused: NDArray[np.uint8]
@@ -58,14 +62,17 @@ class DefocusSample:
             )
 
     def _require(self, part: str, array: NDArray | None, dtype: type, shape: tuple[int, ...]) -> None:
-        if array is not None and (array.shape != shape or array.dtype != dtype):
+        if array is None:
+            return
+        alike = array.shape == shape if self.same_size else array.ndim == len(shape) and array.shape[2:] == shape[2:]
+        if not alike or array.dtype != dtype:
             raise DatasetError(
                 f"{self.name}: {part} is {array.dtype} {array.shape}; expected {np.dtype(dtype)} {shape}, "
                 "the size of the defocused image"
             )
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(height, width) [px]."""
         return self.defocused.shape[0], self.defocused.shape[1]
 

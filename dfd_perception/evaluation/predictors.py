@@ -12,9 +12,11 @@ import numpy as np
 
 from dfd_perception.core.classical_dfd import classical_depth_m, defocus_map_px
 from dfd_perception.core.prediction import Heads, Prediction
+from dfd_perception.core.size import Size
 from dfd_perception.evaluation.scoring.frame_scoring import image_at, sampled_at
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
-from dfd_perception.inference.estimator import DepthEstimator
+from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
 BASELINES = {
     "constant": "the one distance that fits the truth best",
@@ -49,30 +51,29 @@ class ModelPredictor:
 
     def predict(self, frame: EvaluationFrame) -> Prediction | None:
         """Compiling for a new size is not part of the latency."""
-        size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-        return self._estimator.compiled(size, self._heads).predict(frame.image_rgb, frame.curve)
+        return self._estimator.compiled(frame.size, self._heads).predict(frame.defocused, frame.curve)
 
-    def description(self) -> dict[str, Any]:
-        """The `model` section of the report, before anything ran."""
-        model, options = self._estimator.model, self._estimator.options
-        return {
-            "name": model.name,
-            "sha256": model.card.weights.sha256,
-            "variant": model.card.variant,
-            "target": model.card.target,
-            "heads": list(model.card.heads),
-            "precision": options.precision,
-            "input_size": list(options.input_size) if options.input_size else None,
-            "valid_depth_m": [options.depth_min_m, options.depth_max_m],
-            "max_rel_std": options.depth_max_rel_std,
-            "training": model.card.training,
-        }
-
-    def runtime(self, frame_size: tuple[int, int]) -> dict[str, Any]:
+    def runtime(self, frame_size: Size) -> dict[str, Any]:
         """Backend and device that ran."""
         chosen = self._estimator.compiled(frame_size, self._heads).chosen
         backend = chosen.backend
         return {"backend": backend.name, "device": backend.device, "precision": backend.precision, **backend.details}
+
+
+def described_model(model: ModelFolder, options: EstimatorOptions) -> dict[str, Any]:
+    """The `model` section of the report, before anything ran."""
+    return {
+        "name": model.name,
+        "sha256": model.card.weights.sha256,
+        "variant": model.card.variant,
+        "target": model.card.target,
+        "heads": list(model.card.heads),
+        "precision": options.precision,
+        "input_size": list(options.input_size) if options.input_size else None,
+        "valid_depth_m": [options.depth_min_m, options.depth_max_m],
+        "max_rel_std": options.depth_max_rel_std,
+        "training": model.card.training,
+    }
 
 
 class SharpPredictor:
@@ -103,9 +104,9 @@ class ClassicalPredictor:
         """None without a lens."""
         if frame.curve is None:
             return None
-        depth = classical_depth_m(frame.image_rgb, frame.curve, self._max_depth_m)
+        depth = classical_depth_m(frame.defocused, frame.curve, self._max_depth_m)
         depth = np.where(np.isfinite(depth), depth, np.float32(np.nan))
-        return Prediction(depth_m=depth, coc_px=defocus_map_px(frame.image_rgb))
+        return Prediction(depth_m=depth, coc_px=defocus_map_px(frame.defocused))
 
 
 class ConstantPredictor:
@@ -116,14 +117,14 @@ class ConstantPredictor:
     def __init__(self, depth_m: float) -> None:
         self.depth_m = depth_m
 
-    def predict(self, frame: EvaluationFrame) -> Prediction | None:
+    def predict(self, frame: EvaluationFrame) -> Prediction:
         """Never looks at the image."""
-        return Prediction(depth_m=np.full(frame.image_rgb.shape[:2], self.depth_m, np.float32))
+        return Prediction(depth_m=np.full(frame.size, self.depth_m, np.float32))
 
 
 def matching_prediction(prediction: Prediction, frame: EvaluationFrame) -> Prediction:
     """A prediction whose maps have the image's size; those of a node may be smaller."""
-    size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
+    size = frame.size
     factor = 1.0
     if prediction.coc_px is not None:
         factor = size[1] / prediction.coc_px.shape[1]

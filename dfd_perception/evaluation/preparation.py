@@ -42,7 +42,7 @@ class Preparation:
         if self.sharp_input:
             if frame.aif is None:
                 raise DatasetError(f"{frame.unit}: frame {frame.name} has no all-in-focus image to feed")
-            frame = replace(frame, image_rgb=frame.aif)
+            frame = replace(frame, defocused=frame.aif)
         frame = self.protocol.applied(frame)
         if self.one_sided and frame.curve is not None and frame.depth_m is not None:
             frame = _on_side(frame, frame.curve)

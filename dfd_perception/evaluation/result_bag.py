@@ -60,8 +60,8 @@ class ResultBag:
         for topic, pixels, encoding in images:
             if pixels is not None:
                 self._writer.write(topic, IMAGE, stamp, image_message(pixels, encoding, stamp, frame.frame_id))
-        if frame.camera is not None:
-            info = _with_stamp(frame.camera, stamp, frame.frame_id)
+        if frame.camera_info is not None:
+            info = _with_stamp(frame.camera_info, stamp, frame.frame_id)
             for topic in ("/depth/camera_info", "/deblurred/camera_info"):
                 self._writer.write(topic, CAMERA_INFO, stamp, info)
 
@@ -69,9 +69,9 @@ class ResultBag:
         """Write a message as it came from a node."""
         self._writer.write(topic, msgtype, stamp_ns, content)
 
-    def add_latency(self, stamp_ns: int, seconds: float) -> None:
+    def add_latency(self, stamp_ns: int, latency_s: float) -> None:
         """Write how long a node took."""
-        self._writer.write(LATENCY, FLOAT, stamp_ns, standard_types().types[FLOAT](data=seconds))
+        self._writer.write(LATENCY, FLOAT, stamp_ns, standard_types().types[FLOAT](data=latency_s))
 
     def close(self) -> None:
         """Write the index."""
@@ -116,12 +116,12 @@ class RecordedPredictor:
 
     def _grouped(self) -> Iterator[_Moment]:
         moment: _Moment | None = None
-        for found in self._bag.messages(self._topics):
-            if moment is None or found.stamp_ns != moment.stamp_ns:
+        for message in self._bag.messages(self._topics):
+            if moment is None or message.stamp_ns != moment.stamp_ns:
                 if moment is not None:
                     yield moment
-                moment = _Moment(found.stamp_ns, {})
-            moment.messages[found.topic] = found
+                moment = _Moment(message.stamp_ns, {})
+            moment.messages[message.topic] = message
         if moment is not None:
             yield moment
 

@@ -14,9 +14,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
-from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, ModelPredictor
-from dfd_perception.evaluation.preparation import Preparation
+from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, described_model
 from dfd_perception.evaluation.report.report_html import HTML_NAME, write_html
 from dfd_perception.evaluation.report.report_json import REPORT_NAME, build_report, figures_of, write_report
 from dfd_perception.evaluation.report.showcase import chosen_frames, images_of
@@ -27,8 +27,6 @@ from dfd_perception.evaluation.scoring.rows import RowFile
 from dfd_perception.evaluation.shares import run_in_processes
 from dfd_perception.evaluation.sources.lens_record import lens_of_report
 from dfd_perception.evaluation.worker import Progress, rows_folder, run_share
-from dfd_perception.files.model_folder import ModelFolder
-from dfd_perception.inference.estimator import DepthEstimator
 
 CONSTANT_ROWS = "constant/rows.jsonl"
 
@@ -51,11 +49,12 @@ def evaluate(
         UsageError: of plan, model or data.
     """
     started = time.time()
-    if workers == 1:
-        run_share(plan, (0, 1), progress)
-    else:
+    if workers > 1:
         run_in_processes(plan, workers, progress)
-    return finish(plan, workers, time.time() - started, live)
+    with OpenedEvaluation(plan) as opened:
+        if workers == 1:
+            run_share(opened, (0, 1), progress)
+        return finish(opened, workers, time.time() - started, live)
 
 
 def evaluate_share(
@@ -67,16 +66,17 @@ def evaluate_share(
         The report, in the one process that ends last and writes it; None in the others.
     """
     started = time.time()
-    run_share(plan, share, progress)
-    folder = rows_folder(plan.out)
-    if not all((folder / f"{i}-of-{share[1]}.done.json").is_file() for i in range(share[1])):
-        return None
-    try:
-        # Two that end at the same moment both see all shares; only one can create the file.
-        os.close(os.open(folder / f"report-of-{share[1]}.lock", os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return None
-    return finish(plan, share[1], time.time() - started)
+    with OpenedEvaluation(plan) as opened:
+        run_share(opened, share, progress)
+        folder = rows_folder(plan.out)
+        if not all((folder / f"{i}-of-{share[1]}.done.json").is_file() for i in range(share[1])):
+            return None
+        try:
+            # Two that end at the same moment both see all shares; only one can create the file.
+            os.close(os.open(folder / f"report-of-{share[1]}.lock", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return None
+        return finish(opened, share[1], time.time() - started)
 
 
 def begin_anew(out: Path) -> None:
@@ -88,24 +88,22 @@ def begin_anew(out: Path) -> None:
         shutil.rmtree(results)
 
 
-def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, Any] | None = None) -> dict[str, Any]:
+def finish(
+    opened: OpenedEvaluation, shares: int, duration_s: float, live: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Fold all rows into report.json and report.html."""
-    model = plan.opened_model()
+    plan = opened.plan
     folder = rows_folder(plan.out)
     summaries = [json.loads((folder / f"{i}-of-{shares}.done.json").read_text("utf-8")) for i in range(shares)]
     units = _units(plan, summaries)
     sources = _sources(plan, summaries)
-    preparation = plan.preparation(model, sources)
-    files = sorted(folder.rglob("*.jsonl"))
-    rows = RowIndex(files, "model", units)
+    opened.preparation.add_floors(sources)
+    rows = RowIndex(sorted(folder.rglob("*.jsonl")), "model", units)
     total = pooled(rows)
-    constant = None
-    if "constant" in plan.baselines and total.truth.any():
-        constant = best_constant_m(total.truth)
-        _run_constant(plan, model, constant, preparation)
-        files = sorted(folder.rglob("*.jsonl"))
-    baselines = _baselines(plan, files, units, constant)
-    described = ModelPredictor(DepthEstimator(model, plan.estimator)).description()
+    constant_m = best_constant_m(total.truth) if "constant" in plan.baselines and total.truth.any() else None
+    if constant_m is not None:
+        _run_constant(opened, constant_m)
+    described = described_model(opened.model, plan.estimator)
     described |= next((s["runtime"] for s in summaries if s["runtime"]), {})
     report = build_report(
         total,
@@ -113,10 +111,10 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, An
         described,
         {"sources": sources},
         plan.protocol.described(),
-        baselines,
+        _baselines(plan, sorted(folder.rglob("*.jsonl")), units, constant_m),
         {
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "seconds": round(seconds, 3),
+            "seconds": round(duration_s, 3),
             "workers": shares,
             "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
         },
@@ -125,8 +123,7 @@ def finish(plan: EvaluationPlan, shares: int, seconds: float, live: dict[str, An
     if live is not None:
         report["timing"]["live"] = live
     write_report(plan.out / REPORT_NAME, report)
-    images = images_of(plan, model, chosen_frames(report), preparation)
-    write_html(plan.out / HTML_NAME, report, images, plan.depth_range_m)
+    write_html(plan.out / HTML_NAME, report, images_of(opened, chosen_frames(report)), plan.depth_range_m)
     return report
 
 
@@ -142,34 +139,30 @@ def _sources(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[dict
 
 
 def _baselines(
-    plan: EvaluationPlan, files: list[Path], units: list[str], constant: float | None
+    plan: EvaluationPlan, files: list[Path], units: list[str], constant_m: float | None
 ) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    sections: dict[str, dict[str, Any]] = {}
     for variant in variants_of(files):
         if variant == "model" or variant not in plan.baselines:
             continue
         figures: dict[str, Any] = {"meaning": BASELINES[variant]}
-        if variant == "constant" and constant is not None:
-            figures["depth_m"] = constant
-        found[variant] = figures | figures_of(pooled(RowIndex(files, variant, units)))
-    return found
+        if variant == "constant" and constant_m is not None:
+            figures["depth_m"] = constant_m
+        sections[variant] = figures | figures_of(pooled(RowIndex(files, variant, units)))
+    return sections
 
 
-def _run_constant(plan: EvaluationPlan, model: ModelFolder, depth_m: float, preparation: Preparation) -> None:
+def _run_constant(opened: OpenedEvaluation, depth_m: float) -> None:
     """Score the constant: the only baseline that needs the truth of all frames before its first."""
-    path = rows_folder(plan.out) / CONSTANT_ROWS
+    protocol = opened.plan.protocol
+    path = rows_folder(opened.plan.out) / CONSTANT_ROWS
     path.unlink(missing_ok=True)
-    rows = RowFile(path, plan.identity(model) | {"constant_m": depth_m})
+    rows = RowFile(path, opened.identity | {"constant_m": depth_m})
     predictor = ConstantPredictor(depth_m)
     try:
-        for source in plan.sources(model):
-            try:
-                for frame in source.frames():
-                    prepared = preparation(frame)
-                    prediction = predictor.predict(prepared)
-                    assert prediction is not None
-                    rows.add([score_frame(prepared, prediction, plan.protocol, predictor.variant)])
-            finally:
-                source.close()
+        for source in opened.sources():
+            for frame in source.frames():
+                prepared = opened.preparation(frame)
+                rows.add([score_frame(prepared, predictor.predict(prepared), protocol, predictor.variant)])
     finally:
         rows.close()

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from dfd_perception.errors import ConfigError, DfdPerceptionError
+from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.worker import Progress, run_share
 
@@ -77,4 +78,5 @@ def _counted_share(plan: EvaluationPlan, share: tuple[int, int], counters: Any) 
     def count(done: int, total: int) -> None:
         counters[share[0]] = (done, total)
 
-    run_share(plan, share, count)
+    with OpenedEvaluation(plan) as opened:
+        run_share(opened, share, count)

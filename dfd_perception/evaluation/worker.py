@@ -10,23 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.core.prediction import Prediction
+from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError
+from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
-from dfd_perception.evaluation.predictors import (
-    ClassicalPredictor,
-    ModelPredictor,
-    Predictor,
-    SharpPredictor,
-    matching_prediction,
-)
-from dfd_perception.evaluation.preparation import Preparation
-from dfd_perception.evaluation.result_bag import RecordedPredictor, ResultBag
+from dfd_perception.evaluation.predictors import ModelPredictor, matching_prediction
+from dfd_perception.evaluation.result_bag import ResultBag
 from dfd_perception.evaluation.scoring.floors import SourceFloor, fitted_floor
 from dfd_perception.evaluation.scoring.frame_scoring import score_frame
+from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile, require_identity, scan_rows
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
 from dfd_perception.files.atomic import write_text
-from dfd_perception.inference.estimator import DepthEstimator
 
 Progress = Callable[[int, int], None]
 """Frames done, frames in all."""
@@ -37,51 +33,44 @@ def rows_folder(out: Path) -> Path:
     return out / "rows"
 
 
-def run_share(plan: EvaluationPlan, share: tuple[int, int] = (0, 1), progress: Progress | None = None) -> None:
+def run_share(opened: OpenedEvaluation, share: tuple[int, int] = (0, 1), progress: Progress | None = None) -> None:
     """Evaluate a share and leave its rows and its summary in OUT/rows; frames that have rows already are not repeated.
 
     Raises:
-        UsageError: of plan, model or data.
+        UsageError: of data.
     """
-    plan.require_inputs()
-    model = plan.opened_model()
-    folder = rows_folder(plan.out)
+    folder = rows_folder(opened.plan.out)
     name = f"{share[0]}-of-{share[1]}"
     done_file = folder / f"{name}.done.json"
-    identity = plan.identity(model)
-    rows = RowFile(folder / f"{name}.jsonl", identity)
-    # Another division of the work may have done some of it.
-    for other in folder.glob("*.jsonl"):
+    rows = RowFile(folder / f"{name}.jsonl", opened.identity)
+    _skip_rows_of_others(rows, opened.identity)
+    before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
+    summary: dict[str, Any] = {"sources": [], "runtime": before.get("runtime")}
+    finished = 0
+    known = {source["unit"]: source for source in before.get("sources", [])}
+    opened.preparation.add_floors(before.get("sources", []))
+    try:
+        for source in opened.sources(share):
+            floor = known.get(source.unit, {}).get("blur_floor") or _floor(opened, source)
+            size = _run_source(opened, source, rows, _after(finished, progress))
+            finished += len(source)
+            summary["sources"].append(_described(source.description(), known.get(source.unit, {}), floor))
+            if size is not None and isinstance(opened.predictor, ModelPredictor):
+                summary["runtime"] = opened.predictor.runtime(size)
+    finally:
+        rows.close()
+    write_text(done_file, json.dumps(summary))
+
+
+def _skip_rows_of_others(rows: RowFile, identity: dict[str, Any]) -> None:
+    """Another division of the work may have done some of it."""
+    for other in rows.path.parent.glob("*.jsonl"):
         if other != rows.path:
             keys = [key for key, _, _ in scan_rows(other)]
             if keys:  # one without rows is of an evaluation that never began
                 with other.open("rb") as file:
                     require_identity(other, file.readline(), identity)
             rows.done.update(keys)
-    estimator = DepthEstimator(model, plan.estimator)
-    predictors = _predictors(plan, estimator)
-    before = json.loads(done_file.read_text("utf-8")) if done_file.is_file() else {}
-    summary: dict[str, Any] = {"sources": [], "runtime": before.get("runtime")}
-    finished = 0
-    known = {source["unit"]: source for source in before.get("sources", [])}
-    preparation = plan.preparation(model, before.get("sources", []))
-    try:
-        for source in plan.sources(model, share):
-            try:
-                floor = known.get(source.unit, {}).get("blur_floor") or _floor(plan, source, estimator, preparation)
-                size = _run_source(plan, source, predictors, rows, preparation, _after(finished, progress))
-                finished += len(source)
-                summary["sources"].append(_described(source.description(), known.get(source.unit, {}), floor))
-            finally:
-                source.close()
-            if size is not None and isinstance(predictors[0], ModelPredictor):
-                summary["runtime"] = predictors[0].runtime(size)
-    finally:
-        rows.close()
-        estimator.close()
-        if isinstance(predictors[0], RecordedPredictor):
-            predictors[0].close()
-    write_text(done_file, json.dumps(summary))
 
 
 def _described(description: dict[str, Any], earlier: dict[str, Any], floor: dict[str, Any] | None) -> dict[str, Any]:
@@ -96,18 +85,15 @@ def _described(description: dict[str, Any], earlier: dict[str, Any], floor: dict
     return description | {"blur_floor": floor}
 
 
-def _floor(
-    plan: EvaluationPlan, source: FrameSource, estimator: DepthEstimator, preparation: Preparation
-) -> dict[str, Any] | None:
+def _floor(opened: OpenedEvaluation, source: FrameSource) -> dict[str, Any] | None:
     """Fit the source's blur floor where the plan wants it, tell the preparation, and return its description."""
-    card = estimator.model.card
-    if not plan.fits_floor(estimator.model):
+    if not opened.fits_floor:
         return None
-    fitted = fitted_floor(source, estimator, preparation, source.all_frames)
+    fitted = fitted_floor(source, opened.estimator, opened.preparation, source.all_frames)
     if fitted is None:
-        typical = card.typical_floor_px
+        typical = opened.model.card.typical_floor_px
         fitted = SourceFloor(even_px=typical, odd_px=typical, frames=0, origin="model card: no two frames tell")
-    preparation.floors[source.unit] = fitted
+    opened.preparation.floors[source.unit] = fitted
     return fitted.described()
 
 
@@ -118,36 +104,22 @@ def _after(finished: int, progress: Progress | None) -> Progress | None:
     return lambda done, total: progress(finished + done, finished + total)
 
 
-def _predictors(plan: EvaluationPlan, estimator: DepthEstimator) -> list[Predictor]:
-    first: Predictor = ModelPredictor(estimator) if plan.predictions is None else RecordedPredictor(plan.predictions)
-    predictors: list[Predictor] = [first]
-    if "sharp" in plan.baselines:
-        predictors.append(SharpPredictor(estimator))
-    if "classical" in plan.baselines:
-        predictors.append(ClassicalPredictor(plan.protocol.max_depth_m))
-    return predictors
-
-
 def _run_source(
-    plan: EvaluationPlan,
-    source: FrameSource,
-    predictors: list[Predictor],
-    rows: RowFile,
-    preparation: Preparation,
-    progress: Progress | None,
+    opened: OpenedEvaluation, source: FrameSource, rows: RowFile, progress: Progress | None
 ) -> tuple[int, int] | None:
+    """Every frame of a source through predictors and scoring; the size of the last [px]."""
     skip = {index for variant, unit, index in rows.done if unit == source.unit and variant == "model"}
     total = len(source)
-    result = _result_bag(plan, source, skip)
-    size: tuple[int, int] | None = None
+    result = _result_bag(opened.plan, source, skip)
+    size: Size | None = None
     done = min(len(skip), total)
     if progress:
         progress(done, total)
     try:
         for frame in source.frames(skip):
-            prepared = preparation(frame)
-            size = (prepared.image_rgb.shape[0], prepared.image_rgb.shape[1])
-            rows.add(_rows_of(plan, prepared, predictors, result))
+            prepared = opened.preparation(frame)
+            size = prepared.size
+            rows.add(_rows_of(opened, prepared, result))
             done += 1
             if progress:
                 progress(done, total)
@@ -159,25 +131,30 @@ def _run_source(
     return size
 
 
-def _rows_of(
-    plan: EvaluationPlan, frame: EvaluationFrame, predictors: list[Predictor], result: ResultBag | None
-) -> list[FrameRow]:
-    found = []
-    for predictor in predictors:
-        prediction = predictor.predict(frame)
-        if prediction is None:
-            if predictor.variant == "model":
-                found.append(FrameRow(variant="model", unit=frame.unit, index=frame.index, name=frame.name,
-                                      stamp_ns=frame.stamp_ns))  # fmt: skip
-            continue
-        if result is not None and predictor.variant == "model":
+def _rows_of(opened: OpenedEvaluation, frame: EvaluationFrame, result: ResultBag | None) -> list[FrameRow]:
+    """The rows of one frame: the model's first, then those of the baselines that answered."""
+    plan = opened.plan
+    prediction = opened.predictor.predict(frame)
+    if prediction is None:
+        row = FrameRow(variant="model", unit=frame.unit, index=frame.index, name=frame.name, stamp_ns=frame.stamp_ns)
+        rows = [row]
+    else:
+        if result is not None:
             result.add(frame, prediction)
-        wants_truth = predictor.variant == "model" and "constant" in plan.baselines
-        fitted = matching_prediction(prediction, frame)
-        row = score_frame(frame, fitted, plan.protocol, predictor.variant, wants_truth)
-        row.answered = True
-        found.append(row)
-    return found
+        rows = [_scored(frame, prediction, plan.protocol, "model", "constant" in plan.baselines)]
+    for baseline in opened.baselines:
+        prediction = baseline.predict(frame)
+        if prediction is not None:
+            rows.append(_scored(frame, prediction, plan.protocol, baseline.variant, False))
+    return rows
+
+
+def _scored(
+    frame: EvaluationFrame, prediction: Prediction, protocol: Protocol, variant: str, with_truth: bool
+) -> FrameRow:
+    row = score_frame(frame, matching_prediction(prediction, frame), protocol, variant, with_truth)
+    row.answered = True
+    return row
 
 
 def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> ResultBag | None:

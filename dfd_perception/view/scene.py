@@ -188,17 +188,16 @@ class BagScene:
         for frame in self._source.frames():
             stamp_ns = frame.stamp_ns or 0
             began_ns = stamp_ns if began_ns is None else began_ns
-            size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-            camera = shown_camera(frame.camera, size, self._source.topics.image)
+            camera = shown_camera(frame.camera_info, frame.size, self._source.topics.image)
             fx_px = self._fixed.fx_px or (camera.fx if camera is not None else None)
             yield SceneImage(
                 name=frame.name,
-                image_rgb=frame.image_rgb,
+                image_rgb=frame.defocused,
                 time_s=(stamp_ns - began_ns) * 1e-9,
                 stamp_ns=stamp_ns,
                 lens=self._fixed.lens,
                 fx_px=fx_px,
-                camera=camera or centred_camera(frame.image_rgb, fx_px),
+                camera=camera or centred_camera(frame.defocused, fx_px),
                 depth_m=frame.depth_m,
                 aif=frame.aif,
             )

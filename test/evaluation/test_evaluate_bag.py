@@ -17,13 +17,14 @@ import pytest
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.cli.__main__ import main
 from dfd_perception.evaluation import worker
-from dfd_perception.evaluation.report.report_json import VARYING, read_report, schema
+from dfd_perception.evaluation.report.report_json import read_report, schema
 from dfd_perception.evaluation.run import evaluate
 from dfd_perception.evaluation.sources.bag_options import BagOptions
+from dfd_perception.inference.estimator import DepthEstimator
 
 
 def repeatable(report):
-    return json.dumps({key: value for key, value in report.items() if key not in VARYING}, sort_keys=True)
+    return json.dumps({key: value for key, value in report.items() if key not in ("timing", "run")}, sort_keys=True)
 
 
 def independent_figures(bag_path, answers_path):
@@ -98,6 +99,29 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(make_bag, plan_for, monkey
     monkeypatch.setattr(worker, "score_frame", lambda *a, **k: (calls.append(1), score(*a, **k))[1])
     assert repeatable(evaluate(plan)) == repeatable(whole)
     assert len(calls) == 3
+
+
+def test_bag_and_model_are_opened_once_for_all_stages(make_bag, plan_for, monkeypatch):
+    opened = []
+    for kind in (BagReader, DepthEstimator):
+
+        def counted(self, *args, kind=kind, begin=kind.__init__, **named):
+            opened.append(kind.__name__)
+            begin(self, *args, **named)
+
+        monkeypatch.setattr(kind, "__init__", counted)
+    # Scoring, the constant baseline and the images of the report all read frames.
+    report = evaluate(plan_for(make_bag(), baselines=("constant",)))
+    assert report["baselines"]["constant"]["depth"] is not None
+    assert sorted(opened) == ["BagReader", "DepthEstimator"]
+
+
+def test_more_bags_than_stay_open_give_the_same_report(make_bag, plan_for, monkeypatch):
+    bags = [make_bag(f"bag{i}", frames=2) for i in range(3)]
+    kept = evaluate(plan_for(*bags, baselines=("constant",)))
+    monkeypatch.setattr("dfd_perception.evaluation.opened.SOURCES_KEPT", 1)
+    reopened = evaluate(plan_for(*bags, out="reopened", baselines=("constant",)))
+    assert repeatable(reopened) == repeatable(kept)
 
 
 def test_several_bags_in_two_processes_are_one_report(make_bag, plan_for):

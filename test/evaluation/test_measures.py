@@ -35,7 +35,7 @@ def frame_and_prediction(index, noise=0.1):
     depth[3, :5] = np.nan
     aif = rng.integers(0, 256, (*SIZE, 3), np.uint8)
     frame = EvaluationFrame(
-        unit="u", index=index, name=str(index), image_rgb=np.roll(aif, 1, 0), depth_m=truth, aif=aif, curve=CURVE
+        unit="u", index=index, name=str(index), defocused=np.roll(aif, 1, 0), depth_m=truth, aif=aif, curve=CURVE
     )
     prediction = Prediction(
         depth_m=depth,
@@ -54,7 +54,7 @@ def test_pools_of_rows_are_the_streaming_metrics():
         row = score_frame(frame, prediction, protocol)
         total.add(FrameRow.from_line(row.line()))  # through the disk: nothing is lost
         depth.update(prediction.depth_m, frame.depth_m, prediction.depth_std_m)
-        images.update(prediction.deblurred, frame.aif, frame.image_rgb)
+        images.update(prediction.deblurred, frame.aif, frame.defocused)
     for name, value in depth.pooled()._asdict().items():
         tolerance = 0.05 if name == "ause" else 1e-9  # AUSE is of a sample of the pixels
         assert total.depth()[name] == pytest.approx(value, rel=tolerance), name

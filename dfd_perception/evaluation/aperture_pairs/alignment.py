@@ -117,13 +117,13 @@ def _affine(
     warp = np.eye(2, 3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5)
     try:
-        correlation, found = cv2.findTransformECC(template, image, warp, cv2.MOTION_AFFINE, criteria, None, 1)
+        correlation, refined = cv2.findTransformECC(template, image, warp, cv2.MOTION_AFFINE, criteria, None, 1)
     except cv2.error as error:
         raise DatasetError(
             f"{name}: the two images cannot be aligned, they do not show one scene; pair images of one scene from "
             "one place"
         ) from error
-    return np.asarray(found, np.float32), float(correlation)
+    return np.asarray(refined, np.float32), float(correlation)
 
 
 def _exposure_gain(

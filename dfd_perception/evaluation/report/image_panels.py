@@ -79,17 +79,17 @@ class PanelScales:
 
 def panels(frame: ShownFrame, scales: PanelScales) -> list[tuple[str, str]]:
     """Captions and data URIs of one frame, in the order of reading."""
-    found = [("Input", data_uri(frame.image_rgb))]
+    images = [("Input", data_uri(frame.image_rgb))]
     prediction = frame.prediction
     if prediction.depth_m is not None:
-        found.append(("Depth, predicted", data_uri(scales.depth.colours(_shrunk(prediction.depth_m)))))
+        images.append(("Depth, predicted", data_uri(scales.depth.colours(_shrunk(prediction.depth_m)))))
     elif prediction.coc_px is not None:
-        found.append(("Blur, predicted", data_uri(scales.blur.colours(_shrunk(prediction.coc_px)))))
+        images.append(("Blur, predicted", data_uri(scales.blur.colours(_shrunk(prediction.coc_px)))))
     if frame.truth_m is not None:
-        found.append(("Depth, true", data_uri(scales.depth.colours(_shrunk(frame.truth_m)))))
+        images.append(("Depth, true", data_uri(scales.depth.colours(_shrunk(frame.truth_m)))))
     if frame.error_m is not None:
-        found.append(("Error", data_uri(colour_error(_shrunk(frame.error_m), scales.error_m))))
-    return found
+        images.append(("Error", data_uri(colour_error(_shrunk(frame.error_m), scales.error_m))))
+    return images
 
 
 def scale_gradient(scale: ColourScale) -> tuple[str, list[tuple[float, str]]]:

@@ -14,12 +14,12 @@ from dfd_perception.evaluation.sources.lens_record import lens_words
 
 def baselines(report: dict[str, Any]) -> str:
     """The model beside what it has to beat."""
-    found = report.get("baselines")
-    if not found:
+    baseline_sections = report.get("baselines")
+    if not baseline_sections:
         return ""
     names = ("abs_rel", "rmse_m", "mae_m", "delta1", "delta2", "coverage")
     rows = ""
-    for name, figures in (("model", report), *found.items()):
+    for name, figures in (("model", report), *baseline_sections.items()):
         depth = figures.get("depth") or {}
         text = escape(report["model"]["name"] if name == "model" else f"{name}: {figures['meaning']}")
         cells = "".join(f"<td>{number(depth.get(key))}</td>" for key in names)

@@ -23,8 +23,6 @@ from dfd_perception.files.atomic import write_text
 
 FORMAT = 1
 REPORT_NAME = "report.json"
-VARYING = ("timing", "run")
-"""Sections that differ from run to run."""
 
 
 def figures_of(total: PooledSet) -> dict[str, Any]:
@@ -37,12 +35,12 @@ def figures_of(total: PooledSet) -> dict[str, Any]:
         "blur_map": total.blur.blur_map(),
         "aperture_pairs": total.blur.aperture_pairs(),
     }
-    found = {name: section for name, section in sections.items() if section is not None}
-    if "depth" in found:
-        found["by_distance"] = total.by_distance()
+    present = {name: section for name, section in sections.items() if section is not None}
+    if "depth" in present:
+        present["by_distance"] = total.by_distance()
         if total.coc.any():
-            found["by_coc"] = total.by_coc()
-    return found
+            present["by_coc"] = total.by_coc()
+    return present
 
 
 def per_frame(row: FrameRow) -> dict[str, Any]:

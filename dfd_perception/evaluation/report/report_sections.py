@@ -45,30 +45,30 @@ def few_frames(report: dict[str, Any]) -> str:
 
 def tiles(report: dict[str, Any]) -> str:
     """The figures that matter most."""
-    found: list[str] = []
+    html: list[str] = []
     depth = report.get("depth")
     if depth:
         for key, name, unit, digits in DEPTH_FIGURES:
             factor = 100 if unit == "%" else 1
             value, mean = depth[key], depth["mean_of_images"][key]
             below = f"mean of images {number(None if mean is None else mean * factor, digits)}"
-            found.append(_tile(name, number(None if value is None else value * factor, digits), unit, below))
+            html.append(_tile(name, number(None if value is None else value * factor, digits), unit, below))
     deblurred = report.get("deblurred")
     if deblurred:
-        found.append(_gain_tile("PSNR", deblurred["psnr_db"], deblurred["input_psnr_db"], "dB", 2))
-        found.append(_gain_tile("SSIM", deblurred["ssim"], deblurred["input_ssim"], "", 3))
+        html.append(_gain_tile("PSNR", deblurred["psnr_db"], deblurred["input_psnr_db"], "dB", 2))
+        html.append(_gain_tile("SSIM", deblurred["ssim"], deblurred["input_ssim"], "", 3))
     if report.get("defocus"):
-        found.append(
+        html.append(
             _tile("Blur error", number(report["defocus"]["mae"], 2), "px", "mean absolute, circle of confusion")
         )
     total = report["timing"]["stages"].get("total")
     if total:
-        found.append(
+        html.append(
             _tile("Latency", number(total["p50_ms"], 1), "ms", f"median; 95 % within {total['p95_ms']:.1f} ms")
         )
     answered, frames = report["answered"], report["frames"]
-    found.append(_tile("Frames", f"{frames}", "", "all answered" if answered == frames else f"{answered} answered"))
-    return f'<div class="tiles">{"".join(found)}</div>'
+    html.append(_tile("Frames", f"{frames}", "", "all answered" if answered == frames else f"{answered} answered"))
+    return f'<div class="tiles">{"".join(html)}</div>'
 
 
 def _tile(name: str, value: str, unit: str, below: str) -> str:

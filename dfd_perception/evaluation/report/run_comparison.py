@@ -126,11 +126,11 @@ def compare_reports(paths: list[Path]) -> list[list[Difference]]:
         ConfigError: two reports without a frame in common.
     """
     reports = [read_report(path) for path in paths]
-    found = []
+    compared = []
     for path, report in zip(paths[1:], reports[1:], strict=True):
         with reading(f"{paths[0]} and {path}", DatasetError, "expected two reports of dfd evaluate"):
-            found.append(differences(reports[0], report, f"{paths[0]} and {path}"))
-    return found
+            compared.append(differences(reports[0], report, f"{paths[0]} and {path}"))
+    return compared
 
 
 def differences(first: dict[str, Any], this: dict[str, Any], names: str) -> list[Difference]:
@@ -139,14 +139,14 @@ def differences(first: dict[str, Any], this: dict[str, Any], names: str) -> list
     pairs = [(frames[key], entry) for entry in this["per_frame"] if (key := (entry["unit"], entry["index"])) in frames]
     if not pairs:
         raise ConfigError(f"{names} have no frame in common; compare reports of the same bags or data set")
-    found = []
+    lines = []
     for metric in COMPARED:
         section, _, name = metric.partition(".")
         values = [(a.get(section, {}).get(name), b.get(section, {}).get(name)) for a, b in pairs]
         table = np.array([v for v in values if None not in v], np.float64).reshape(-1, 2)
         if len(table):
-            found.append(_difference(metric, table))
-    return found
+            lines.append(_difference(metric, table))
+    return lines
 
 
 def _difference(metric: str, table: NDArray[np.float64]) -> Difference:

@@ -13,14 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import Prediction
-from dfd_perception.evaluation.plan import EvaluationPlan
-from dfd_perception.evaluation.predictors import ModelPredictor, Predictor, matching_prediction
-from dfd_perception.evaluation.preparation import Preparation
-from dfd_perception.evaluation.result_bag import RecordedPredictor
+from dfd_perception.evaluation.opened import OpenedEvaluation
+from dfd_perception.evaluation.predictors import matching_prediction
 from dfd_perception.evaluation.scoring.frame_scoring import aligned_depth
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
-from dfd_perception.files.model_folder import ModelFolder
-from dfd_perception.inference.estimator import DepthEstimator
 
 SHOWN_OF_EACH = 2
 
@@ -71,48 +67,31 @@ def chosen_frames(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def images_of(
-    plan: EvaluationPlan,
-    model: ModelFolder,
-    chosen: dict[str, list[dict[str, Any]]],
-    preparation: Preparation,
-) -> list[ShownFrame]:
+def images_of(opened: OpenedEvaluation, chosen: dict[str, list[dict[str, Any]]]) -> list[ShownFrame]:
     """Read and run the chosen frames again, in the order of `chosen`."""
-    wanted = {(entry["unit"], entry["index"]): (group, entry) for group, found in chosen.items() for entry in found}
+    wanted = {(entry["unit"], entry["index"]): (group, entry) for group, entries in chosen.items() for entry in entries}
     shown: dict[tuple[str, int], ShownFrame] = {}
-    estimator = DepthEstimator(model, plan.estimator)
-    predictor: Predictor = (
-        ModelPredictor(estimator) if plan.predictions is None else RecordedPredictor(plan.predictions)
-    )
-    try:
-        for source in plan.sources(model):
-            indices = {index for unit, index in wanted if unit == source.unit}
-            try:
-                for frame in source.reread(indices) if indices else ():
-                    found = _shown(plan, preparation(frame), predictor, *wanted[frame.key])
-                    if found is not None:
-                        shown[frame.key] = found
-            finally:
-                source.close()
-    finally:
-        estimator.close()
-        if isinstance(predictor, RecordedPredictor):
-            predictor.close()
+    for source in opened.sources() if wanted else ():
+        indices = {index for unit, index in wanted if unit == source.unit}
+        for frame in source.reread(indices) if indices else ():
+            drawn = _shown(opened, opened.preparation(frame), *wanted[frame.key])
+            if drawn is not None:
+                shown[frame.key] = drawn
     return [shown[key] for key in wanted if key in shown]
 
 
 def _shown(
-    plan: EvaluationPlan, prepared: EvaluationFrame, predictor: Predictor, group: str, entry: dict[str, Any]
+    opened: OpenedEvaluation, prepared: EvaluationFrame, group: str, entry: dict[str, Any]
 ) -> ShownFrame | None:
-    prediction = predictor.predict(prepared)
+    prediction = opened.predictor.predict(prepared)
     if prediction is None:
         return None
     prediction = matching_prediction(prediction, prepared)
-    aligned = aligned_depth(prepared, prediction, plan.protocol)
+    aligned = aligned_depth(prepared, prediction, opened.plan.protocol)
     return ShownFrame(
         group=group,
         entry=entry,
-        image_rgb=prepared.image_rgb,
+        image_rgb=prepared.defocused,
         prediction=prediction,
         truth_m=prepared.depth_m if aligned is None else aligned.target_m,
         error_m=None if aligned is None else aligned.prediction_m - aligned.target_m,

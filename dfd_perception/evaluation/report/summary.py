@@ -72,11 +72,11 @@ def _meter_lines(report: dict[str, Any]) -> list[str]:
 
 
 def _figures(section: dict[str, Any], *names: tuple[str, str]) -> str:
-    found = []
+    figures = []
     for key, label in names:
         value, mean = section[key], section["mean_of_images"][key]
-        found.append(f"{label} {_number(value)} ({_number(mean)})")
-    return ", ".join(found)
+        figures.append(f"{label} {_number(value)} ({_number(mean)})")
+    return ", ".join(figures)
 
 
 def _number(value: float | None) -> str:

@@ -86,10 +86,10 @@ def fitted_floor(
     halves: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     origins = set()
     for frame in source.reread(_chosen(count)):
-        found = _squares(prepared(frame), estimator)
-        if found is not None:
-            origins.add(found[0])
-            halves[frame.index % 2].append(found[1])
+        squares = _squares(prepared(frame), estimator)
+        if squares is not None:
+            origins.add(squares[0])
+            halves[frame.index % 2].append(squares[1])
     if not (halves[0] and halves[1]):
         return None
     even_px, odd_px = (float(np.sqrt(max(np.median(np.concatenate(half)), 0.0))) for half in halves)
@@ -119,8 +119,8 @@ def _squares(frame: EvaluationFrame, estimator: DepthEstimator) -> tuple[str, ND
         reading, std = _reading(frame.aif, estimator)
         reading, std = reading[::STRIDE_PX, ::STRIDE_PX], std[::STRIDE_PX, ::STRIDE_PX]
         return "sharp images", reading[std <= np.median(std)] ** 2
-    if frame.depth_m is not None and frame.curve is not None and frame.depth_m.shape == frame.image_rgb.shape[:2]:
-        reading, std = _reading(frame.image_rgb, estimator)
+    if frame.depth_m is not None and frame.curve is not None and frame.depth_m.shape == frame.defocused.shape[:2]:
+        reading, std = _reading(frame.defocused, estimator)
         lens_px = np.abs(frame.curve.signed_coc_px(frame.depth_m))
         with np.errstate(invalid="ignore"):
             near = np.isfinite(lens_px) & (lens_px < NEAR_FOCUS_PX)

@@ -32,8 +32,8 @@ class RowIndex:
         self._files = files
         places: dict[tuple[int, int], RowPlace] = {}
         for number, path in enumerate(files):
-            for (found, unit, frame), offset, _ in scan_rows(path):
-                if found == variant:
+            for (of_row, unit, frame), offset, _ in scan_rows(path):
+                if of_row == variant:
                     key = (order.setdefault(unit, len(order)), frame)
                     places.setdefault(key, RowPlace(number, offset))
         self._places = [places[key] for key in sorted(places)]
@@ -55,8 +55,8 @@ class RowIndex:
 
 def variants_of(files: list[Path]) -> list[str]:
     """Variants that have rows, "model" first, the others by name."""
-    found = {variant for path in files for (variant, _, _), _, _ in scan_rows(path)}
-    return sorted(found, key=lambda name: (name != "model", name))
+    variants = {variant for path in files for (variant, _, _), _, _ in scan_rows(path)}
+    return sorted(variants, key=lambda name: (name != "model", name))
 
 
 def pooled(rows: RowIndex) -> PooledSet:

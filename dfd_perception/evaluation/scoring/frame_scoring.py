@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import Prediction
+from dfd_perception.core.size import Size
 from dfd_perception.evaluation.scoring import bins
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.scoring.rows import FrameRow
@@ -19,7 +20,7 @@ from dfd_perception.evaluation.sources.frame import EvaluationFrame, MeasuredPai
 from dfd_perception.metrics.borders import border_sums
 from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
-from dfd_perception.metrics.image_quality import DeblurAccumulator, whole_windows
+from dfd_perception.metrics.image_quality import DeblurAccumulator, complete_windows
 from dfd_perception.metrics.plaid import plaid_power
 
 FloatMap = NDArray[np.float32]
@@ -89,7 +90,7 @@ def true_coc_px(frame: EvaluationFrame) -> FloatMap | None:
     return np.asarray(frame.curve.coc_px(frame.depth_m)).astype(np.float32)
 
 
-def sampled_at(values: FloatMap, size: tuple[int, int]) -> FloatMap:
+def sampled_at(values: FloatMap, size: Size) -> FloatMap:
     """A map at the pixels of an image of another size; nearest, so that holes stay holes."""
     if values.shape == size:
         return values
@@ -97,7 +98,7 @@ def sampled_at(values: FloatMap, size: tuple[int, int]) -> FloatMap:
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def image_at(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def image_at(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """An RGB image at (height, width)."""
     if image.shape[:2] == size:
         return image
@@ -175,7 +176,7 @@ def _score_deblurred(row: FrameRow, frame: EvaluationFrame, deblurred: NDArray[n
         mask &= frame.seen
         if not mask.any():
             return
-    metrics = DeblurAccumulator().update(image_at(deblurred, size), frame.aif, image_at(frame.image_rgb, size), mask)
+    metrics = DeblurAccumulator().update(image_at(deblurred, size), frame.aif, image_at(frame.defocused, size), mask)
     row.deblurred = metrics._asdict()
     row.image_pixels = size[0] * size[1] if mask is None else int(mask.sum())
-    row.image_windows = int(whole_windows(size, mask).sum())
+    row.image_windows = int(complete_windows(size, mask).sum())

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.optics import DefocusCurve, resizing_softness_px
+from dfd_perception.core.size import Size
 from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 
@@ -30,7 +31,7 @@ class Protocol:
     """Truth farther than this does not count; None: no cap."""
     clamp: bool = False
     """Move answers outside these bounds to them. Answers that are invalid stay so."""
-    resolution: tuple[int, int] | None = None
+    resolution: Size | None = None
     """Height and width that image and truth are resized to, the aspect ratio given up; None: their own."""
     edges: bool = True
     """Also measure the edge divergence (the slowest of the measures: most of a second at 640 x 480)."""
@@ -53,7 +54,7 @@ class Protocol:
         """Plain values for the report."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
-    def crop_mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+    def crop_mask(self, size: Size) -> NDArray[np.bool_]:
         """(H, W): the pixels that the crop leaves."""
         mask = np.ones(size, bool)
         if self.crop is not None:
@@ -65,16 +66,16 @@ class Protocol:
 
     def applied(self, frame: EvaluationFrame) -> EvaluationFrame:
         """The frame at the protocol's resolution; blur in pixels and the lens scale with the width."""
-        if self.resolution is None or frame.image_rgb.shape[:2] == self.resolution:
+        if self.resolution is None or frame.defocused.shape[:2] == self.resolution:
             return frame
-        factor = self.resolution[1] / frame.image_rgb.shape[1]
+        factor = self.resolution[1] / frame.defocused.shape[1]
         coc = _resized_map(frame.coc_px, self.resolution)
         if coc is not None:
             coc = np.hypot(coc * np.float32(factor), np.float32(resizing_softness_px(factor)))
         curve: DefocusCurve | None = frame.curve.scaled(factor) if frame.curve else None
         return replace(
             frame,
-            image_rgb=_resized_image(frame.image_rgb, self.resolution),
+            defocused=_resized_image(frame.defocused, self.resolution),
             aif=None if frame.aif is None else _resized_image(frame.aif, self.resolution),
             seen=None if frame.seen is None else _resized_mask(frame.seen, self.resolution),
             depth_m=_resized_map(frame.depth_m, self.resolution),
@@ -111,17 +112,17 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def _resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _resized_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     shrinking = size[0] < image.shape[0]
     # OpenCV takes (width, height)
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
 
 
-def _resized_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     # A pixel counts when all that it was made of does.
     return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) > 1 - 1e-3
 
 
-def _resized_map(values: NDArray[np.float32] | None, size: tuple[int, int]) -> NDArray[np.float32] | None:
+def _resized_map(values: NDArray[np.float32] | None, size: Size) -> NDArray[np.float32] | None:
     # Nearest: interpolation would invent distances between an object and what is behind it, and spread NaN.
     return None if values is None else cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

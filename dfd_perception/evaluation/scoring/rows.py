@@ -152,10 +152,10 @@ def scan_rows(path: Path) -> Iterator[tuple[Key, int, int]]:
     with path.open("rb") as file:
         offset = len(file.readline())
         for line in file:
-            found = KEY_PATTERN.match(line)
-            if found is None or not line.endswith(b"}\n"):
+            key_match = KEY_PATTERN.match(line)
+            if key_match is None or not line.endswith(b"}\n"):
                 return
-            variant, unit, index = (json.loads(part) for part in found.groups())
+            variant, unit, index = (json.loads(part) for part in key_match.groups())
             yield (variant, unit, index), offset, len(line)
             offset += len(line)
 

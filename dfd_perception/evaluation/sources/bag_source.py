@@ -14,6 +14,7 @@ from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError, ImageError
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
@@ -142,15 +143,15 @@ class BagSource:
         # The first camera_info may be recorded after the first image, and belongs to it all the same.
         first = None if topics.camera_info is None else next(self._messages([topics.camera_info]), None)
         camera = None if first is None else first.message
-        for found in self._messages([topics.image, *truth, *([topics.camera_info] if topics.camera_info else [])]):
-            if found.topic == topics.camera_info:
-                camera = found.message
+        for record in self._messages([topics.image, *truth, *([topics.camera_info] if topics.camera_info else [])]):
+            if record.topic == topics.camera_info:
+                camera = record.message
                 continue
-            stamp_ns = self._stamp_ns(found)
-            if found.topic == topics.image:
-                complete = pairing.add_image(stamp_ns, found)
+            stamp_ns = self._stamp_ns(record)
+            if record.topic == topics.image:
+                complete = pairing.add_image(stamp_ns, record)
             else:
-                complete = pairing.add_truth(found.topic, stamp_ns, found)
+                complete = pairing.add_truth(record.topic, stamp_ns, record)
             for paired in complete:
                 if paired.index >= len(self):
                     self._account(pairing)
@@ -175,26 +176,26 @@ class BagSource:
                 self._note(f"{error}; what follows is not read")
                 return
 
-    def _stamp_ns(self, found: BagMessage) -> int:
+    def _stamp_ns(self, record: BagMessage) -> int:
         if self.options.stamps == "log":
-            return found.stamp_ns
-        stamp_ns = stamp_ns_of(found.message)
+            return record.stamp_ns
+        stamp_ns = stamp_ns_of(record.message)
         if stamp_ns == 0:
             raise DatasetError(
-                f"{self.path}: topic {found.topic} has a stamp of zero; frames cannot be paired by it, "
+                f"{self.path}: topic {record.topic} has a stamp of zero; frames cannot be paired by it, "
                 "--stamps log pairs by the time of recording"
             )
         return stamp_ns
 
     def _frame(self, paired: PairedImage, camera: Any) -> EvaluationFrame:
-        found: BagMessage = paired.image
-        image = image_of(found)
+        record: BagMessage = paired.image
+        image = image_of(record)
         depth_message, aif_message = (paired.truth.get(t) if t else None for t in (self.topics.depth, self.topics.aif))
         depth = aif = None
         if self.options.board_distance_m is not None:
             depth = board(image.shape[:2], self.options.board_distance_m, self.options.board_region)
         elif depth_message is not None:
-            require_registered(found, depth_message, self.options.any_frame)
+            require_registered(record, depth_message, self.options.any_frame)
             depth = depth_m_of(depth_message, self.options.depth_unit_m)
             require_same_view(depth, image, depth_message.topic)
         if aif_message is not None:
@@ -206,16 +207,16 @@ class BagSource:
             unit=self.unit,
             index=paired.index,
             name=f"{paired.index:06d}",
-            stamp_ns=self._stamp_ns(found),
-            frame_id=found.message.header.frame_id,
-            image_rgb=image,
+            stamp_ns=self._stamp_ns(record),
+            frame_id=record.message.header.frame_id,
+            defocused=image,
             depth_m=depth,
             aif=aif,
             curve=curve,
-            camera=camera,
+            camera_info=camera,
         )
 
-    def _curve(self, info: Any, size: tuple[int, int]) -> DefocusCurve | None:
+    def _curve(self, info: Any, size: Size) -> DefocusCurve | None:
         assert self._lens is not None
         resolved = lens_on_camera(self._lens, info, size, self.topics.image, self.options.rectified, self._fx_px)
         for note in () if resolved is None else resolved.notes:

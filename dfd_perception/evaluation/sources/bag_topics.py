@@ -36,9 +36,9 @@ def choose_topics(bag: BagReader, image: str | None, depth: str | None, aif: str
     Raises:
         DatasetError: absent, of another type, or several fit; the message lists what there is.
     """
-    for asked in (image, depth, aif):
-        if asked is not None:
-            _require(bag, asked, (IMAGE, COMPRESSED))
+    for topic in (image, depth, aif):
+        if topic is not None:
+            _require(bag, topic, (IMAGE, COMPRESSED))
     depth_like = [name for name in bag.topics_of_type(IMAGE, COMPRESSED) if _is_depth(bag, name)]
     images = [n for n in bag.topics_of_type(IMAGE, COMPRESSED) if n not in depth_like and n not in (depth, aif)]
     if aif is None:
@@ -76,20 +76,20 @@ def _require(bag: BagReader, name: str, types: tuple[str, ...]) -> None:
 def _only(bag: BagReader, candidates: list[str], option: str) -> str:
     if len(candidates) == 1:
         return candidates[0]
-    found = f"{', '.join(candidates)} all fit" if candidates else "no topic fits"
-    raise DatasetError(f"{bag.path}: {found}; name one with {option}; the bag has {listed(bag)}")
+    problem = f"{', '.join(candidates)} all fit" if candidates else "no topic fits"
+    raise DatasetError(f"{bag.path}: {problem}; name one with {option}; the bag has {listed(bag)}")
 
 
 def _is_depth(bag: BagReader, name: str) -> bool:
     """By the first message; False where it cannot be decoded, which whoever reads the topic says."""
     try:
-        found = next(bag.messages([name]), None)
+        first = next(bag.messages([name]), None)
     except DatasetError:
         return False
-    if found is None:
+    if first is None:
         return False
     return (
-        holds_depth(found.message.format) if found.msgtype == COMPRESSED else is_depth_encoding(found.message.encoding)
+        holds_depth(first.message.format) if first.msgtype == COMPRESSED else is_depth_encoding(first.message.encoding)
     )
 
 

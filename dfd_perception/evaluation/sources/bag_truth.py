@@ -16,6 +16,7 @@ from dfd_perception.core.compressed_depth import depth_m_from_compressed
 from dfd_perception.core.depth_encoding import MILLIMETRES
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.lens import LensDescription, ResolvedLens
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError, DatasetError, ImageError
 from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
 
@@ -30,21 +31,21 @@ class _ReadAs:
         self.is_bigendian, self.encoding = message.is_bigendian, encoding
 
 
-def image_of(found: BagMessage) -> NDArray[np.uint8]:
+def image_of(record: BagMessage) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of an Image or a CompressedImage.
 
     Raises:
         ImageError: it cannot be decoded; names the topic.
     """
     try:
-        if found.msgtype == COMPRESSED:
-            return rgb_from_compressed(found.message.data, found.message.format)
-        return rgb_from_image(found.message)
+        if record.msgtype == COMPRESSED:
+            return rgb_from_compressed(record.message.data, record.message.format)
+        return rgb_from_image(record.message)
     except ImageError as error:
-        raise ImageError(f"topic {found.topic}: {error}") from error
+        raise ImageError(f"topic {record.topic}: {error}") from error
 
 
-def depth_m_of(found: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
+def depth_m_of(record: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
     """(H, W) depth [m], NaN where there is none, of an Image or of a CompressedImage of compressedDepth.
 
     Args:
@@ -54,9 +55,9 @@ def depth_m_of(found: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
     Raises:
         ImageError: not depth, damaged, or mono16 without its unit.
     """
-    message = found.message
+    message = record.message
     try:
-        if found.msgtype == COMPRESSED:
+        if record.msgtype == COMPRESSED:
             return depth_m_from_compressed(message.data, message.format, MILLIMETRES if unit_m is None else unit_m)
         if message.encoding == "mono16":
             if unit_m is None:
@@ -64,7 +65,7 @@ def depth_m_of(found: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
             message = _ReadAs(message, "16UC1")
         return depth_m_from_image(message, MILLIMETRES if unit_m is None else unit_m)
     except ImageError as error:
-        raise ImageError(f"topic {found.topic}: {error}") from error
+        raise ImageError(f"topic {record.topic}: {error}") from error
 
 
 def require_registered(image: BagMessage, depth: BagMessage, any_frame: bool) -> None:
@@ -106,7 +107,7 @@ def board(size: tuple[int, ...], distance_m: float, region: tuple[float, float, 
 def lens_on_camera(
     lens: LensDescription,
     info: Any,
-    image_size: tuple[int, int],
+    image_size: Size,
     topic: str,
     rectified: Rectified = "auto",
     fx_px: float | None = None,

@@ -150,14 +150,4 @@ class DatasetSource:
         if self._lens is not None:
             curve = self._curve(self._lens, sample)
         self._record.add(curve)
-        return EvaluationFrame(
-            unit=self.unit,
-            index=index,
-            name=sample.name,
-            image_rgb=sample.defocused,
-            depth_m=sample.depth_m,
-            aif=sample.aif,
-            seen=sample.seen,
-            coc_px=sample.coc_px,
-            curve=curve,
-        )
+        return EvaluationFrame.of_sample(sample, self.unit, index, curve)

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.sample import DefocusSample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,38 +44,33 @@ class MeasuredPair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationFrame:
-    """One defocused image and its truth; a part that is not known is None.
+class EvaluationFrame(DefocusSample):
+    """A sample with its place in an evaluation.
 
     Truth may have another size than the image as long as it shows the same field of view.
     """
+
+    same_size = False
 
     unit: str
     """The part of the source that it belongs to: a bag's name, a data set's name."""
     index: int
     """Position within the unit: with the unit, the frame's identity."""
-    name: str
-    """For people: a stem, or the number of the frame."""
-    image_rgb: NDArray[np.uint8]
-    """(H, W, 3) uint8 RGB."""
     stamp_ns: int | None = None
     frame_id: str = ""
-    depth_m: NDArray[np.float32] | None = None
-    """(h, w) true z-depth [m], NaN where there is none."""
-    aif: NDArray[np.uint8] | None = None
-    """(h, w, 3) uint8 RGB all-in-focus image."""
-    seen: NDArray[np.bool_] | None = None
-    """(h, w) where `aif` was really seen; None: everywhere. Elsewhere no metric counts it."""
-    coc_px: NDArray[np.float32] | None = None
-    """(H, W) true circle of confusion [px of the image], NaN where unknown."""
-    curve: DefocusCurve | None = None
-    """The lens at the image's size."""
     floor_px: float | None = None
     """Blur floor that was fitted for this frame off others; None: none was, the lens' own counts."""
     pair: MeasuredPair | None = None
     """Of an aperture pair."""
-    camera: Any = None
+    camera_info: Any = None
     """camera_info record of the image, handed on to a bag of results."""
+
+    @classmethod
+    def of_sample(cls, sample: DefocusSample, unit: str, index: int, curve: DefocusCurve | None) -> EvaluationFrame:
+        """A sample of a data set, with the lens that counts in this evaluation."""
+        parts = {field.name: getattr(sample, field.name) for field in fields(DefocusSample)}
+        # The camera has done its part: it gave the lens its scale.
+        return cls(**parts | {"curve": curve, "camera": None}, unit=unit, index=index)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -50,12 +50,12 @@ class LensRecord:
 
 def lens_of_report(sources: list[dict[str, Any]]) -> dict[str, Any]:
     """The section `lens`: that of all sources where they agree, else the first one's with a note."""
-    found = [source["lens"] for source in sources if source.get("lens")]
-    if not found:
+    lenses = [source["lens"] for source in sources if source.get("lens")]
+    if not lenses:
         return {"origin": None, "missing": "no frame was read"}
-    if any(lens != found[0] for lens in found):
-        return found[0] | {"note": "the sources differ; each has its own under data.sources"}
-    return found[0]
+    if any(lens != lenses[0] for lens in lenses):
+        return lenses[0] | {"note": "the sources differ; each has its own under data.sources"}
+    return lenses[0]
 
 
 def lens_words(lens: dict[str, Any]) -> str:

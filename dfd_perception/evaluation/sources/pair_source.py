@@ -83,8 +83,8 @@ class PairSource:
         if frame.aif is None:
             raise DatasetError(f"{frame.name}: no image at a small aperture; a pair has two")
         if frame.index not in self._kept:
-            aligned = align_pair(frame.image_rgb, frame.aif, frame.name)
-            wide = linear_from_encoded(frame.image_rgb.astype(np.float32) / 255)
+            aligned = align_pair(frame.defocused, frame.aif, frame.name)
+            wide = linear_from_encoded(frame.defocused.astype(np.float32) / 255)
             reference = reference_blur(wide, aligned.narrow, aligned.valid, STRIDE_PX)
             if not len(reference):
                 raise DatasetError(

@@ -106,12 +106,12 @@ def _row(
     progress: Progress | None,
 ) -> dict[str, Any]:
     place = out / source.name.replace("/", "_").replace(" ", "_")
-    told = None if progress is None else lambda done, total: progress(source.name, done, total)
+    report_progress = None if progress is None else lambda done, total: progress(source.name, done, total)
     try:
         plan = _plan(source, model, root, beside, place, options, every)
         if not (place / "report.json").is_file():
             begin_anew(place)
-            evaluate(plan, progress=told)
+            evaluate(plan, progress=report_progress)
         return {"name": source.name, "report": f"{place.name}/report.html"} | figures(read_report(place))
     except DfdPerceptionError as error:
         return {"name": source.name, "problem": str(error)}

@@ -161,7 +161,7 @@ def _images_of(kind: str, model: ModelFolder, request: TableRequest) -> tuple[Im
         images = replace(images, lens=CARVALHO.lens)
     if own is None:
         return images, (
-            f"* {model.name}: its card does not say how its training images were made; here {_said(images)}",
+            f"* {model.name}: its card does not say how its training images were made; here {_described(images)}",
         )
     differing = images.differences_from(own)
     if differing:
@@ -169,7 +169,7 @@ def _images_of(kind: str, model: ModelFolder, request: TableRequest) -> tuple[Im
     return images, ()
 
 
-def _said(images: ImageProtocol) -> str:
+def _described(images: ImageProtocol) -> str:
     return f"{shape_of(images.point_spread)}, {scale_of(images.scale_px)}"
 
 
@@ -180,8 +180,8 @@ def _require_own_models(models: dict[str, str]) -> None:
         ModelError: of a model that cannot be read.
     """
     hashes = {key: load_model_folder(model).card.weights.sha256 for key, model in models.items()}
-    for key, found in hashes.items():
-        if list(hashes.values()).count(found) > 1:
+    for key, digest in hashes.items():
+        if list(hashes.values()).count(digest) > 1:
             models.pop(key)
 
 
@@ -223,10 +223,10 @@ def find_dataset(root: Path, kind: str) -> Path | None:
     return next((path for path in candidates if path.exists() and LAYOUTS[kind].recognised(path)), None)
 
 
-def _models_by_key(given: tuple[str, ...], table: ThesisTable) -> dict[str, str]:
+def _models_by_key(arguments: tuple[str, ...], table: ThesisTable) -> dict[str, str]:
     keys = list(dict.fromkeys(row.key for row in table.rows if row.key is not None))
     models: dict[str, str] = {}
-    for text in given:
+    for text in arguments:
         key, separator, model = text.partition("=")
         if not separator:
             models |= {key: text for key in keys if key not in models}
