@@ -97,7 +97,7 @@ def reason_of(error: BaseException) -> str:
     return words if len(words) <= LONGEST_REASON else f"{words[:LONGEST_REASON]}..."
 
 
-def lfs_pointer_said(source: Path | str) -> str | None:
+def lfs_pointer_advice(source: Path | str) -> str | None:
     """What to say of a file that is only a pointer of git-lfs; None of any other."""
     try:
         with open(source, "rb") as file:
@@ -124,12 +124,12 @@ def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> I
     try:
         yield
     except DfdPerceptionError as error:
-        pointer = lfs_pointer_said(source)
+        pointer = lfs_pointer_advice(source)
         if pointer is None:
             raise
         raise kind(pointer) from error
     except Exception as error:
-        pointer = lfs_pointer_said(source)
+        pointer = lfs_pointer_advice(source)
         if pointer is not None:
             raise kind(pointer) from error
         hint = f"; {expected}" if expected else ""

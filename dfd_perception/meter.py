@@ -28,6 +28,7 @@ from dfd_perception.core.lens_text import is_lens_text, lens_from_text
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.core.prediction import Heads
 from dfd_perception.core.result import Result
+from dfd_perception.core.size import Size
 from dfd_perception.errors import DfdPerceptionError, ImageError, LensError, UsageError
 from dfd_perception.files.configuration import from_mapping
 from dfd_perception.files.images import read_image
@@ -155,7 +156,7 @@ def load(
     min_m: float = 0.0,
     max_m: float = float("inf"),
     max_rel_std: float = 0.0,
-    input_size: tuple[int, int] | None = None,
+    input_size: Size | None = None,
 ) -> Meter:
     """Load a model, to be called with images.
 

@@ -91,7 +91,7 @@ def main() -> int:
     args = parser.parse_args()
     prepare_environment()
     height, width = (int(side) for side in args.size.split("x"))
-    options = BenchmarkOptions(model="2hded-small", rate=args.rate, seconds=args.seconds)
+    options = BenchmarkOptions(model="2hded-small", rate=args.rate, duration_s=args.seconds)
     rows = []
     for name in PEERS:
         rows.append(middle([measure(name, options, (height, width)) for _ in range(args.repeat)]))

@@ -74,7 +74,7 @@ class UsualNode(Node):
         else:
             inverse = 1 / FOCUS_M - said.coc_px[0, 0].numpy() / (self.fx * APERTURE_M)
             depth = np.where(inverse > 0, 1 / np.maximum(inverse, 1e-6), np.nan).astype(np.float32)
-        sharp = (said.aif[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+        sharp = (said.deblurred[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
         marks.append(time.perf_counter())
         self.publish(self.depth, message, depth.astype(np.float32), "32FC1")
         self.publish(self.deblurred, message, sharp, "rgb8")

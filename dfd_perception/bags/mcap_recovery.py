@@ -29,7 +29,7 @@ class Record(NamedTuple):
 
     kind: int
     content: bytes
-    whole: bool
+    complete: bool
 
 
 class CutMcap:
@@ -79,7 +79,7 @@ class CutMcap:
                     return
 
     def _read(self, record: Record) -> Iterator[tuple[int, int, bytes]]:
-        if not record.whole:
+        if not record.complete:
             return
         if record.kind == MESSAGE and len(record.content) >= 22:
             channel, _, stamp_ns, _ = struct.unpack_from("<HIQQ", record.content)
@@ -134,15 +134,15 @@ def _chunk_content(record: Record) -> bytes:
         content = unpack_chunk(packed, compression, size)
     except Exception:  # what zstd and lz4 make of damaged bytes: go on with the next chunk
         return b""
-    damaged = record.whole and (len(content) != size or (checksum and crc32(content) != checksum))
+    damaged = record.complete and (len(content) != size or (checksum and crc32(content) != checksum))
     return b"" if damaged else content
 
 
 def _strings(content: bytes, count: int) -> list[bytes]:
     """The first `count` length-prefixed byte strings."""
-    found, position = [], 0
+    strings, position = [], 0
     for _ in range(count):
         (length,) = struct.unpack_from("<I", content, position)
-        found.append(content[position + 4 : position + 4 + length])
+        strings.append(content[position + 4 : position + 4 + length])
         position += 4 + length
-    return found
+    return strings

@@ -33,10 +33,10 @@ def types_of(connections: Sequence[Connection]) -> Typestore:
     Most bags define theirs as Jazzy does, and share its store: making one of its own takes a second.
     """
     standard = standard_types()
-    found: dict[str, Any] = {}
+    defined: dict[str, Any] = {}
     for connection in connections:
         definition = connection.msgdef
-        if definition.format == MessageDefinitionFormat.NONE or connection.msgtype in found:
+        if definition.format == MessageDefinitionFormat.NONE or connection.msgtype in defined:
             continue
         try:
             if definition.format == MessageDefinitionFormat.MSG:
@@ -45,11 +45,11 @@ def types_of(connections: Sequence[Connection]) -> Typestore:
                 types = _types_from_idl(definition.data)
         except Exception:  # TypesysError, and whatever its parser makes of rubbish
             continue  # an exotic definition of a topic that nobody may ask for; asking says so
-        found |= {n: f for n, f in types.items() if n not in found and not _lacking(f, standard.fielddefs.get(n))}
-    if all(standard.fielddefs.get(name) == fields for name, fields in found.items()):
+        defined |= {n: f for n, f in types.items() if n not in defined and not _lacking(f, standard.fielddefs.get(n))}
+    if all(standard.fielddefs.get(name) == fields for name, fields in defined.items()):
         return standard
-    wanted = [*found, *(connection.msgtype for connection in connections)]
-    types = _with_parts(wanted, {**standard.fielddefs, **found})
+    wanted = [*defined, *(connection.msgtype for connection in connections)]
+    types = _with_parts(wanted, {**standard.fielddefs, **defined})
     own = get_typestore(Stores.EMPTY)
     own.register(types)
     return own
@@ -81,10 +81,10 @@ def _types_from_idl(text: str) -> dict[str, Any]:
     """Types of an IDL definition: one file, or several below each other as rosbag2 stores them."""
     if not text.startswith(f"{IDL_RULE}IDL: "):
         return dict(get_types_from_idl(text))
-    found: dict[str, Any] = {}
+    types: dict[str, Any] = {}
     for part in text.split(IDL_RULE)[1:]:
-        found.update(get_types_from_idl(part.partition("\n")[2]))
-    return found
+        types.update(get_types_from_idl(part.partition("\n")[2]))
+    return types
 
 
 def deserialised(types: Typestore, content: bytes, msgtype: str) -> Any:

@@ -84,12 +84,12 @@ class BagReader:
             raise
 
     def _opened(self) -> list[OpenFile]:
-        found = find_files(self.path)
-        if found.problem:
-            self.problems.append(found.problem)
+        search = find_files(self.path)
+        if search.problem:
+            self.problems.append(search.problem)
         scratch = Path(self._stack.enter_context(TemporaryDirectory(prefix="dfd_bag_")))
         files = []
-        for path in found.paths:
+        for path in search.paths:
             try:
                 with reading(path, DatasetError):
                     file = open_file(path, scratch)

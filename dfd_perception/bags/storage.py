@@ -87,7 +87,7 @@ def find_files(path: Path) -> BagFiles:
         return _without_metadata(path, f"metadata.yaml is not readable ({error})")
     # Of a recorder that was killed while it packed, a file may have the one name or the other.
     files = [_present(file) for file in named]
-    missing = [file.name for file, found in zip(named, files, strict=True) if found is None]
+    missing = [file.name for file, located in zip(named, files, strict=True) if located is None]
     if len(missing) == len(named):
         return _without_metadata(path, f"metadata.yaml names files that are not there ({', '.join(missing)})")
     problem = f"{', '.join(missing)} is missing" if missing else None
@@ -116,9 +116,9 @@ def _what_it_is(path: Path) -> str:
 
 
 def _without_metadata(path: Path, problem: str) -> BagFiles:
-    found = {p.name: p for p in path.iterdir() if _is_storage(p) and p.is_file()}
+    by_name = {p.name: p for p in path.iterdir() if _is_storage(p) and p.is_file()}
     # Packed and unpacked at once: the packer did not end.
-    files = [p for name, p in found.items() if p.suffix != PACKED or p.stem not in found]
+    files = [p for name, p in by_name.items() if p.suffix != PACKED or p.stem not in by_name]
     if not files:
         within = sorted(p.name for p in path.iterdir() if p.is_dir() and any(_is_storage(f) for f in p.glob("*")))
         if within:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from dfd_perception.core.size import Size
 from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile, spare_domain_id
 from dfd_perception.errors import BackendError
 
@@ -43,11 +44,11 @@ class BenchmarkOptions:
     backend: str = "auto"
     precision: str = "fp32"
     num_threads: int = 0
-    sizes: Sequence[tuple[int, int]] = ((480, 640), (720, 1280))
+    sizes: Sequence[Size] = ((480, 640), (720, 1280))
     """(height, width) of the images."""
     rate: float = 60.0
     """Frames a second of the throughput run."""
-    seconds: float = 10.0
+    duration_s: float = 10.0
     topics: Sequence[str] = ("depth", "deblurred")
 
 
@@ -89,7 +90,7 @@ def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:
 
 
 def run_once(
-    options: BenchmarkOptions, size: tuple[int, int], rate: float, echo: bool, command: Sequence[str] | None = None
+    options: BenchmarkOptions, size: Size, rate: float, echo: bool, command: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Run camera, node (or echo) and listener once.
 
@@ -108,7 +109,7 @@ def run_once(
             # The network is prepared by the first frames; they do not count.
             _camera(folder / "warm_up.json", size, min(rate, 5.0), WARM_UP_S[echo])
             before, usage_before = time.monotonic(), _usage(node.pid)
-            sent, memory_mb = _camera_watched(folder / "sent.json", size, rate, options.seconds, node.pid)
+            sent, memory_mb = _camera_watched(folder / "sent.json", size, rate, options.duration_s, node.pid)
             usage = _usage(node.pid)
         finally:
             _stop(node)
@@ -167,17 +168,17 @@ def _node_arguments(options: BenchmarkOptions) -> list[str]:
     return arguments
 
 
-def _camera(out: Path, size: tuple[int, int], rate: float, seconds: float) -> dict[str, Any]:
-    process = _start_camera(out, size, rate, seconds)
-    if process.wait(seconds + START_LIMIT_S) != 0:
+def _camera(out: Path, size: Size, rate: float, duration_s: float) -> dict[str, Any]:
+    process = _start_camera(out, size, rate, duration_s)
+    if process.wait(duration_s + START_LIMIT_S) != 0:
         raise BackendError("the camera process failed; its message is above")
     return dict(json.loads(out.read_text("utf-8")))
 
 
 def _camera_watched(
-    out: Path, size: tuple[int, int], rate: float, seconds: float, node_pid: int
+    out: Path, size: Size, rate: float, duration_s: float, node_pid: int
 ) -> tuple[dict[str, Any], list[float]]:
-    process = _start_camera(out, size, rate, seconds)
+    process = _start_camera(out, size, rate, duration_s)
     memory = [_memory_mb(node_pid)]
     while process.poll() is None:
         time.sleep(MEMORY_PERIOD_S)
@@ -185,8 +186,8 @@ def _camera_watched(
     return dict(json.loads(out.read_text("utf-8"))), memory
 
 
-def _start_camera(out: Path, size: tuple[int, int], rate: float, seconds: float) -> subprocess.Popen[bytes]:
-    numbers = {"--height": size[0], "--width": size[1], "--rate": rate, "--seconds": seconds}
+def _start_camera(out: Path, size: Size, rate: float, duration_s: float) -> subprocess.Popen[bytes]:
+    numbers = {"--height": size[0], "--width": size[1], "--rate": rate, "--seconds": duration_s}
     return _start(PROCESSES, "camera", "--out", str(out), *(str(x) for pair in numbers.items() for x in pair))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dfd_perception.core.prediction import Heads
+from dfd_perception.core.size import Size
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
@@ -30,7 +31,7 @@ def times_ms(function: Callable[[], Any], runs: int) -> list[float]:
     return result
 
 
-def compare_heads(model: ModelFolder, options: EstimatorOptions, size: tuple[int, int], runs: int) -> dict[str, Any]:
+def compare_heads(model: ModelFolder, options: EstimatorOptions, size: Size, runs: int) -> dict[str, Any]:
     """Inference times of both heads and of the depth head alone; runs alternate, so that a busy machine hits both.
 
     Returns:

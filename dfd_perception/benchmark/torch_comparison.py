@@ -14,6 +14,7 @@ import torch
 
 from dfd_perception.benchmark.timing import times_ms
 from dfd_perception.core.optics import Lens
+from dfd_perception.core.size import Size
 from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.ladder import compile_backend
@@ -21,7 +22,7 @@ from dfd_perception.network import create_network
 from dfd_perception.network.checkpoint import save_model
 
 
-def compare_with_torch(backend: str, size: tuple[int, int], runs: int) -> dict[str, Any]:
+def compare_with_torch(backend: str, size: Size, runs: int) -> dict[str, Any]:
     """Medians [ms] of both, their ratio, and the largest difference of the outputs as a fraction of their range.
 
     The weights are random (speed does not depend on them); the graph is written to a temporary folder.
@@ -43,10 +44,10 @@ def compare_with_torch(backend: str, size: tuple[int, int], runs: int) -> dict[s
         ours = times_ms(lambda: chosen.backend.run(image), runs)
         plain = times_ms(lambda: network(tensor), runs)
         outputs = chosen.backend.run(image)
-        said = network(tensor)
+        output = network(tensor)
         differences = {
-            "depth": _difference(outputs["depth"], said.depth_m.numpy()),
-            "deblurred": _difference(outputs["deblurred"], said.aif.numpy()),
+            "depth": _difference(outputs["depth"], output.depth_m.numpy()),
+            "deblurred": _difference(outputs["deblurred"], output.deblurred.numpy()),
         }
         name = chosen.backend.name
         chosen.backend.close()

@@ -96,8 +96,8 @@ def board_depth_m(image_rgb: NDArray[np.uint8], board: Board, camera: DistortedC
 
 def _plane_depth_m(view: BoardView, board: Board, camera: DistortedCamera) -> FloatMap | None:
     matrix, coefficients = camera.intrinsics.matrix(), camera.distortion.coefficients()
-    found, turn, shift = cv2.solvePnP(board.corners_m(view.ids), view.points_px, matrix, coefficients)
-    if not found or shift[2, 0] <= 0:
+    solved, turn, shift = cv2.solvePnP(board.corners_m(view.ids), view.points_px, matrix, coefficients)
+    if not solved or shift[2, 0] <= 0:
         return None
     normal = cv2.Rodrigues(turn)[0][:, 2]
     inside = np.zeros(camera.size, np.uint8)

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             num_threads=args.threads,
             sizes=sizes,
             rate=args.rate,
-            seconds=args.seconds,
+            duration_s=args.seconds,
         )
         result["node"] = measure_node(options)
     if "heads" in args.parts:

@@ -21,9 +21,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dfd_perception.core.size import Size, size_from_text
 from dfd_perception.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from dfd_perception.files.model_folder import ModelFolder
+    from dfd_perception.inference.backends.tensorrt_backend import TensorRtBackend
 
 CALIBRATION_IMAGES = 64
 TIMED_RUNS = 50
@@ -52,10 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print progress and result as JSON, one object a line")
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> Size:
     """Height and width from "480x640", each rounded up to a multiple of 32, which the network pads to."""
-    from dfd_perception.core.size import size_from_text
-
     try:
         height, width = size_from_text(text, "the size")
     except ConfigError as error:
@@ -94,13 +97,13 @@ def run(args: argparse.Namespace) -> int:
             rebuild=args.force,
         )
         seconds = time.monotonic() - started
-        found = {"heads": heads, "precision": backend.precision, "device": backend.device, "seconds": round(seconds, 1)}
-        report({**found, **timed(backend, args.size), **backend.details}, args.json)
+        facts = {"heads": heads, "precision": backend.precision, "device": backend.device, "seconds": round(seconds, 1)}
+        report({**facts, **timed(backend, args.size), **backend.details}, args.json)
         backend.close()
     return 0
 
 
-def calibrate(args: argparse.Namespace, model: Any, tell: Callable[[str, float | None], None]) -> None:
+def calibrate(args: argparse.Namespace, model: ModelFolder, tell: Callable[[str, float | None], None]) -> None:
     """Write the model's graph with int8 quantisers from images."""
     import cv2
 
@@ -140,7 +143,7 @@ def calibration_files(folder: Path) -> list[Path]:
     return files[::step][:CALIBRATION_IMAGES]
 
 
-def timed(backend: Any, size: tuple[int, int]) -> dict[str, Any]:
+def timed(backend: TensorRtBackend, size: Size) -> dict[str, Any]:
     """Latency of a run [ms], copies to and from the GPU included."""
     import numpy as np
 
@@ -167,10 +170,10 @@ def person_progress(stage: str, fraction: float | None) -> None:
         print(f"{stage}{share}".ljust(70), end=end, file=sys.stderr, flush=True)
 
 
-def report(found: dict[str, Any], as_json: bool) -> None:
+def report(result: dict[str, Any], as_json: bool) -> None:
     """Print the result."""
     if as_json:
-        print(json.dumps({"engine": found}), flush=True)
+        print(json.dumps({"engine": result}), flush=True)
         return
-    for name, value in found.items():
+    for name, value in result.items():
         print(f"{name.replace('_', ' '):<16} {value}")

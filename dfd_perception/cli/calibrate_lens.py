@@ -27,10 +27,14 @@ from dfd_perception.cli.ros_arguments import add_ros_arguments
 from dfd_perception.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dfd_perception.calibration.blur_readings import BlurReading
     from dfd_perception.calibration.lens_fit import FittedLens
     from dfd_perception.core.lens import LensDescription
     from dfd_perception.core.optics import DefocusCurve
+    from dfd_perception.core.result import FloatMap
     from dfd_perception.meter import Meter
 
 SHOWN = 5
@@ -147,14 +151,14 @@ def _readings(args: argparse.Namespace, meter: Meter) -> tuple[list[BlurReading]
     unsure: list[str] = []
     focal: set[float] = set()
     images = measured_images(args, board) if args.live is None else moved_images(args, board)
-    for found in tqdm(images, unit=" images", disable=args.json or args.live is not None or None):
-        focal.add(round(found.fx_px, 3))
-        if found.depth_m is None:
-            unknown.append(found.name)
+    for measured in tqdm(images, unit=" images", disable=args.json or args.live is not None or None):
+        focal.add(round(measured.fx_px, 3))
+        if measured.depth_m is None:
+            unknown.append(measured.name)
             continue
         try:
-            _, blur_px, std_px = _measured(meter, found.image_rgb)
-            readings += readings_at(found.depth_m, blur_px, std_px, found.name)
+            _, blur_px, std_px = _measured(meter, measured.image_rgb)
+            readings += readings_at(measured.depth_m, blur_px, std_px, measured.name)
         except CalibrationError as error:
             unsure.append(str(error))
     what = f"the board ({args.board}) is not seen" if board else "nothing is known of the distance"
@@ -169,7 +173,7 @@ def _readings(args: argparse.Namespace, meter: Meter) -> tuple[list[BlurReading]
     return readings, max(focal)
 
 
-def _measured(meter: Meter, image: Any) -> tuple[Any, Any, Any]:
+def _measured(meter: Meter, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], FloatMap, FloatMap]:
     """Image, reading and its std."""
     result = meter(image)
     assert result.blur_px is not None

@@ -33,15 +33,15 @@ def moved_images(args: argparse.Namespace, board: Board | None) -> Iterator[Meas
     print(f"move the board slowly through the working range; {args.seconds:g} s, or until Ctrl-C", file=sys.stderr)
     with _until_interrupted(args.seconds) as going:
         for number, (image, camera) in enumerate(_of_topic(args, going)):
-            found = measured(args, board, f"{args.live} {number}", image, None, camera)
-            if found.depth_m is None:
+            measured_image = measured(args, board, f"{args.live} {number}", image, None, camera)
+            if measured_image.depth_m is None:
                 seen += 1
                 continue
-            distance_m = float(np.nanmedian(found.depth_m))
+            distance_m = float(np.nanmedian(measured_image.depth_m))
             if abs(distance_m - last_m) > MOVED * last_m:
                 last_m = distance_m
                 print(f"board at {distance_m:.2f} m", file=sys.stderr, flush=True)
-                yield found
+                yield measured_image
     if not last_m:
         raise CalibrationError(
             f"the board ({args.board}) is seen in none of {seen} images of {args.live}; is all of it in the image, in "
@@ -66,10 +66,10 @@ def _of_topic(args: argparse.Namespace, going: Callable[[], bool]) -> Iterator[t
 
 
 @contextlib.contextmanager
-def _until_interrupted(seconds: float) -> Iterator[Callable[[], bool]]:
+def _until_interrupted(duration_s: float) -> Iterator[Callable[[], bool]]:
     """A question that is yes for so long, and until the first Ctrl-C; the second one ends the program as ever."""
     ended: list[int] = []
-    end_s = time.monotonic() + seconds
+    end_s = time.monotonic() + duration_s
 
     def end(number: int, frame: Any) -> None:
         ended.append(number)

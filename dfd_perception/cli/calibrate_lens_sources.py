@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dfd_perception.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dfd_perception.core.camera_info import ImageCamera
     from dfd_perception.core.distortion import DistortedCamera
     from dfd_perception.groundtruth.rig.board import Board
@@ -21,7 +24,7 @@ MOST_IMAGES = 60
 """Of a session or a bag; more say nothing new."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".zstd")
-FoundImage = tuple[str, Any, Any, "DistortedCamera | None"]
+SourceImage = tuple[str, "NDArray[np.uint8]", "NDArray[np.float32] | None", "DistortedCamera | None"]
 """Name, image (H, W, 3) uint8 RGB, depth (H, W) [m] or None, camera or None."""
 
 
@@ -29,21 +32,26 @@ class MeasuredImage(NamedTuple):
     """An image with the distance of what it shows."""
 
     name: str
-    image_rgb: Any
+    image_rgb: NDArray[np.uint8]
     """(H, W, 3) uint8."""
-    depth_m: Any
+    depth_m: NDArray[np.float32] | None
     """(H, W), NaN where it is not known; None where the board is not seen."""
     fx_px: float
 
 
 def measured_images(args: argparse.Namespace, board: Board | None) -> Iterator[MeasuredImage]:
     """Images with their depth: of the board where there is one, else as it was measured beside them."""
-    for name, image, depth_m, camera in _found_images(args, board is not None):
+    for name, image, depth_m, camera in _source_images(args, board is not None):
         yield measured(args, board, name, image, depth_m, camera)
 
 
 def measured(
-    args: argparse.Namespace, board: Board | None, name: str, image: Any, depth_m: Any, camera: DistortedCamera | None
+    args: argparse.Namespace,
+    board: Board | None,
+    name: str,
+    image: NDArray[np.uint8],
+    depth_m: NDArray[np.float32] | None,
+    camera: DistortedCamera | None,
 ) -> MeasuredImage:
     """An image with the depth of its board, or the depth that is known."""
     from dfd_perception.calibration.blur_readings import board_depth_m
@@ -54,7 +62,7 @@ def measured(
     return MeasuredImage(name, image, depth_m, camera.intrinsics.fx)
 
 
-def _found_images(args: argparse.Namespace, with_board: bool) -> Iterator[FoundImage]:
+def _source_images(args: argparse.Namespace, with_board: bool) -> Iterator[SourceImage]:
     """Images of the sources with what is known of their distance and camera."""
     from dfd_perception.datasets.folder import DESCRIPTION_NAME
 
@@ -69,7 +77,7 @@ def _found_images(args: argparse.Namespace, with_board: bool) -> Iterator[FoundI
             yield from _of_files(source)
 
 
-def _of_files(source: Path) -> Iterator[FoundImage]:
+def _of_files(source: Path) -> Iterator[SourceImage]:
     from dfd_perception.files.images import read_image
 
     files = [source]
@@ -87,7 +95,7 @@ def _is_bag(path: Path) -> bool:
     return (path / "metadata.yaml").is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir())
 
 
-def _of_data_set(folder: Path) -> Iterator[FoundImage]:
+def _of_data_set(folder: Path) -> Iterator[SourceImage]:
     from dfd_perception.core.distortion import DistortedCamera
     from dfd_perception.datasets.registry import open_dataset
 
@@ -98,7 +106,7 @@ def _of_data_set(folder: Path) -> Iterator[FoundImage]:
         yield sample.name, sample.defocused, sample.depth_m, camera
 
 
-def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[FoundImage]:
+def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[SourceImage]:
     from dfd_perception.core.camera_info import image_camera
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.evaluation.sources.bag_source import BagSource
@@ -108,11 +116,10 @@ def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[F
         chosen = set(_spread(len(source)))
         for frame in source.reread(chosen):
             camera = None
-            if frame.camera is not None and args.fx is None and args.camera is None:
-                size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-                camera = distorted(image_camera(frame.camera, size, source.topics.image))
+            if frame.camera_info is not None and args.fx is None and args.camera is None:
+                camera = distorted(image_camera(frame.camera_info, frame.size, source.topics.image))
             if with_board or frame.depth_m is not None:
-                yield f"{bag.name} {frame.name}", frame.image_rgb, frame.depth_m, camera
+                yield f"{bag.name} {frame.name}", frame.defocused, frame.depth_m, camera
     finally:
         source.close()
 

@@ -15,7 +15,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfd_perception.evaluation.report.run_comparison import Difference
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,28 +60,28 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _as_mapping(paths: list[Path], compared: list[Any], failures: list[str]) -> dict[str, Any]:
+def _as_mapping(paths: list[Path], compared: list[list[Difference]], failures: list[str]) -> dict[str, Any]:
     from dfd_perception.evaluation.report.report_json import finite
 
     return {
         "first": str(paths[0]),
         "compared": [
-            {"report": str(path), "differences": [finite(d._asdict() | {"verdict": d.verdict}) for d in found]}
-            for path, found in zip(paths[1:], compared, strict=True)
+            {"report": str(path), "differences": [finite(d._asdict() | {"verdict": d.verdict}) for d in rows]}
+            for path, rows in zip(paths[1:], compared, strict=True)
         ],
         "broken_bounds": failures,
     }
 
 
-def _print(paths: list[Path], compared: list[Any]) -> None:
+def _print(paths: list[Path], compared: list[list[Difference]]) -> None:
     from dfd_perception.evaluation.report.run_comparison import FEWEST_FRAMES
 
-    for path, found in zip(paths[1:], compared, strict=True):
-        frames = found[0].frames if found else 0
+    for path, rows in zip(paths[1:], compared, strict=True):
+        frames = rows[0].frames if rows else 0
         print(f"{path} against {paths[0]}, means of images, {frames} frame{'' if frames == 1 else 's'} in common")
-        if found and frames < FEWEST_FRAMES:
+        if rows and frames < FEWEST_FRAMES:
             print(f"  too few frames for a verdict (fewer than {FEWEST_FRAMES}): differences without an interval")
-        for d in found:
+        for d in rows:
             line = f"  {d.metric:<19} {d.first:10.4g} -> {d.this:10.4g}   {d.difference:+.4g}"
             if d.frames >= FEWEST_FRAMES:
                 line += f" [{d.low:+.4g}, {d.high:+.4g}]  {d.verdict}"

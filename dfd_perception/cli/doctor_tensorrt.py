@@ -65,11 +65,11 @@ def jetpack_lines() -> list[Line]:
 def l4t_version() -> str | None:
     """Version of Linux for Tegra, as 36.4.3; None on other machines."""
     try:
-        said = L4T_RELEASE.read_text(encoding="utf-8", errors="replace")
+        text = L4T_RELEASE.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = re.search(r"R(\d+).*?REVISION:\s*([\d.]+)", said)
-    return f"{found[1]}.{found[2]}" if found else None
+    match = re.search(r"R(\d+).*?REVISION:\s*([\d.]+)", text)
+    return f"{match[1]}.{match[2]}" if match else None
 
 
 def installed_version(package: str) -> str | None:
@@ -111,8 +111,8 @@ def import_lines(tensorrt: Package) -> list[Line]:
 def memory_lines() -> list[Line]:
     """Memory that a build can have. A Jetson's GPU takes it from the same place as everything else."""
     try:
-        said = dict(line.split(":", 1) for line in MEMORY.read_text(encoding="utf-8").splitlines())
-        total, free, swap = (int(said[name].split()[0]) << 10 for name in ("MemTotal", "MemAvailable", "SwapFree"))
+        fields = dict(line.split(":", 1) for line in MEMORY.read_text(encoding="utf-8").splitlines())
+        total, free, swap = (int(fields[name].split()[0]) << 10 for name in ("MemTotal", "MemAvailable", "SwapFree"))
     except (OSError, ValueError, KeyError):
         return []
     detail = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free, swap {swap / 2**30:.1f} GiB free"

@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
         names = [path.name for path in removed]
         print(json.dumps({"removed": names}) if args.json else "\n".join([*names, f"removed {len(names)} files"]))
         return 0
-    found = [described(entry) for entry in cache.entries()]
+    engines = [described(entry) for entry in cache.entries()]
     if args.json:
-        print(json.dumps({"folder": str(cache.folder), "engines": found}, indent=2))
+        print(json.dumps({"folder": str(cache.folder), "engines": engines}, indent=2))
         return 0
-    print(f"{len(found)} engines in {cache.folder}")
-    for engine in found:
+    print(f"{len(engines)} engines in {cache.folder}")
+    for engine in engines:
         print(f"  {engine['file']}  {engine['mib']:.1f} MiB, used {engine['used']}")
         print(f"      {engine['gpu']}, TensorRT {engine['tensorrt']}, self-check {engine['self_check']}")
     return 0

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfd_perception.evaluation.plan import EvaluationPlan
+    from dfd_perception.inference.estimator import EstimatorOptions
 
 THESIS_TABLES = ("2.1", "3.1", "4.2", "4.3", "5.1")
 
@@ -104,7 +108,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def plan_of(args: argparse.Namespace) -> Any:
+def plan_of(args: argparse.Namespace) -> EvaluationPlan:
     """The EvaluationPlan of the command line.
 
     Raises:
@@ -121,8 +125,8 @@ def plan_of(args: argparse.Namespace) -> Any:
 
     edges = args.edges if args.edges is not None else args.data is not None
     protocol = dataclasses.replace(protocol_named(args.protocol), edges=edges)
-    given = {"min_depth_m": args.min_depth, "max_depth_m": args.max_depth, "clamp": args.clamp}
-    protocol = dataclasses.replace(protocol, **{name: value for name, value in given.items() if value is not None})
+    bounds = {"min_depth_m": args.min_depth, "max_depth_m": args.max_depth, "clamp": args.clamp}
+    protocol = dataclasses.replace(protocol, **{name: value for name, value in bounds.items() if value is not None})
     options = BagOptions(
         image_topic=args.image_topic,
         depth_topic=args.depth_topic,
@@ -161,7 +165,7 @@ def plan_of(args: argparse.Namespace) -> Any:
     return EvaluationPlan(**values)
 
 
-def estimator_options_of(args: argparse.Namespace) -> Any:
+def estimator_options_of(args: argparse.Namespace) -> EstimatorOptions:
     """How to run the model.
 
     Raises:

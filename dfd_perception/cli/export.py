@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dfd_perception.core.prediction import Heads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     # The graph may be what is missing or broken in the folder: only the weights are read.
     model = load_model_folder(args.model, verify=False)
     trained = model.card.heads
-    heads: Any = args.heads or ("both" if len(trained) == 2 else trained[0])
+    heads: Heads = args.heads or ("both" if len(trained) == 2 else trained[0])
     lacking = ({"depth", "deblurred"} if heads == "both" else {heads}) - set(trained)
     if lacking:
         raise ModelError(f"model {model.name} has no trained {' and '.join(sorted(lacking))} head")

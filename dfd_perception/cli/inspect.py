@@ -40,37 +40,37 @@ def run(args: argparse.Namespace) -> int:
             f"{args.folder} holds neither {RAW}/{SESSION_NAME} nor {DESCRIPTION_NAME}; expected a session of the "
             "recorder or of dfd ingest, or a dataset folder"
         )
-    found: dict[str, Any] = {"folder": str(args.folder)}
+    report: dict[str, Any] = {"folder": str(args.folder)}
     if recorded:
-        found["recorded"] = _recorded(args.folder)
+        report["recorded"] = _recorded(args.folder)
     if registered:
-        found["registered"] = _registered(args.folder, args.out or args.folder / "overlay.png", args.frames)
+        report["registered"] = _registered(args.folder, args.out or args.folder / "overlay.png", args.frames)
     if args.json:
-        print(json.dumps(found))
+        print(json.dumps(report))
     else:
-        print("\n".join(lines_of(found)))
+        print("\n".join(lines_of(report)))
         if not registered:
             print(f"not registered yet: dfd register {args.folder}")
     return 0
 
 
-def lines_of(found: dict[str, Any]) -> Iterator[str]:
+def lines_of(report: dict[str, Any]) -> Iterator[str]:
     """What was found, in words."""
-    if recorded := found.get("recorded"):
+    if recorded := report.get("recorded"):
         yield f"recorded    {recorded['moments']} moments of {recorded['source']}: {', '.join(recorded['parts'])}"
         if "offset_ms_median" in recorded:
             median, largest = recorded["offset_ms_median"], recorded["offset_ms_largest"]
             yield f"            between the two frames of a pair: {median:g} ms (median), {largest:g} ms at most"
         counts = recorded["counts"]
-        told = counts if isinstance(counts, str) else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items())
-        yield f"            counts: {told}"
-    if registered := found.get("registered"):
+        text = counts if isinstance(counts, str) else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items())
+        yield f"            counts: {text}"
+    if registered := report.get("registered"):
         yield f"registered  {registered['frames']} frames"
         offsets = registered["edge_offsets_px"]
         measured = [f"{offset[0]:+d}, {offset[1]:+d}" for offset in offsets if offset is not None]
         if offsets:
-            told = f"{'; '.join(measured)} px" if measured else "too few edges to measure"
-            yield f"            edges of the image beside those of the depth: {told}"
+            text = f"{'; '.join(measured)} px" if measured else "too few edges to measure"
+            yield f"            edges of the image beside those of the depth: {text}"
         if "sheet" in registered:
             yield f"            look at {registered['sheet']}"
 
@@ -82,12 +82,12 @@ def _recorded(folder: Path) -> dict[str, Any]:
     description = SessionDescription.read(folder)
     rows = read_index(folder / RAW / INDEX_NAME)
     offsets = sorted(abs(row.offset_ms) for row in rows if row.offset_ms is not None)
-    found: dict[str, Any] = {"source": description.source, "moments": len(rows), "parts": list(description.parts)}
+    report: dict[str, Any] = {"source": description.source, "moments": len(rows), "parts": list(description.parts)}
     if offsets:
-        found["offset_ms_median"] = round(offsets[len(offsets) // 2], 3)
-        found["offset_ms_largest"] = round(offsets[-1], 3)
-    found["counts"] = description.counts or "none: the recording did not end in order; dfd register rebuilds its index"
-    return found
+        report["offset_ms_median"] = round(offsets[len(offsets) // 2], 3)
+        report["offset_ms_largest"] = round(offsets[-1], 3)
+    report["counts"] = description.counts or "none: the recording did not end in order; dfd register rebuilds its index"
+    return report
 
 
 def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
@@ -108,15 +108,15 @@ def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
             continue
         offset = edge_offset(sample.defocused, sample.depth_m)
         offsets.append([offset.dx, offset.dy] if offset else None)
-        said = f"edges {offset.dx:+d}, {offset.dy:+d} px beside the depth's" if offset else "too few edges to measure"
+        edges = f"edges {offset.dx:+d}, {offset.dy:+d} px beside the depth's" if offset else "too few edges to measure"
         valid = np.isfinite(sample.depth_m)
         overlays.append(overlay(sample.defocused, sample.depth_m))
-        titles.append(f"{sample.name}   depth on {valid.mean():.1%}   {said}")
-    found: dict[str, Any] = {"frames": len(dataset), "edge_offsets_px": offsets}
+        titles.append(f"{sample.name}   depth on {valid.mean():.1%}   {edges}")
+    report: dict[str, Any] = {"frames": len(dataset), "edge_offsets_px": offsets}
     if dataset.depth_unit is not None and dataset.frames[0].depth is not None:
-        found["depth_unit_m"] = dataset.depth_unit.metres_per_count
-        found |= {"depth_unit": " ".join(unit)} if unit else {}
+        report["depth_unit_m"] = dataset.depth_unit.metres_per_count
+        report |= {"depth_unit": " ".join(unit)} if unit else {}
     if overlays:
         write_png(out, sheet(overlays, titles))
-        found["sheet"] = str(out)
-    return found
+        report["sheet"] = str(out)
+    return report

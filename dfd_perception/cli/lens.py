@@ -16,12 +16,13 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dfd_perception.errors import LensError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from dfd_perception.core.lens import LensDescription
+    from dfd_perception.core.optics import DefocusCurve
     from dfd_perception.files.model_folder import ModelFolder
 
 DEFAULT_MODEL = "2hded-small"
@@ -91,13 +92,14 @@ def _lens(args: argparse.Namespace) -> LensDescription:
     from dfd_perception.files.lens_file import read_lens
 
     words = [*args.lens]
-    given = {"side": args.side, "blur_floor_px": args.floor}
+    options = {"side": args.side, "blur_floor_px": args.floor}
     if len(words) == 1 and (Path(words[0]).suffix in (".yaml", ".yml") or Path(words[0]).is_file()):
-        given["pixel_pitch_um"] = _pitch_um(args.pitch)
-        return replace(read_lens(Path(words[0])), **{name: value for name, value in given.items() if value is not None})
+        options["pixel_pitch_um"] = _pitch_um(args.pitch)
+        stated = {name: value for name, value in options.items() if value is not None}
+        return replace(read_lens(Path(words[0])), **stated)
     if args.pitch:
         words.append(f"{_pitch_um(args.pitch):g}um")
-    return lens_from_text(words, **given)
+    return lens_from_text(words, **options)
 
 
 def _pitch_um(text: str | None) -> float | None:
@@ -156,7 +158,7 @@ def _trained(model: ModelFolder | None) -> list[str]:
     return [f"model {model.name} was trained for {' and '.join(parts)}"] if parts else []
 
 
-def _write_plot(path: Path, curve: Any, blur_std_px: float, name: str, largest: float | None) -> None:
+def _write_plot(path: Path, curve: DefocusCurve, blur_std_px: float, name: str, largest: float | None) -> None:
     from dfd_perception.core.lens_plot import lens_plot
     from dfd_perception.files.images import write_png
 

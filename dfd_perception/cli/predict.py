@@ -34,9 +34,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dfd_perception.core.size import Size, size_from_text
 from dfd_perception.errors import ImageError, LensError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dfd_perception.core.camera_info import ImageCamera
     from dfd_perception.core.result import Result, ResultSummary
     from dfd_perception.media.source_image import ImageSource
@@ -179,7 +183,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _meter(args: argparse.Namespace) -> Meter:
-    from dfd_perception.core.size import size_from_text
     from dfd_perception.files.lens_file import read_lens
     from dfd_perception.meter import load
 
@@ -224,7 +227,7 @@ def _camera(args: argparse.Namespace) -> ImageCamera | None:
     return image_camera(info, (info.height, info.width), rectified=args.rectified)
 
 
-def _require_size(path: Path, size: tuple[int, int]) -> None:
+def _require_size(path: Path, size: Size) -> None:
     from dfd_perception.files.images import read_image
 
     try:
@@ -247,7 +250,7 @@ def _distinct_stems(paths: list[Path]) -> list[str]:
     return list(seen)
 
 
-def _images(paths: list[Path]) -> Iterator[tuple[str, str, Any]]:
+def _images(paths: list[Path]) -> Iterator[tuple[str, str, NDArray[np.uint8] | ImageError]]:
     """Name for messages, stem of the results, and the image, or why there is none."""
     from dfd_perception.files.images import read_image
 
@@ -258,7 +261,7 @@ def _images(paths: list[Path]) -> Iterator[tuple[str, str, Any]]:
             yield str(path), path.stem, error
 
 
-def _predict(args: argparse.Namespace, meter: Meter, name: str, stem: str, image: Any) -> Done:
+def _predict(args: argparse.Namespace, meter: Meter, name: str, stem: str, image: NDArray[np.uint8]) -> Done:
     from dfd_perception.files.result_files import write_result
 
     result = meter(image)

@@ -22,7 +22,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfd_perception.training.trainer import TrainingResult
 
 EXIT_INTERRUPTED = 130
 
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.interrupted_by is None else EXIT_INTERRUPTED
 
 
-def report(result: Any, as_json: bool) -> None:
+def report(result: TrainingResult, as_json: bool) -> None:
     """Say how the run ended."""
     if as_json:
         fields = result._asdict() if hasattr(result, "_asdict") else vars(result)

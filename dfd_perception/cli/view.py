@@ -19,10 +19,13 @@ import argparse
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dfd_perception.cli.ros_arguments import add_ros_arguments
 from dfd_perception.errors import UsageError
+
+if TYPE_CHECKING:
+    from dfd_perception.view.feed import Feed
 
 TOPICS = "topics"
 OF_A_NODE = {"node": "--node", "ros_args": "--ros-args"}
@@ -77,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _topics(args: argparse.Namespace) -> Any:
+def _topics(args: argparse.Namespace) -> Feed:
     _refuse(args, OF_A_MODEL, "for what the model runs on here; a node has parameters of its own")
     from dfd_perception.ros.tools.live_topics import LiveTopics
 
     return LiveTopics(args.node or "dfd", args.ros_args)
 
 
-def _source(args: argparse.Namespace) -> Any:
+def _source(args: argparse.Namespace) -> Feed:
     _refuse(args, OF_A_NODE, "for the topics of a node")
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.files.lens_file import read_lens
@@ -113,9 +116,9 @@ def _source(args: argparse.Namespace) -> Any:
 
 
 def _refuse(args: argparse.Namespace, options: dict[str, str], what_for: str) -> None:
-    given = [option for name, option in options.items() if getattr(args, name) not in (None, [])]
-    if given:
-        raise UsageError(f"{', '.join(given)}: {what_for}")
+    present = [option for name, option in options.items() if getattr(args, name) not in (None, [])]
+    if present:
+        raise UsageError(f"{', '.join(present)}: {what_for}")
 
 
 def size_of(text: str | None) -> tuple[int | None, int | None]:

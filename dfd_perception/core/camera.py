@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
 
 
@@ -53,7 +54,7 @@ class CameraIntrinsics:
         """K, (3, 3) float64."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], np.float64)
 
-    def scaled(self, factor: float | None = None, size: tuple[int, int] | None = None) -> CameraIntrinsics:
+    def scaled(self, factor: float | None = None, size: Size | None = None) -> CameraIntrinsics:
         """The camera of the resized image.
 
         Args:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.distortion import DistortedCamera, Distortion, EquidistantDistortion
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
 
 Rectified = Literal["auto", "true", "false"]
@@ -72,7 +73,7 @@ class ImageCamera:
     rectified: bool = False
     notes: tuple[str, ...] = ()
 
-    def scaled(self, size: tuple[int, int]) -> ImageCamera:
+    def scaled(self, size: Size) -> ImageCamera:
         """The camera of the image resized to (height, width)."""
         return replace(self, intrinsics=self.intrinsics.scaled(size=size))
 
@@ -89,7 +90,7 @@ class ImageCamera:
         )
 
 
-def camera_of(info: CameraInfoLike, image_size: tuple[int, int]) -> CameraIntrinsics:
+def camera_of(info: CameraInfoLike, image_size: Size) -> CameraIntrinsics:
     """Intrinsics of a raw image of (height, width): K, cropped by the region of interest, then binned.
 
     Raises:
@@ -103,7 +104,7 @@ def camera_of(info: CameraInfoLike, image_size: tuple[int, int]) -> CameraIntrin
     return _reduced(info, k, image_size).intrinsics
 
 
-def distorted_camera_of(info: CameraInfoLike, image_size: tuple[int, int] | None = None) -> DistortedCamera:
+def distorted_camera_of(info: CameraInfoLike, image_size: Size | None = None) -> DistortedCamera:
     """The camera that took the (not rectified) image of a camera_info, for a Brown-Conrady lens.
 
     Args:
@@ -122,7 +123,7 @@ def distorted_camera_of(info: CameraInfoLike, image_size: tuple[int, int] | None
 
 
 def image_camera(
-    info: CameraInfoLike, image_size: tuple[int, int], topic: str = "", rectified: Rectified = "auto"
+    info: CameraInfoLike, image_size: Size, topic: str = "", rectified: Rectified = "auto"
 ) -> ImageCamera:
     """The camera of an image, raw or rectified.
 
@@ -172,7 +173,7 @@ def image_camera(
     return replace(reduced, distortion=distortion, rectified=is_rectified, notes=(*notes, *reduced.notes))
 
 
-def shown_camera(info: CameraInfoLike | None, image_size: tuple[int, int], topic: str = "") -> CameraIntrinsics | None:
+def shown_camera(info: CameraInfoLike | None, image_size: Size, topic: str = "") -> CameraIntrinsics | None:
     """Intrinsics to project an image or a map by that may be smaller than what camera_info describes; None: unknown.
 
     Args:
@@ -187,7 +188,7 @@ def shown_camera(info: CameraInfoLike | None, image_size: tuple[int, int], topic
     return None if camera is None else camera.scaled(image_size).intrinsics
 
 
-def stated_size(info: CameraInfoLike) -> tuple[int, int]:
+def stated_size(info: CameraInfoLike) -> Size:
     """(height, width) of the images that a camera_info describes: of its region of interest, binned."""
     binning_x, binning_y = max(1, info.binning_x), max(1, info.binning_y)
     return (info.roi.height or info.height) // binning_y, (info.roi.width or info.width) // binning_x
@@ -216,7 +217,7 @@ class _Window(NamedTuple):
     binning_y: int
 
 
-def _reduced(info: CameraInfoLike, matrix: NDArray[np.float64], image_size: tuple[int, int]) -> ImageCamera:
+def _reduced(info: CameraInfoLike, matrix: NDArray[np.float64], image_size: Size) -> ImageCamera:
     """The intrinsics of the image, with a note where the principal point lies where no lens has it."""
     stated = stated_size(info)
     if stated != image_size:
@@ -240,7 +241,7 @@ def _reduced(info: CameraInfoLike, matrix: NDArray[np.float64], image_size: tupl
 
 
 def _window_of_misplaced(
-    matrix: NDArray[np.float64], info: CameraInfoLike, full: _Window, image_size: tuple[int, int]
+    matrix: NDArray[np.float64], info: CameraInfoLike, full: _Window, image_size: Size
 ) -> tuple[_Window, str]:
     """What probably cuts and reduces the image of a camera_info whose principal point is far off the sensor's middle.
 
@@ -268,7 +269,7 @@ def _window_of_misplaced(
     )
 
 
-def _is_in_the_middle(matrix: NDArray[np.float64], size: tuple[int, int]) -> bool:
+def _is_in_the_middle(matrix: NDArray[np.float64], size: Size) -> bool:
     height, width = size
     x, y = (matrix[0, 2] + 0.5) / max(width, 1), (matrix[1, 2] + 0.5) / max(height, 1)
     return bool(MIDDLE[0] <= x <= MIDDLE[1] and MIDDLE[0] <= y <= MIDDLE[1])

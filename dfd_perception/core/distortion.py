@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
 
 FloatArray = NDArray[np.floating]
@@ -202,7 +203,7 @@ class DistortedCamera:
     distortion: Distortion = field(default_factory=Distortion)
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(height, width) of its images [px]."""
         return self.intrinsics.height, self.intrinsics.width
 

@@ -118,10 +118,10 @@ def _jpeg_header(content: bytes) -> ImageHeader:
                 orientation = _orientation(content[body + 6 : position + 2 + size])
             position += 2 + max(2, size)
             if marker == _START_OF_SCAN:
-                found = _NEXT_SEGMENT.search(content, position)
-                if found is None:
+                match = _NEXT_SEGMENT.search(content, position)
+                if match is None:
                     break
-                position = found.start()
+                position = match.start()
     return ImageHeader("jpeg", width, height, bits, length, orientation)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.point_spread import DISK, PointSpread
+from dfd_perception.core.size import Size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +32,19 @@ class ImageProtocol:
 
     def differences_from(self, other: ImageProtocol) -> list[str]:
         """Where images of this protocol are blurred or scaled otherwise than those of another, in words."""
-        found = []
+        differences = []
         if self.lens is not None and other.lens is not None:
             ours, theirs = asdict(self.lens), asdict(other.lens)
-            found += [
+            differences += [
                 f"{name} {ours[name] if ours[name] is not None else 'not given'} instead of {theirs[name]}"
                 for name in ours
                 if ours[name] != theirs[name]
             ]
         if self.point_spread != other.point_spread:
-            found.append(f"blur of {shape_of(self.point_spread)} instead of {shape_of(other.point_spread)}")
+            differences.append(f"blur of {shape_of(self.point_spread)} instead of {shape_of(other.point_spread)}")
         if self.scale_px != other.scale_px:
-            found.append(f"{scale_of(self.scale_px)} instead of {scale_of(other.scale_px)}")
-        return found
+            differences.append(f"{scale_of(self.scale_px)} instead of {scale_of(other.scale_px)}")
+        return differences
 
     def described(self) -> dict[str, Any]:
         """Plain values for a table or a report."""
@@ -58,6 +59,6 @@ def shape_of(spread: PointSpread) -> str:
     return f"{names.get(spread.exponent, f'exponent {spread.exponent:g}')}, sigma {spread.sigma_per_coc:g} c"
 
 
-def scale_of(size: tuple[int, int] | None) -> str:
+def scale_of(size: Size | None) -> str:
     """A scale in words."""
     return "native scale" if size is None else f"squeezed to {size[0]} x {size[1]}"

@@ -59,8 +59,8 @@ class LensDescription:
         if self.f_number is not None and self.focal_length_mm is None:
             raise LensError("f_number says nothing without focal_length_mm; add it, or give aperture_diameter_mm")
         names = ("focal_length_mm", "f_number", "aperture_diameter_mm", "focus_distance_m", "pixel_pitch_um")
-        given = {name: getattr(self, name) for name in names}
-        require_possible(**{name: value for name, value in given.items() if value is not None})
+        stated = {name: getattr(self, name) for name in names}
+        require_possible(**{name: value for name, value in stated.items() if value is not None})
         if self.focal_length_mm is not None:
             require_focusable(self.focus_distance_m, self.focal_length_mm)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.size import LARGEST_SIDE_PX
+from dfd_perception.core.size import LARGEST_SIDE_PX, Size
 from dfd_perception.errors import ImageError
 
 SIZE_MULTIPLE = 32
@@ -28,11 +28,11 @@ class Geometry:
     Sizes are (height, width) in pixels.
     """
 
-    image_size: tuple[int, int]
-    network_size: tuple[int, int]
+    image_size: Size
+    network_size: Size
 
     @classmethod
-    def fitting(cls, image_size: tuple[int, int], input_size: tuple[int, int] | None = None) -> Geometry:
+    def fitting(cls, image_size: Size, input_size: Size | None = None) -> Geometry:
         """Keep the image's size, or shrink or grow it, its aspect kept, to fit into `input_size`.
 
         Raises:
@@ -62,7 +62,7 @@ class Geometry:
         return self.network_size[1] / self.image_size[1]
 
     @property
-    def padded_size(self) -> tuple[int, int]:
+    def padded_size(self) -> Size:
         """`network_size` extended to multiples of 32."""
         height, width = self.network_size
         return height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE
@@ -91,7 +91,7 @@ class Geometry:
         return image_rgb
 
     def map_from_network(
-        self, plane: NDArray[np.float32], output_size: tuple[int, int] | None = None
+        self, plane: NDArray[np.float32], output_size: Size | None = None
     ) -> NDArray[np.float32]:
         """(H', W') map of the network to (H, W) of the image or `output_size`; values are not rescaled."""
         height, width = self.network_size
@@ -102,7 +102,7 @@ class Geometry:
         return cv2.resize(cropped, size[::-1], interpolation=cv2.INTER_LINEAR)
 
     def image_from_network(
-        self, planes: NDArray[np.float32], output_size: tuple[int, int] | None = None
+        self, planes: NDArray[np.float32], output_size: Size | None = None
     ) -> NDArray[np.uint8]:
         """(3, H', W') float32 in [0, 1] to (H, W, 3) uint8 RGB."""
         height, width = self.network_size
@@ -110,7 +110,7 @@ class Geometry:
         return self._at_output_size(cv2.convertScaleAbs(packed, alpha=255), output_size)
 
     def uint8_image_from_network(
-        self, image: NDArray[np.uint8], output_size: tuple[int, int] | None = None
+        self, image: NDArray[np.uint8], output_size: Size | None = None
     ) -> NDArray[np.uint8]:
         """(H', W', 3) uint8 to (H, W, 3) of the image or `output_size`; always an array of its own."""
         height, width = self.network_size
@@ -118,7 +118,7 @@ class Geometry:
         resized = self._at_output_size(cropped, output_size)
         return cropped.copy() if resized is cropped else resized
 
-    def _at_output_size(self, image: NDArray[np.uint8], output_size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    def _at_output_size(self, image: NDArray[np.uint8], output_size: Size | None) -> NDArray[np.uint8]:
         """The image itself where it has that size already."""
         size = output_size or self.image_size
         if image.shape[:2] == size:

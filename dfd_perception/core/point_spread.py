@@ -65,11 +65,11 @@ class PointSpread:
             row = np.array([side, 1 - 2 * side, side])
             return np.outer(row, row).astype(np.float32)
         # Averaging over the pixels' area widens the kernel, and a polygon is wider than its disk: take that out.
-        asked_px = sigma_px
-        cells = self._sampled(asked_px)
+        nominal_px = sigma_px
+        cells = self._sampled(nominal_px)
         for _ in range(3 if sigma_px < 2 else 1):
-            asked_px *= sigma_px / _sigma_of(cells)
-            cells = self._sampled(asked_px)
+            nominal_px *= sigma_px / _sigma_of(cells)
+            cells = self._sampled(nominal_px)
         return cells.astype(np.float32)
 
     def _sampled(self, sigma_px: float) -> NDArray[np.float64]:

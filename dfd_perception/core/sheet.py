@@ -21,6 +21,7 @@ from dfd_perception.core.colormap import (
     std_scale,
 )
 from dfd_perception.core.result import Result
+from dfd_perception.core.size import Size
 
 TITLE_HEIGHT_PX = 30
 GAP_PX = 8
@@ -102,7 +103,7 @@ def with_legend(cell: Cell) -> Rgb:
     return np.vstack([cell.image_rgb, legend(cell.image_rgb.shape[1], cell.scale)])
 
 
-def _drawn(cell: Cell, size: tuple[int, int], with_legend: bool) -> Rgb:
+def _drawn(cell: Cell, size: Size, with_legend: bool) -> Rgb:
     """Title, image and legend (or its empty place) of one cell; `size` is (width, height)."""
     # Colours of two distances must not mix into that of a third; photographs may.
     shrinks = size[0] <= cell.image_rgb.shape[1]
@@ -126,7 +127,7 @@ def _with_gaps(tiles: Sequence[Rgb], axis: int) -> list[Rgb]:
     return parts
 
 
-def _lines(lines: Sequence[str], size: tuple[int, int]) -> Rgb:
+def _lines(lines: Sequence[str], size: Size) -> Rgb:
     """Text on white, of the size (height, width) of an image, drawn to be read at 320 to 640 px of width."""
     width = min(max(size[1], 320), WIDEST_CELL_PX)
     image = np.full((max(1, round(size[0] * width / size[1])), width, 3), 255, np.uint8)

@@ -155,8 +155,8 @@ def open_folder(folder: Path, depth_unit_m: float | None = None) -> FilesDataset
     splits = _splits(folder, description, stems)
     resolved = description.resolved()
     curve = None if resolved is None else resolved.curve
-    said = depth_unit_m if depth_unit_m is not None else description.depth_unit_m
-    unit = DepthUnit(MILLIMETRES if said is None else said, stated=said is not None)
+    stated_m = depth_unit_m if depth_unit_m is not None else description.depth_unit_m
+    unit = DepthUnit(MILLIMETRES if stated_m is None else stated_m, stated=stated_m is not None)
     return FilesDataset(
         description.name or folder.name,
         frames,

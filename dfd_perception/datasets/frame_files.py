@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.size import Size
 from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError
@@ -114,7 +115,7 @@ class FilesDataset:
             curve=self.curve,
         )
 
-    def _measured_depth(self, depth: Path, measured: Path | None, size: tuple[int, int]) -> NDArray[np.float32]:
+    def _measured_depth(self, depth: Path, measured: Path | None, size: Size) -> NDArray[np.float32]:
         depth_m = self._read_depth(depth, size)
         if measured is None:
             return depth_m
@@ -132,14 +133,14 @@ def files_by_stem(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dic
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in suffixes or not path.is_file():
             continue
-        if path.stem in found:
-            raise DatasetError(f"{folder}: {found[path.stem].name} and {path.name} have one stem; keep one of them")
-        found[path.stem] = path
-    return found
+        if path.stem in by_stem:
+            raise DatasetError(f"{folder}: {by_stem[path.stem].name} and {path.name} have one stem; keep one of them")
+        by_stem[path.stem] = path
+    return by_stem
 
 
 def named(stems: Sequence[str]) -> str:
@@ -169,11 +170,11 @@ def pair_by_stamp(
     Returns:
         Stem of `first` to file of `second`, and the stems of `first` without a partner within the bound.
     """
-    seconds = [{stem: _seconds(path) for stem, path in files.items()} for files in (first, second)]
+    stamps_s = [{stem: _stamp_s(path) for stem, path in files.items()} for files in (first, second)]
     distances = sorted(
         (abs(time - other_time), stem, other)
-        for stem, time in seconds[0].items()
-        for other, other_time in seconds[1].items()
+        for stem, time in stamps_s[0].items()
+        for other, other_time in stamps_s[1].items()
         if abs(time - other_time) <= bound_s
     )
     pairs: dict[str, Path] = {}
@@ -185,7 +186,7 @@ def pair_by_stamp(
     return pairs, sorted(set(first) - set(pairs))
 
 
-def _seconds(path: Path) -> float:
+def _stamp_s(path: Path) -> float:
     try:
         return datetime.fromisoformat(path.stem).timestamp()
     except ValueError as error:

@@ -15,6 +15,7 @@ import numpy as np
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.core.sensor import SensorNoise
+from dfd_perception.core.size import Size
 from dfd_perception.datasets import folder, rgbd
 from dfd_perception.datasets.depth_units import FRAMES_LOOKED_AT, depth_unit_lines
 from dfd_perception.datasets.published import (
@@ -152,7 +153,7 @@ class DatasetSummary:
     frames: int
     splits: dict[str, int]
     parts: list[str]
-    sizes: list[tuple[int, int]]
+    sizes: list[Size]
     depth_range_m: tuple[float, float] | None
     checked: int
     problems: list[str]
@@ -170,7 +171,7 @@ def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
     opened = _layout(kind).opened(path)
     problems = list(getattr(opened, "problems", []))
     parts: set[str] = set()
-    sizes: set[tuple[int, int]] = set()
+    sizes: set[Size] = set()
     depths: list[float] = []
     maps_m: list[np.ndarray] = []
     chosen = np.unique(np.linspace(0, len(opened) - 1, min(len(opened), LARGEST_CHECK)).round().astype(int))
@@ -180,12 +181,12 @@ def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
         except DfdPerceptionError as error:
             problems.append(str(error))
             continue
-        found = _parts_of(frame)
-        parts |= set(found)
-        sizes.add(found[next(iter(found))].shape[:2])
-        if "depth" in found:
-            maps_m += [found["depth"]] if len(maps_m) < FRAMES_LOOKED_AT else []
-            depths += [float(np.nanmin(found["depth"])), float(np.nanmax(found["depth"]))]
+        arrays = _parts_of(frame)
+        parts |= set(arrays)
+        sizes.add(arrays[next(iter(arrays))].shape[:2])
+        if "depth" in arrays:
+            maps_m += [arrays["depth"]] if len(maps_m) < FRAMES_LOOKED_AT else []
+            depths += [float(np.nanmin(arrays["depth"])), float(np.nanmax(arrays["depth"]))]
     return DatasetSummary(
         path=str(path),
         kind=kind,

@@ -14,7 +14,7 @@ from dfd_perception.files.configuration import read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholeImage:
+class FullFrame:
     """No region of interest."""
 
     x_offset: int = 0
@@ -35,7 +35,7 @@ class CameraFile:
     distortion_model: str = ""
     binning_x: int = 1
     binning_y: int = 1
-    roi: WholeImage = field(default_factory=WholeImage)
+    roi: FullFrame = field(default_factory=FullFrame)
 
 
 def read_camera_file(path: Path) -> CameraFile:

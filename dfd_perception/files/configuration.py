@@ -111,8 +111,8 @@ def with_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict
         for parent in parents:
             child = node.setdefault(parent, {})
             if not isinstance(child, dict):
-                said = f"override {_brief(override)}: {parent} is {_brief(child)}"
-                raise ConfigError(f"{said}, it has no keys of its own")
+                conflict = f"override {_brief(override)}: {parent} is {_brief(child)}"
+                raise ConfigError(f"{conflict}, it has no keys of its own")
             node = child
         node[leaf] = _parsed(text, f"override {override[:LONGEST_SHOWN]!r}")
     return result

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
 from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb, orientation_of
 from dfd_perception.core.image_header import UPRIGHT, require_area
+from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError, ImageError, reading
 from dfd_perception.files.atomic import write_bytes
 
@@ -64,7 +65,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def read_depth_m(
-    path: Path, size: tuple[int, int] | None = None, metres_per_count: float = MILLIMETRES
+    path: Path, size: Size | None = None, metres_per_count: float = MILLIMETRES
 ) -> NDArray[np.float32]:
     """(H, W) float32 metres of a depth map, NaN where there is none.
 
@@ -101,7 +102,7 @@ def read_depth_m(
         return depth_m
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+def read_mask(path: Path, size: Size) -> NDArray[np.bool_]:
     """(H, W) of an 8-bit image: True where it is not 0.
 
     Raises:

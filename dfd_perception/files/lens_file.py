@@ -31,7 +31,7 @@ def read_lens(path: Path) -> LensDescription:
     content = read_yaml(path)
     of_node = _parameters_of_lens(content, path)
     try:
-        return from_mapping(LensDescription, content if of_node is None else _only_given(of_node), str(path))
+        return from_mapping(LensDescription, content if of_node is None else _only_stated(of_node), str(path))
     except LensError as error:
         raise LensError(f"{path}: {error}") from error
 
@@ -41,7 +41,7 @@ def _parameters_of_lens(content: Mapping[str, Any], path: Path) -> dict[str, Any
     nodes = [node[ROS_PARAMETERS] for node in content.values() if isinstance(node, Mapping) and ROS_PARAMETERS in node]
     if not nodes:
         return None
-    found: dict[str, Any] = {}
+    lens_parameters: dict[str, Any] = {}
     for parameters in nodes:
         if not isinstance(parameters, Mapping):
             raise ConfigError(f"{path}: {ROS_PARAMETERS} is {parameters!r}; expected a mapping")
@@ -49,21 +49,21 @@ def _parameters_of_lens(content: Mapping[str, Any], path: Path) -> dict[str, Any
         if not isinstance(section, Mapping):
             raise ConfigError(f"{path}: {SECTION} is {section!r}; expected a mapping")
         dotted = {k.partition(".")[2]: v for k, v in parameters.items() if str(k).startswith(f"{SECTION}.")}
-        found |= {**section, **dotted}
-    if not found:
+        lens_parameters |= {**section, **dotted}
+    if not lens_parameters:
         raise ConfigError(f"{path}: parameters of a node without {SECTION}; expected lens.focus_distance_m and so on")
-    return found
+    return lens_parameters
 
 
-def _only_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    given = {
+def _only_stated(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    stated = {
         name: value
         for name, value in parameters.items()
         if not _is_number(value) or (value >= 0 if name == "blur_floor_px" else value != 0)
     }
-    if "aperture_diameter_mm" in given:
-        given.pop("f_number", None)  # as the node reads them: the diameter is given instead
-    return given
+    if "aperture_diameter_mm" in stated:
+        stated.pop("f_number", None)  # as the node reads them: the diameter is given instead
+    return stated
 
 
 def _is_number(value: Any) -> bool:

@@ -21,7 +21,8 @@ from typing import Any, Literal
 from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
-from dfd_perception.errors import ModelError, lfs_pointer_said
+from dfd_perception.core.size import Size
+from dfd_perception.errors import ModelError, lfs_pointer_advice
 from dfd_perception.files.configuration import from_mapping, read_yaml
 
 MODEL_FILE = "model.yaml"
@@ -36,7 +37,7 @@ LARGEST_FLOOR_PX = 100.0
 class TrainedRange:
     """What the weights have seen; outside of it the node warns."""
 
-    input_size: tuple[int, int]
+    input_size: Size
     """Height and width [px] of the training crops."""
     coc_px: tuple[float, float] | None = None
     """Circle of confusion (models with target coc)."""
@@ -206,9 +207,9 @@ def blur_error_px(metrics: Mapping[str, Any]) -> float | None:
         return float(metrics[BLUR_ERROR_KEY])
     for value in metrics.values():
         if isinstance(value, Mapping):
-            found = blur_error_px(value)
-            if found is not None:
-                return found
+            error_px = blur_error_px(value)
+            if error_px is not None:
+                return error_px
     return None
 
 
@@ -234,14 +235,14 @@ def find_model(name_or_path: str | Path) -> Path:
     Raises:
         ModelError: not found; the message lists where it was looked for and what there is.
     """
-    given = Path(name_or_path).expanduser()
-    if given.is_dir():
-        return given.resolve()
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return path.resolve()
     folders = model_search_path()
-    if len(given.parts) == 1:
+    if len(path.parts) == 1:
         for folder in folders:
-            if (folder / given).is_dir():
-                return folder / given
+            if (folder / path).is_dir():
+                return folder / path
     known = sorted({p.parent.name for f in folders if f.is_dir() for p in f.glob(f"*/{MODEL_FILE}")})
     raise ModelError(
         f"model {str(name_or_path)!r} not found; it is neither a folder nor one of "
@@ -274,13 +275,13 @@ def sha256_of(path: Path) -> str:
 def _verify_hash(path: Path, expected: str) -> None:
     if not path.is_file():
         raise ModelError(f"{path}: missing; the model folder is incomplete, copy it again")
-    found = sha256_of(path)
-    if found != expected:
-        pointer = lfs_pointer_said(path)
+    actual = sha256_of(path)
+    if actual != expected:
+        pointer = lfs_pointer_advice(path)
         if pointer is not None:
             raise ModelError(pointer)
         raise ModelError(
-            f"{path}: its sha256 is {found[:12]}..., the card says {expected[:12]}...; "
+            f"{path}: its sha256 is {actual[:12]}..., the card says {expected[:12]}...; "
             "the file was changed or did not arrive whole, copy the folder again"
         )
 

@@ -38,10 +38,10 @@ def require_free(folder: Path, stem: str) -> None:
     Raises:
         UsageError: results of this stem are there.
     """
-    found = written_before(folder, stem)
-    if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        raise UsageError(f"{found[0]}{more} would be overwritten; give --overwrite, or another --out")
+    earlier = written_before(folder, stem)
+    if earlier:
+        more = f" and {len(earlier) - 1} more" if len(earlier) > 1 else ""
+        raise UsageError(f"{earlier[0]}{more} would be overwritten; give --overwrite, or another --out")
 
 
 def write_result(

@@ -106,7 +106,7 @@ class SessionDescription:
     def write(self, raw: Path) -> None:
         """Replace session.json in one step."""
         body = json.dumps(vars(self) | {"parts": list(self.parts)}, indent=2, sort_keys=True)
-        write_whole(raw / DESCRIPTION_NAME, body.encode() + b"\n")
+        write_complete(raw / DESCRIPTION_NAME, body.encode() + b"\n")
 
     @classmethod
     def read(cls, session: Path) -> SessionDescription:
@@ -121,15 +121,15 @@ class SessionDescription:
         with reading(path, DatasetError, "restore it, or record anew"):
             body = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(body, dict) or body.get("format") != FORMAT:
-                found = body.get("format") if isinstance(body, dict) else type(body).__name__
-                raise DatasetError(f"{path} is of format {str(found)[:60]}; this version reads {FORMAT}")
+                version = body.get("format") if isinstance(body, dict) else type(body).__name__
+                raise DatasetError(f"{path} is of format {str(version)[:60]}; this version reads {FORMAT}")
             unknown = set(body) - {field.name for field in fields(cls)}
             if unknown:
                 raise DatasetError(f"{path} has unknown keys {', '.join(sorted(unknown))}; restore it, or record anew")
             return cls(**body | {"parts": tuple(body["parts"])})
 
 
-def write_whole(path: Path, body: bytes) -> None:
+def write_complete(path: Path, body: bytes) -> None:
     """Write a file so that it is complete or absent, whenever the process ends; `SessionWriter` syncs many at once."""
     with replacing(path, durable=False) as file:
         file.write(body)
@@ -184,7 +184,7 @@ class SessionWriter:
                 (self.raw / part).mkdir(parents=True)
             description.write(self.raw)
             for name, text in (texts or {}).items():
-                write_whole(self.raw / name, text.encode())
+                write_complete(self.raw / name, text.encode())
             self._index = (self.raw / INDEX_NAME).open("ab", buffering=0)
             self._index.write(index_text([]).encode())
         except OSError as error:
@@ -220,7 +220,7 @@ class SessionWriter:
         try:
             for part, (suffix, body) in bodies.items():
                 paths.append(self.raw / part / (moment.stem + suffix))
-                write_whole(paths[-1], body)
+                write_complete(paths[-1], body)
             self._append(moment.row(), paths)
         except OSError as error:
             for path in paths:

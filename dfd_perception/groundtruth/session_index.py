@@ -115,15 +115,15 @@ def rebuild_index(folder: Path, parts: tuple[str, ...]) -> RebuiltIndex:
     for path in partial:
         path.unlink()
     known = {row.stem: row for row in read_index(folder / INDEX_NAME)}
-    stems = [{path.stem for path in (folder / part).glob("*") if is_whole(path)} for part in parts]
-    whole = set.intersection(*stems) if stems else set()
-    found = set(known).union(*stems)
-    rows = [known.get(stem) or _row_of_stem(stem) for stem in sorted(whole)]
+    stems = [{path.stem for path in (folder / part).glob("*") if is_complete(path)} for part in parts]
+    complete = set.intersection(*stems) if stems else set()
+    stems_present = set(known).union(*stems)
+    rows = [known.get(stem) or _row_of_stem(stem) for stem in sorted(complete)]
     write_text(folder / INDEX_NAME, index_text(rows))
-    return RebuiltIndex(rows, len(whole - set(known)), len(found - whole), len(partial))
+    return RebuiltIndex(rows, len(complete - set(known)), len(stems_present - complete), len(partial))
 
 
-def is_whole(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Whether a PNG or JPEG was written to its end, which a camera's padding may follow."""
     try:
         return read_header(path.read_bytes()).length is not None

@@ -25,6 +25,7 @@ from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm, uint16_mm
 from dfd_perception.core.distortion import DistortedCamera
 from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb
 from dfd_perception.core.registration import DepthRegistration, RigidTransform, register_image
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError, DatasetError, ImageError, UsageError, reading, writing
 from dfd_perception.groundtruth.clean_up import (
     PreprocessingRecipe,
@@ -35,7 +36,7 @@ from dfd_perception.groundtruth.clean_up import (
     temporal_mode,
 )
 from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
-from dfd_perception.groundtruth.session import RAW, SessionDescription, packed, write_whole
+from dfd_perception.groundtruth.session import RAW, SessionDescription, packed, write_complete
 from dfd_perception.groundtruth.session_index import (
     INDEX_NAME,
     IndexRow,
@@ -183,7 +184,7 @@ class SessionRegistration:
         if first_refusal is not None and not result.rows and not result.without_depth:
             raise first_refusal
         with writing(self.session):
-            write_whole(self.session / INDEX_NAME, index_text(result.rows).encode())
+            write_complete(self.session / INDEX_NAME, index_text(result.rows).encode())
         if farthest_mm:
             result.depth_range_m = (nearest_mm * 1e-3, farthest_mm * 1e-3)
         return result
@@ -241,7 +242,7 @@ class SessionRegistration:
         _require_size(path, stored, self._geometry.registration.source.size)
         return np.where(stored == FULL_SCALE, 0, stored).astype(np.uint16)
 
-    def _image(self, part: str, stem: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _image(self, part: str, stem: str, size: Size) -> NDArray[np.uint8]:
         path = next((self.raw / part).glob(f"{stem}.[pj]*g"))
         with _readable(path):
             image = decoded_rgb(path.read_bytes())
@@ -260,7 +261,7 @@ class SessionRegistration:
             with writing(folder):
                 folder.mkdir(exist_ok=True)
                 suffix, body = packed(np.ascontiguousarray(image), lossless=True)
-                write_whole(folder / f"{stem}{suffix}", body)
+                write_complete(folder / f"{stem}{suffix}", body)
 
 
 @contextmanager
@@ -273,7 +274,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise DatasetError(f"{path} cannot be read ({error}); {advice}") from error
 
 
-def _require_size(path: Path, image: NDArray, size: tuple[int, int]) -> None:
+def _require_size(path: Path, image: NDArray, size: Size) -> None:
     if image.shape[:2] != size:
         raise CalibrationError(
             f"{path} is {image.shape[1]} x {image.shape[0]}, its calibration {size[1]} x {size[0]}; calibrate at "

@@ -40,8 +40,8 @@ def backend_class(name: str) -> Callable[[BackendRequest], InferenceBackend]:
     if name not in BACKENDS:
         raise BackendError(f"backend is {name!r}; expected {', '.join(backend_names())}")
     module, _, attribute = BACKENDS[name].implementation.partition(":")
-    found: Callable[[BackendRequest], InferenceBackend] = getattr(importlib.import_module(module), attribute)
-    return found
+    row_class: Callable[[BackendRequest], InferenceBackend] = getattr(importlib.import_module(module), attribute)
+    return row_class
 
 
 def compile_backend(

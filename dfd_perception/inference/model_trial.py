@@ -114,15 +114,16 @@ def _require_sense(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) 
 
 
 def _require_agreement(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) -> None:
-    found = summary_of(outputs)
+    summary = summary_of(outputs)
     for name, expected in model.card.probe.items():
-        if name not in found:
+        if name not in summary:
             continue
-        wanted, said = np.array(expected), np.array(found[name])
-        if wanted.shape != said.shape or (np.abs(wanted - said) > TOLERANCE * np.maximum(1.0, np.abs(wanted))).any():
+        wanted, actual = np.array(expected), np.array(summary[name])
+        bound = TOLERANCE * np.maximum(1.0, np.abs(wanted))
+        if wanted.shape != actual.shape or (np.abs(wanted - actual) > bound).any():
             raise ModelError(
                 f"{model.onnx_path}: does not answer as the weights beside it do ({name} of the probe image: "
-                f"{_short(said)}, the weights say {_short(wanted)}); write it anew: "
+                f"{_short(actual)}, the weights say {_short(wanted)}); write it anew: "
                 f"dfd export {model.path} --out {model.onnx_path}"
             )
 

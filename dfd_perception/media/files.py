@@ -60,17 +60,17 @@ def files_of(word: str) -> list[Path] | None:
     """
     path = Path(word)
     if path.is_dir():
-        found = sorted((p for p in path.iterdir() if _is_image(p)), key=_natural)
-        if not found:
+        files = sorted((p for p in path.iterdir() if _is_image(p)), key=_natural)
+        if not files:
             raise ImageError(f"{path}: a folder without images ({', '.join(IMAGE_SUFFIXES[:4])}, ...)")
-        return found
+        return files
     if path.exists():
         return [path]
     if any(sign in word for sign in PATTERN_SIGNS):
-        found = sorted((p for p in map(Path, glob.glob(word, recursive=True)) if _is_image(p)), key=_natural)
-        if not found:
+        files = sorted((p for p in map(Path, glob.glob(word, recursive=True)) if _is_image(p)), key=_natural)
+        if not files:
             raise ImageError(f"{word}: no image file fits this pattern")
-        return found
+        return files
     return None
 
 

@@ -31,9 +31,9 @@ class ResultVideo:
             UsageError: results of this name are there.
         """
         self._paths = {kind: folder / f"{name}_{kind}.mp4" for kind in KINDS}
-        found = [path for path in self._paths.values() if path.exists()]
-        if found and not overwrite:
-            raise UsageError(f"{found[0]} would be overwritten; give --overwrite, or another --out")
+        existing = [path for path in self._paths.values() if path.exists()]
+        if existing and not overwrite:
+            raise UsageError(f"{existing[0]} would be overwritten; give --overwrite, or another --out")
         self._rate_hz = rate_hz
         self._depth_scale = None if depth_range_m is None else ColourScale(*depth_range_m, logarithmic=True)
         self._blur_scale: ColourScale | None = None

@@ -44,10 +44,10 @@ def open_sources(words: Sequence[str], request: CaptureRequest | None = None) ->
             if (moving := open_moving(word, request)) is not None:
                 videos.append(moving)
                 continue
-            found = files_of(word)
-            if found is None:
+            files = files_of(word)
+            if files is None:
                 raise ImageError(f"{word}: nothing there; {EXPECTED}")
-            paths += found
+            paths += files
     except BaseException:
         for video in videos:
             video.close()

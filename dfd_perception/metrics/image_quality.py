@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.size import Size
 from dfd_perception.errors import ImageError
 from dfd_perception.metrics.means import RunningMeans
 
@@ -144,8 +145,8 @@ def _ssim_sum(
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     similarity /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-    whole = whole_windows(x.shape[:2], mask)
-    return float(similarity[whole].sum()), int(whole.sum()) * x.shape[2]
+    windows = complete_windows(x.shape[:2], mask)
+    return float(similarity[windows].sum()), int(windows.sum()) * x.shape[2]
 
 
 def _window_mean(channels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,7 +154,7 @@ def _window_mean(channels: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.atleast_3d(cv2.GaussianBlur(channels, size, SSIM_SIGMA_PX, borderType=cv2.BORDER_REFLECT_101))
 
 
-def whole_windows(size: tuple[int, int], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def complete_windows(size: Size, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """Centres of the windows that lie within the image and the mask."""
     inside = np.ones(size, np.uint8) if mask is None else mask.astype(np.uint8)
     box = np.ones((SSIM_WINDOW_PX, SSIM_WINDOW_PX), np.uint8)

@@ -33,10 +33,10 @@ def spearman_within_bins(
     known = np.isfinite(first) & np.isfinite(second) & np.isfinite(by)
     first, second, by = first[known], second[known], by[known]
     parts = np.array_split(np.argsort(by, kind="stable"), bins)
-    found = [(spearman(first[part], second[part]), part.size) for part in parts if part.size >= LEAST_IN_BIN]
-    found = [(value, size) for value, size in found if np.isfinite(value)]
-    total = sum(size for _, size in found)
-    return sum(value * size for value, size in found) / total if total else float("nan")
+    correlations = [(spearman(first[part], second[part]), part.size) for part in parts if part.size >= LEAST_IN_BIN]
+    correlations = [(value, size) for value, size in correlations if np.isfinite(value)]
+    total = sum(size for _, size in correlations)
+    return sum(value * size for value, size in correlations) / total if total else float("nan")
 
 
 def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:

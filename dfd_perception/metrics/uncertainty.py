@@ -85,11 +85,11 @@ class UncertaintyAccumulator:
             return UncertaintyMetrics(*(float("nan"),) * 4)
         relative_error, std = np.concatenate(self._rows).T
         certain = relative_error[np.argsort(std, kind="stable")[: max(1, round(CERTAIN_SHARE * len(std)))]]
-        whole, part = float(relative_error.mean()), float(certain.mean())
+        overall, part = float(relative_error.mean()), float(certain.mean())
         return UncertaintyMetrics(
             within_one_std=self._inside / self._count,
             abs_rel_certain=part,
-            abs_rel_certain_gain=1 - part / whole if whole > 0 else 0.0,
+            abs_rel_certain_gain=1 - part / overall if overall > 0 else 0.0,
             ause=area_under_sparsification_error(relative_error, std),
         )
 

@@ -22,13 +22,14 @@ from torch import Tensor, nn
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
 from dfd_perception.core.probe import probe_image, summary_of
+from dfd_perception.core.size import Size
 from dfd_perception.errors import ModelError
 from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.model_folder import ONNX_FILE, FileHash, ModelCard, sha256_of
 from dfd_perception.network.two_headed import TwoHeadedNet
 
 OPSET = 18
-OUTPUT_FIELDS = {"depth": "depth_m", "coc": "coc_px", "coc_log_var": "coc_log_var", "deblurred": "aif"}
+OUTPUT_FIELDS = {"depth": "depth_m", "coc": "coc_px", "coc_log_var": "coc_log_var", "deblurred": "deblurred"}
 
 
 class _NamedOutputs(nn.Module):
@@ -43,8 +44,8 @@ class _NamedOutputs(nn.Module):
 
     def forward(self, image: Tensor, blur_log_prior: Tensor | None = None) -> tuple[Tensor, ...]:
         image = image.half() if self.half_inside else image
-        said = self.network(image, heads=self.heads, blur_log_prior=blur_log_prior)
-        return tuple(getattr(said, OUTPUT_FIELDS[name]).float() for name in self.names)
+        outputs = self.network(image, heads=self.heads, blur_log_prior=blur_log_prior)
+        return tuple(getattr(outputs, OUTPUT_FIELDS[name]).float() for name in self.names)
 
 
 def export_onnx(
@@ -52,7 +53,7 @@ def export_onnx(
     out: Path,
     *,
     heads: Heads = "both",
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
     half: bool = False,
     metadata: dict[str, str] | None = None,
 ) -> list[str]:
@@ -148,5 +149,5 @@ def probe_answer(network: TwoHeadedNet, heads: Heads) -> dict[str, list[float]]:
     """What the weights say to the probe image, for the card."""
     module = _NamedOutputs(copy.deepcopy(network).cpu().float().eval(), heads, half=False).eval()
     with torch.inference_mode():
-        said = module(torch.from_numpy(probe_image()))
-    return summary_of({name: answer.numpy() for name, answer in zip(module.names, said, strict=True)})
+        outputs = module(torch.from_numpy(probe_image()))
+    return summary_of({name: answer.numpy() for name, answer in zip(module.names, outputs, strict=True)})

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.core.prediction import Heads
+from dfd_perception.core.size import Size
 from dfd_perception.errors import ModelError
 from dfd_perception.network.blur_head import BlurHead
 from dfd_perception.network.compact_encoder import CompactEncoder
@@ -36,7 +37,7 @@ START_DEPTH_M = 2.0
 
 
 class TwoHeadedOutput(NamedTuple):
-    """What the heads said; None for a head or target that did not run. All maps have the input's size."""
+    """What the heads give; None for a head or target that did not run. All maps have the input's size."""
 
     depth_m: Tensor | None = None
     """(B, 1, H, W) z-depth in metres, unbounded (thesis chapter 3)."""
@@ -46,7 +47,7 @@ class TwoHeadedOutput(NamedTuple):
     """(B, 1, H, W) log of the variance of `coc_px` [log px^2]."""
     coc_logits: Tensor | None = None
     """(B, bins, h, w) log-likelihood of each bin of blur at 1/4 of the padded size (networks that state one)."""
-    aif: Tensor | None = None
+    deblurred: Tensor | None = None
     """(B, 3, H, W) all-in-focus RGB in [0, 1]; not clamped while training."""
 
 
@@ -83,12 +84,12 @@ class TwoHeadedNet(nn.Module):
         height, width = image_B3HW.shape[-2:]
         x = pad_to_multiple(image_B3HW * 2 - 1)
         skips, bottleneck = self.encoder(x)
-        upper, aif = TwoHeadedOutput(), None
+        upper, deblurred = TwoHeadedOutput(), None
         if heads != "deblurred":
             upper = self._upper(skips, bottleneck, (height, width), blur_log_prior)
         if heads != "depth":
-            aif = self._deblurred(x, skips, bottleneck)[..., :height, :width]
-        return upper._replace(aif=aif)
+            deblurred = self._deblurred(x, skips, bottleneck)[..., :height, :width]
+        return upper._replace(deblurred=deblurred)
 
     @property
     def bins(self) -> int:
@@ -96,7 +97,7 @@ class TwoHeadedNet(nn.Module):
         return len(self.upper_head.centres_px) if isinstance(self.upper_head, BlurHead) else 0
 
     def _upper(
-        self, skips: list[Tensor], bottleneck: Tensor, size: tuple[int, int], blur_log_prior: Tensor | None
+        self, skips: list[Tensor], bottleneck: Tensor, size: Size, blur_log_prior: Tensor | None
     ) -> TwoHeadedOutput:
         height, width = size
         if isinstance(self.upper_head, BlurHead):
@@ -115,11 +116,11 @@ class TwoHeadedNet(nn.Module):
 
     def _deblurred(self, x: Tensor, skips: list[Tensor], bottleneck: Tensor) -> Tensor:
         # The "input joint layer" of the thesis: the head predicts what to add to the defocused image.
-        aif = x + self.lower_head(skips, bottleneck)
+        deblurred = x + self.lower_head(skips, bottleneck)
         if self.tanh:
-            aif = torch.tanh(aif)
-        aif = (aif + 1) / 2
-        return aif if self.training else aif.clamp(0, 1)
+            deblurred = torch.tanh(deblurred)
+        deblurred = (deblurred + 1) / 2
+        return deblurred if self.training else deblurred.clamp(0, 1)
 
 
 def pad_to_multiple(x_BCHW: Tensor, multiple: int = SIZE_MULTIPLE) -> Tensor:

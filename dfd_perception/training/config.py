@@ -91,16 +91,16 @@ def as_mapping(config: TrainConfig) -> dict[str, Any]:
     return _plain(dataclasses.asdict(config))
 
 
-def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differences(stored: Mapping[str, Any], present: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Settings that differ in two resolved recipes, as "optimiser.betas: [0.9, 0.99] -> [0.5, 0.999]"."""
-    found = []
-    for key in stored.keys() | given.keys():
-        old, new = stored.get(key), given.get(key)
+    lines = []
+    for key in stored.keys() | present.keys():
+        old, new = stored.get(key), present.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{prefix}{key}.")
+            lines += differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            found.append(f"{prefix}{key}: {old} -> {new}")
-    return sorted(found)
+            lines.append(f"{prefix}{key}: {old} -> {new}")
+    return sorted(lines)
 
 
 def _plain(value: Any) -> Any:

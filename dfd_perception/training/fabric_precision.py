@@ -14,13 +14,13 @@ FabricPrecision = Literal["32-true", "bf16-mixed"]
 CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
-def chosen_precision(asked: str, accelerator: str) -> FabricPrecision:
+def chosen_precision(precision: str, accelerator: str) -> FabricPrecision:
     """bf16 autocast where asked, or where `auto` finds a processor that computes in it."""
-    if asked == "auto":
+    if precision == "auto":
         on_gpu = accelerator != "cpu" and torch.cuda.is_available()
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else cpu_computes_bf16()
-        asked = "bf16" if fast else "fp32"
-    return "bf16-mixed" if asked == "bf16" else "32-true"
+        precision = "bf16" if fast else "fp32"
+    return "bf16-mixed" if precision == "bf16" else "32-true"
 
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

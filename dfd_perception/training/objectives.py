@@ -42,7 +42,7 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
         """Loss of what the network said of a batch (float32)."""
         raise NotImplementedError
 
@@ -56,9 +56,9 @@ class SupervisedDepth(Objective):
         super().__init__(config)
         self.total = WeightedTotal(config.deblur_weight)
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        depth = depth_term(said, batch, self.config)
-        deblurring = deblurring_term(said, batch, self.config)
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        depth = depth_term(output, batch, self.config)
+        deblurring = deblurring_term(output, batch, self.config)
         return LossTerms(self.total(depth, deblurring), {"depth": depth, "deblurring": deblurring})
 
 
@@ -68,8 +68,8 @@ class DepthOnly(Objective):
     heads = "depth"
     parts = ("depth_m",)
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        depth = depth_term(said, batch, self.config)
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        depth = depth_term(output, batch, self.config)
         return LossTerms(depth, {"depth": depth})
 
 
@@ -78,9 +78,9 @@ class SupervisedCoc(Objective):
 
     parts = ("coc_px", "aif")
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        blur, terms = coc_terms(said, batch, self.config)
-        deblurring = charbonnier(_of(said.aif), batch.parts["aif"], mask=batch.parts.get("seen"))
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        blur, terms = coc_terms(output, batch, self.config)
+        deblurring = charbonnier(_of(output.deblurred), batch.parts["aif"], mask=batch.parts.get("seen"))
         return LossTerms(blur + self.config.aif_weight * deblurring, {**terms, "deblurring": deblurring})
 
 
@@ -90,8 +90,8 @@ class CocOnly(Objective):
     heads = "depth"
     parts = ("coc_px",)
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        return LossTerms(*coc_terms(said, batch, self.config))
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        return LossTerms(*coc_terms(output, batch, self.config))
 
 
 class DeblurOnly(Objective):
@@ -100,8 +100,8 @@ class DeblurOnly(Objective):
     heads = "deblurred"
     parts = ("aif",)
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        deblurring = deblurring_term(said, batch, self.config)
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        deblurring = deblurring_term(output, batch, self.config)
         return LossTerms(deblurring, {"deblurring": deblurring})
 
 
@@ -118,8 +118,8 @@ class SelfSupervisedDefocus(Objective):
 
     parts = ("aif",)
 
-    def forward(self, said: TwoHeadedOutput, batch: Batch) -> LossTerms:
-        config, aif, coc_px = self.config, batch.parts["aif"], _of(said.coc_px)
+    def forward(self, output: TwoHeadedOutput, batch: Batch) -> LossTerms:
+        config, aif, coc_px = self.config, batch.parts["aif"], _of(output.coc_px)
         # Below the floor nothing is left to lay on; the small number keeps the slope of the root finite there.
         added_px = (coc_px**2 - config.blur_floor_px**2).clamp(min=SMALLEST_ADDED_PX**2).sqrt()
         light = reblur_by_bank(aif**config.gamma, added_px, config.sigma_per_coc, config.largest_coc_px)
@@ -128,11 +128,11 @@ class SelfSupervisedDefocus(Objective):
         # flat (seen in a trial); as a share of the widest blur it does what it is for.
         share = coc_px / config.largest_coc_px
         loss = self_supervised_loss(
-            reblurred, batch.image, share, _of(said.aif), aif,
+            reblurred, batch.image, share, _of(output.deblurred), aif,
             seen=batch.parts.get("seen"), reach_px=math.ceil(config.largest_coc_px / 2),
         )  # fmt: skip
         # The log-variance head takes part with weight zero: every trained tensor needs a gradient under DDP.
-        total = loss.total + 0.0 * _of(said.coc_log_var).mean()
+        total = loss.total + 0.0 * _of(output.coc_log_var).mean()
         return LossTerms(total, {"reblur": loss.reblur, "smoothness": loss.smooth, "deblurring": loss.deblur})
 
 
@@ -152,14 +152,14 @@ def create_objective(config: ObjectiveConfig, target: Target) -> Objective:
     return SupervisedDepth(config) if config.mode == "supervised" else DepthOnly(config)
 
 
-def deblurring_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:
+def deblurring_term(output: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:
     """Equation 3.6, where the all-in-focus image was seen."""
-    return deblur_loss(_of(said.aif), batch.parts["aif"], config.ssim_weight, mask=batch.parts.get("seen"))
+    return deblur_loss(_of(output.deblurred), batch.parts["aif"], config.ssim_weight, mask=batch.parts.get("seen"))
 
 
-def depth_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:
+def depth_term(output: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> Tensor:
     """Equation 3.3, or L1 and the named row of Table 2.1."""
-    prediction_m, target_m = _of(said.depth_m), batch.parts["depth_m"]
+    prediction_m, target_m = _of(output.depth_m), batch.parts["depth_m"]
     if config.regulariser == "none":
         return depth_loss(prediction_m, target_m, config.gradient_weight)
     row = find_regulariser(config.regulariser)
@@ -167,20 +167,20 @@ def depth_term(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> 
     return l1_depth(prediction_m, target_m) + weight * row.term(prediction_m, target_m)
 
 
-def coc_terms(said: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> tuple[Tensor, dict[str, Tensor]]:
+def coc_terms(output: TwoHeadedOutput, batch: Batch, config: ObjectiveConfig) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of the blur and its terms: mean |error| [px], likelihood, borders.
 
     The likelihood is the cross-entropy of the distribution where the network states one. Else it is Laplace's with the
     error held fixed: the log-variance learns the spread of the errors without telling the mean which of them to leave.
     """
-    coc_px, target_px = _of(said.coc_px), batch.parts["coc_px"]
+    coc_px, target_px = _of(output.coc_px), batch.parts["coc_px"]
     mask = torch.isfinite(target_px)
     terms = {"coc_l1_px": masked_mean(masked_difference(coc_px, target_px, mask).abs(), mask)}
-    if said.coc_logits is not None:
-        centres_px = torch.from_numpy(bin_centres_px(said.coc_logits.shape[1])).to(coc_px.device)
-        terms["coc_nll"] = blur_cross_entropy(said.coc_logits, target_px, centres_px)
+    if output.coc_logits is not None:
+        centres_px = torch.from_numpy(bin_centres_px(output.coc_logits.shape[1])).to(coc_px.device)
+        terms["coc_nll"] = blur_cross_entropy(output.coc_logits, target_px, centres_px)
     else:
-        terms["coc_nll"] = coc_nll(coc_px.detach(), _of(said.coc_log_var), target_px)
+        terms["coc_nll"] = coc_nll(coc_px.detach(), _of(output.coc_log_var), target_px)
     terms["border_px"] = border_loss(coc_px, target_px)
     weights = {"coc_l1_px": 1.0, "coc_nll": config.nll_weight, "border_px": config.border_weight}
     return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms

@@ -81,8 +81,8 @@ class OptimisationStep:
             ) from error
 
     def _backward(self, batch: Batch, count: int) -> dict[str, float]:
-        said = self.wrapped(batch.image, heads=self.state.objective.heads)
-        loss = self.state.objective(said, batch)
+        output = self.wrapped(batch.image, heads=self.state.objective.heads)
+        loss = self.state.objective(output, batch)
         # The one place that waits for a GPU: a loss that is no number must not reach the weights.
         values = {"loss": loss.total.item(), **{name: term.item() for name, term in loss.terms.items()}}
         self._require_finite(values, batch)

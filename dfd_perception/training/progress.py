@@ -32,13 +32,13 @@ class Progress:
         """Show a step."""
         if not self._shown:
             return
-        said = f"step {step}, loss {loss:.4g}, {images_per_s:.1f} images/s"
+        figures = f"step {step}, loss {loss:.4g}, {images_per_s:.1f} images/s"
         if self._bar is not None:
-            self._bar.set_postfix_str(said, refresh=False)
+            self._bar.set_postfix_str(figures, refresh=False)
             self._bar.update(max(0.0, min(done, 1.0) - self._bar.n))
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            self.write(f"{100 * done:.0f} %, {self._time_left(done)} left, {said}")
+            self.write(f"{100 * done:.0f} %, {self._time_left(done)} left, {figures}")
 
     def write(self, line: str) -> None:
         """Say something without breaking the bar."""

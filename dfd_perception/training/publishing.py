@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from dfd_perception.core.image_protocol import ImageProtocol
+from dfd_perception.core.size import Size
 from dfd_perception.datasets.sample import DefocusDataset, Subset
 from dfd_perception.errors import ConfigError
 from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
@@ -129,6 +130,6 @@ def require_publishable(config: TrainConfig, sources: Sources) -> None:
         )
 
 
-def validation_size(sources: Sources) -> tuple[int, int]:
+def validation_size(sources: Sources) -> Size:
     """Height and width of the images, for runs that do not crop."""
     return sources.validation[0].size

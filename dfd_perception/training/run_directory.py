@@ -130,13 +130,13 @@ def stored_recipe(folder: Path) -> TrainConfig:
     return from_mapping(TrainConfig, read_yaml(path), str(path))
 
 
-def require_same_run(folder: Path, stored: TrainConfig, given: TrainConfig) -> None:
+def require_same_run(folder: Path, stored: TrainConfig, present: TrainConfig) -> None:
     """Check that a recipe may go on with a run.
 
     Raises:
         ConfigError: it differs in what makes the run.
     """
-    changed = differences(as_mapping(stored), as_mapping(given))
+    changed = differences(as_mapping(stored), as_mapping(present))
     refused = [line for line in changed if line.split(":")[0].split(".")[0] not in CHANGEABLE]
     if refused:
         raise ConfigError(

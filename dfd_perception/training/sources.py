@@ -109,13 +109,13 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     resolved = _lens_of(config, config.path, kind)
     curve = None if resolved is None else resolved.curve
     unit_m = None if config.depth_unit is None else parse_depth_unit(config.depth_unit)
-    whole = open_dataset(
+    dataset = open_dataset(
         config.path, kind, curve=curve, point_spread=config.point_spread, seed=seed, depth_unit_m=unit_m
     )
     notes = [] if resolved is None else list(resolved.notes)
-    notes += unit_lines_of(whole, "depth_unit_m in dataset.yaml, or data.depth_unit of the recipe,")
-    train = select_split(whole, config.train_split)
-    validation = _validation(whole, config)
+    notes += unit_lines_of(dataset, "depth_unit_m in dataset.yaml, or data.depth_unit of the recipe,")
+    train = select_split(dataset, config.train_split)
+    validation = _validation(dataset, config)
     return Sources(
         _with_lens(train, curve, config),
         _with_lens(validation, curve, config),
@@ -175,16 +175,16 @@ def _generated(config: DataConfig, curve: DefocusCurve | None, seed: int) -> tup
     return KeptScenes(train, config.keep_scenes / "train"), KeptScenes(measured, config.keep_scenes / "validation")
 
 
-def _validation(whole: DefocusDataset, config: DataConfig) -> DefocusDataset:
+def _validation(dataset: DefocusDataset, config: DataConfig) -> DefocusDataset:
     split = config.validation_split
     if split == "auto":
-        named = [name for name in ("val", "test") if len(whole.splits.get(name, ()))]
+        named = [name for name in ("val", "test") if len(dataset.splits.get(name, ()))]
         if not named:
-            raise DatasetError(f"{whole.name}: has no split val or test to measure on; set data.validation_split")
+            raise DatasetError(f"{dataset.name}: has no split val or test to measure on; set data.validation_split")
         split = named[0]
     if split == config.train_split:
         raise ConfigError(f"data.validation_split and train_split are both {split!r}; measure on other samples")
-    return select_split(whole, split)
+    return select_split(dataset, split)
 
 
 def _with_lens(dataset: DefocusDataset, curve: DefocusCurve | None, config: DataConfig) -> DefocusDataset:

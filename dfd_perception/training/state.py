@@ -145,8 +145,8 @@ def _start_from(network: TwoHeadedNet, config: ModelConfig) -> None:
     card = model.card
     if card.variant != config.variant:
         raise ModelError(f"{model.path}: holds variant {card.variant}; the recipe trains {config.variant}")
-    whole = len(set(config.start_parts)) == 3
-    if whole and card.target != config.target:
+    all_parts = len(set(config.start_parts)) == 3
+    if all_parts and card.target != config.target:
         raise ModelError(
             f"{model.path}: its upper head says {card.target}, the recipe's {config.target}; "
             "set model.start_parts: [encoder, lower_head] to start that head anew"
@@ -166,7 +166,7 @@ def _start_from(network: TwoHeadedNet, config: ModelConfig) -> None:
                 f"{model.path}: its {part} has other sizes ({_second_line(error)}); "
                 "give the recipe the model's options, or leave the part out of model.start_parts"
             ) from error
-    if whole:
+    if all_parts:
         network.load_state_dict({"log_var_offset": source.state_dict()["log_var_offset"]}, strict=False)
 
 

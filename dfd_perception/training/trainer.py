@@ -23,7 +23,7 @@ from dfd_perception.files.images import png_bytes
 from dfd_perception.training.checkpointing import (
     BEST_FILE,
     LAST_FILE,
-    full_disk_said,
+    full_disk_explained,
     load_checkpoint,
     locked,
     save_checkpoint,
@@ -86,7 +86,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
     if resume is None and folder.name != config.name:
         tqdm.write(f"note: {folder.with_name(config.name)} exists; this run is {folder}", file=sys.stderr)
     try:
-        with locked(folder), full_disk_said(folder):
+        with locked(folder), full_disk_explained(folder):
             return Trainer(fabric, config, sources, folder).run(resume is not None)
     except BaseException:
         # A run that never came to a checkpoint would only take the name from the next.

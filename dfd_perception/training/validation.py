@@ -69,9 +69,9 @@ def validate(
     for index in range(len(dataset)):
         sample = centre_crop(dataset[index], longest_side_px)
         batch = tensors_of(sample, objective.parts).to(device, channels_last)
-        said = network(batch.image, heads=objective.heads)
-        _require_numbers(said, sample.name)
-        figures.add(sample, said, float(objective(said, batch).total))
+        output = network(batch.image, heads=objective.heads)
+        _require_numbers(output, sample.name)
+        figures.add(sample, output, float(objective(output, batch).total))
     return figures.result()
 
 
@@ -82,8 +82,8 @@ def calibrate_std(network: TwoHeadedNet, factor: float) -> None:
         offset += 2 * math.log(factor)
 
 
-def _require_numbers(said: TwoHeadedOutput, name: str) -> None:
-    for what, answer in (("depth", said.depth_m), ("blur", said.coc_px), ("deblurred image", said.aif)):
+def _require_numbers(output: TwoHeadedOutput, name: str) -> None:
+    for what, answer in (("depth", output.depth_m), ("blur", output.coc_px), ("deblurred image", output.deblurred)):
         if answer is not None and not bool(torch.isfinite(answer).all()):
             raise TrainingError(
                 f"validation: the network's {what} of {name} is no number: training has diverged (lower "
@@ -103,19 +103,19 @@ class _Figures:
         self._has = {"defocus": False, "depth": False, "deblurred": False}
         self._rows: list[PanelRow] = []
 
-    def add(self, sample: DefocusSample, said: TwoHeadedOutput, loss: float) -> None:
+    def add(self, sample: DefocusSample, output: TwoHeadedOutput, loss: float) -> None:
         """Take in one image."""
         self._losses.append(loss)
         deblurred = None
-        if said.aif is not None:
-            light = said.aif[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        if output.deblurred is not None:
+            light = output.deblurred[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
             deblurred = (light * 255 + 0.5).astype(np.uint8)
             if sample.aif is not None:
                 self._has["deblurred"] = True
                 self._deblurred.update(deblurred, sample.aif, sample.defocused, sample.seen)
-        predicted, target = self._add_map(sample, said)
+        predicted, target = self._add_map(sample, output)
         if len(self._rows) < PANEL_ROWS:
-            kind: Literal["depth", "blur"] = "blur" if said.depth_m is None else "depth"
+            kind: Literal["depth", "blur"] = "blur" if output.depth_m is None else "depth"
             self._rows.append(PanelRow(sample.defocused, deblurred, sample.aif, predicted, target, kind))
 
     def result(self) -> Validation:
@@ -136,20 +136,20 @@ class _Figures:
         return Validation(metrics, self._rows, factor)
 
     def _add_map(
-        self, sample: DefocusSample, said: TwoHeadedOutput
+        self, sample: DefocusSample, output: TwoHeadedOutput
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        if said.depth_m is not None:
-            depth_m = said.depth_m[0, 0].float().cpu().numpy()
+        if output.depth_m is not None:
+            depth_m = output.depth_m[0, 0].float().cpu().numpy()
             self._add_depth(sample, depth_m)
             return depth_m, sample.depth_m
-        if said.coc_px is None or said.coc_log_var is None:
+        if output.coc_px is None or output.coc_log_var is None:
             return None, None
-        coc_px = said.coc_px[0, 0].float().cpu().numpy()
+        coc_px = output.coc_px[0, 0].float().cpu().numpy()
         target_px = sample.coc_target_px()
         if target_px is not None:
             self._has["defocus"] = True
             self._defocus.update(coc_px, target_px)
-            std_px = said.coc_log_var[0, 0].float().mul(0.5).exp().cpu().numpy()
+            std_px = output.coc_log_var[0, 0].float().mul(0.5).exp().cpu().numpy()
             ratio = (np.abs(coc_px - target_px) / std_px).ravel()
             known = np.isfinite(ratio)
             chosen = np.flatnonzero(known)[:: max(1, np.count_nonzero(known) // PIXELS_PER_IMAGE)]

@@ -61,8 +61,8 @@ def guard(token: str | None) -> Any:
             if not is_loopback(name):
                 raise web.HTTPForbidden(text="open it as http://127.0.0.1, or start dfd view with --host\n")
             return await handler(request)
-        given = request.query.get("token", "")
-        if given and hmac.compare_digest(given.encode(), token.encode()):
+        presented = request.query.get("token", "")
+        if presented and hmac.compare_digest(presented.encode(), token.encode()):
             # The token moves from the address bar, which people share, into a cookie.
             answer = web.HTTPFound(request.path)
             answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")

@@ -138,21 +138,21 @@ class _Viewer:
             if self._slot.status_number != status_sent:
                 status_sent = self._slot.status_number
                 await self._socket.send_str(status_message(self._slot.status))
-            frame, asked = self._slot.frame, (self._wanted, self._side_px)
-            if self._ready and frame is not None and (frame.number != frame_sent or asked != shown):
-                self._ready, frame_sent, shown = False, frame.number, asked
-                content = await asyncio.to_thread(frame_message, frame, *asked)
+            frame, wanted = self._slot.frame, (self._wanted, self._side_px)
+            if self._ready and frame is not None and (frame.number != frame_sent or wanted != shown):
+                self._ready, frame_sent, shown = False, frame.number, wanted
+                content = await asyncio.to_thread(frame_message, frame, *wanted)
                 await self._socket.send_bytes(content)
                 continue
             await self.wake.wait()
             self.wake.clear()
 
-    def _take(self, said: Any) -> None:
-        if "command" in said and said["command"] in ("pause", "play", "next", "previous"):
-            self._feed.command(said["command"])
-        if "ready" in said:
-            self._wanted = frozenset(said["ready"]["parts"]) & PARTS
-            self._side_px = min(max(int(said["ready"]["side_px"]), SIDES_PX[0]), SIDES_PX[1])
+    def _take(self, request_json: Any) -> None:
+        if "command" in request_json and request_json["command"] in ("pause", "play", "next", "previous"):
+            self._feed.command(request_json["command"])
+        if "ready" in request_json:
+            self._wanted = frozenset(request_json["ready"]["parts"]) & PARTS
+            self._side_px = min(max(int(request_json["ready"]["side_px"]), SIDES_PX[0]), SIDES_PX[1])
             self._ready = True
             self._slot.set_wanted(self.wake, self._wanted)
         self.wake.set()

@@ -12,6 +12,7 @@ import numpy as np
 
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.prediction import Prediction
+from dfd_perception.core.size import Size
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.view.frame_slot import FrameSlot, Status
 
@@ -34,7 +35,7 @@ class Telemetry:
         self._in: deque[float] = deque(maxlen=WINDOW)
         self._out: deque[float] = deque(maxlen=WINDOW)
         self._latency_s: dict[str, deque[float]] = {}
-        self._no_depth: float | None = None
+        self._unknown_share: float | None = None
         self._facts: dict[str, str] = {}
         self._reported_s = -np.inf
 
@@ -42,13 +43,13 @@ class Telemetry:
         """An image came."""
         self._in.append(time.monotonic())
 
-    def answered(self, size: tuple[int, int], prediction: Prediction, backend: str, curve: DefocusCurve | None) -> None:
+    def answered(self, size: Size, prediction: Prediction, backend: str, curve: DefocusCurve | None) -> None:
         """The model ran on an image of (height, width)."""
         self._out.append(time.monotonic())
         for stage, seconds in prediction.latency_s.items():
             self._latency_s.setdefault(stage, deque(maxlen=WINDOW)).append(seconds)
         depth = prediction.depth_m
-        self._no_depth = None if depth is None else float(1 - np.isfinite(depth).mean())
+        self._unknown_share = None if depth is None else float(1 - np.isfinite(depth).mean())
         self._facts = {"backend": backend, "size": f"{size[1]} x {size[0]}"}
         if curve is not None:
             self._facts["lens"] = (
@@ -84,9 +85,9 @@ class Telemetry:
             series[stage] = float(np.percentile(list(seconds), 50)) * 1e3
             worst_ms = float(np.percentile(list(seconds), 95)) * 1e3
             values[f"{stage} p50, p95 [ms]"] = f"{series[stage]:.1f}, {worst_ms:.1f}"
-        if self._no_depth is not None:
-            series["without depth"] = self._no_depth
-            values["without depth"] = f"{self._no_depth:.1%}"
+        if self._unknown_share is not None:
+            series["without depth"] = self._unknown_share
+            values["without depth"] = f"{self._unknown_share:.1%}"
         if self.timed:
             values["frames dropped (overdue)"] = str(self.dropped)
         return series, values

@@ -143,14 +143,14 @@ def quantised(values: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
 
 def _scales(frame: ViewFrame) -> dict[str, dict[str, Any]]:
     """For each map the colours that files and reports would use; depth and what was measured share theirs."""
-    found: dict[str, ColourScale] = {}
+    scales: dict[str, ColourScale] = {}
     metric = [frame.maps[name] for name in METRIC_MAPS if name in frame.maps]
     for name, values in frame.maps.items():
         if name in METRIC_MAPS:
-            found[name] = scene_depth_scale(*metric)
+            scales[name] = scene_depth_scale(*metric)
         else:
-            found[name] = std_scale(values) if name == "std" else blur_scale(values)
-    return {n: {"low": s.low, "high": s.high, "logarithmic": s.logarithmic} for n, s in found.items()}
+            scales[name] = std_scale(values) if name == "std" else blur_scale(values)
+    return {n: {"low": s.low, "high": s.high, "logarithmic": s.logarithmic} for n, s in scales.items()}
 
 
 def _camera(frame: ViewFrame) -> dict[str, float] | None:

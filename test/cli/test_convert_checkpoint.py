@@ -70,7 +70,7 @@ def test_a_published_checkpoint_becomes_a_model(published_file, lens_file, tmp_p
     with torch.inference_mode():
         said, expected = load_network(model)(image), network(image)
     torch.testing.assert_close(said.depth_m, expected.depth_m * 0.5)
-    torch.testing.assert_close(said.aif, expected.aif)
+    torch.testing.assert_close(said.deblurred, expected.deblurred)
     assert main(arguments) == 2
     assert "holds a model already" in capsys.readouterr().err
 

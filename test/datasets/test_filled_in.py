@@ -85,7 +85,7 @@ def test_no_loss_looks_where_nothing_was_seen(tmp_path):
         batch = collate([tensors_of(sample, objective.parts)] * 2)
         aif = torch.rand(2, 3, *SIZE, requires_grad=True)
         coc = torch.full((2, 1, *SIZE), 2.0, requires_grad=True)
-        said = TwoHeadedOutput(depth_m=coc, coc_px=coc, coc_log_var=coc * 0.1, aif=aif)
+        said = TwoHeadedOutput(depth_m=coc, coc_px=coc, coc_log_var=coc * 0.1, deblurred=aif)
         objective(said, batch).total.backward()
         gradient = aif.grad.abs().sum((0, 1))
         assert gradient[:, 30:].max() == 0, (mode, target)

@@ -93,7 +93,7 @@ def test_the_authors_checkpoint_gives_the_same_answers():
     with torch.inference_mode():
         said, expected = other(image), network(image)
     torch.testing.assert_close(said.depth_m, expected.depth_m)
-    torch.testing.assert_close(said.aif, expected.aif)
+    torch.testing.assert_close(said.deblurred, expected.deblurred)
 
 
 def test_depth_in_another_unit_becomes_metres(network):

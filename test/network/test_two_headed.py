@@ -54,7 +54,7 @@ def test_the_thesis_network_runs_at_a_size_of_no_multiple(thesis_network):
     with torch.inference_mode():
         said = thesis_network(torch.rand(1, 3, 50, 35))
     assert said.depth_m.shape == (1, 1, 50, 35)
-    assert said.aif.shape == (1, 3, 50, 35)
+    assert said.deblurred.shape == (1, 3, 50, 35)
     assert said.coc_px is None
 
 
@@ -66,7 +66,7 @@ def test_any_size_comes_back_at_its_size(size, target):
         said = network(torch.rand(2, 3, *size))
     upper = said.depth_m if target == "depth" else said.coc_px
     assert upper.shape == (2, 1, *size)
-    assert said.aif.shape == (2, 3, *size)
+    assert said.deblurred.shape == (2, 3, *size)
     if target == "coc":
         assert said.coc_log_var.shape == (2, 1, *size)
         assert (said.coc_px >= 0).all()
@@ -78,10 +78,10 @@ def test_a_head_alone_says_what_it_says_beside_the_other(target):
     image = torch.rand(1, 3, 48, 64)
     with torch.inference_mode():
         both, upper, lower = network(image), network(image, heads="depth"), network(image, heads="deblurred")
-    assert upper.aif is None
+    assert upper.deblurred is None
     assert lower.depth_m is None
     assert lower.coc_px is None
-    torch.testing.assert_close(lower.aif, both.aif)
+    torch.testing.assert_close(lower.deblurred, both.deblurred)
     for name in ("depth_m",) if target == "depth" else ("coc_px", "coc_log_var"):
         torch.testing.assert_close(getattr(upper, name), getattr(both, name))
 
@@ -90,8 +90,8 @@ def test_the_all_in_focus_image_is_clamped_only_outside_training():
     network = create_network("2hded-small", "coc", **SMALL)
     with torch.no_grad():
         network.lower_head.last_conv.bias.fill_(5.0)
-        assert network.train()(torch.rand(2, 3, 32, 32)).aif.max() > 1
-        assert network.eval()(torch.rand(2, 3, 32, 32)).aif.max() == 1
+        assert network.train()(torch.rand(2, 3, 32, 32)).deblurred.max() > 1
+        assert network.eval()(torch.rand(2, 3, 32, 32)).deblurred.max() == 1
 
 
 def test_the_lower_head_adds_to_its_input():
@@ -99,7 +99,7 @@ def test_the_lower_head_adds_to_its_input():
     torch.nn.init.zeros_(network.lower_head.last_conv.weight)
     image = torch.rand(1, 3, 40, 40)
     with torch.inference_mode():
-        torch.testing.assert_close(network(image).aif, image)
+        torch.testing.assert_close(network(image).deblurred, image)
 
 
 def test_the_log_variance_offset_shifts_the_log_variance():
@@ -118,7 +118,7 @@ def test_a_fresh_network_hands_the_image_through_and_sees_a_room():
     with torch.inference_mode():
         output = network(image)
     torch.testing.assert_close(output.depth_m, torch.full((1, 1, 64, 64), START_DEPTH_M), atol=0.2, rtol=0)
-    torch.testing.assert_close(output.aif, image, atol=0.1, rtol=0)
+    torch.testing.assert_close(output.deblurred, image, atol=0.1, rtol=0)
 
 
 def test_padding_repeats_the_border_and_leaves_multiples_alone():

@@ -26,7 +26,7 @@ def test_supervised_coc_by_hand():
     coc, target = torch.full((1, 1, 12, 12), 5.0), torch.full((1, 1, 12, 12), 2.0)
     target[..., :3] = float("nan")
     aif = torch.full((1, 3, 12, 12), 0.5)
-    said = TwoHeadedOutput(coc_px=coc, coc_log_var=torch.zeros_like(coc), aif=aif + 0.1)
+    said = TwoHeadedOutput(coc_px=coc, coc_log_var=torch.zeros_like(coc), deblurred=aif + 0.1)
     config = ObjectiveConfig(nll_weight=0.3, aif_weight=20.0)
     loss = create_objective(config, "coc")(said, batch_of(coc_px=target, aif=aif))
     nll = 3 * math.sqrt(2) + 0.5 * math.log(2)
@@ -50,10 +50,10 @@ def test_the_likelihood_does_not_pull_at_the_mean():
 def test_supervised_depth_balances_its_two_terms_on_the_first_batch():
     objective = create_objective(ObjectiveConfig(gradient_weight=0.0), "depth")
     depth, aif = torch.full((1, 1, 12, 12), 2.0), torch.rand(1, 3, 12, 12)
-    said = TwoHeadedOutput(depth_m=depth + 0.5, aif=aif + 0.1)
+    said = TwoHeadedOutput(depth_m=depth + 0.5, deblurred=aif + 0.1)
     loss = objective(said, batch_of(depth_m=depth, aif=aif))
     assert float(loss.total) == pytest.approx(2 * 0.5, rel=1e-5)
-    again = objective(TwoHeadedOutput(depth_m=depth + 1.0, aif=aif + 0.1), batch_of(depth_m=depth, aif=aif))
+    again = objective(TwoHeadedOutput(depth_m=depth + 1.0, deblurred=aif + 0.1), batch_of(depth_m=depth, aif=aif))
     assert float(again.total) == pytest.approx(1.0 + 0.5, rel=1e-5)
 
 
@@ -80,7 +80,7 @@ def test_the_self_supervised_loss_is_least_at_the_true_blur():
 
     def loss(coc_px: float) -> float:
         coc = torch.full_like(true, coc_px)
-        return float(objective(TwoHeadedOutput(coc_px=coc, coc_log_var=coc, aif=aif), batch).terms["reblur"])
+        return float(objective(TwoHeadedOutput(coc_px=coc, coc_log_var=coc, deblurred=aif), batch).terms["reblur"])
 
     values = {coc_px: loss(coc_px) for coc_px in (1.0, 3.0, 5.0, 6.0, 7.0, 9.0, 14.0)}
     assert min(values, key=values.get) == 6.0
@@ -96,7 +96,7 @@ def test_a_defocus_map_is_found_without_its_truth():
     optimiser = torch.optim.Adam([coc], lr=0.2)
     losses = []
     for _ in range(60):
-        loss = objective(TwoHeadedOutput(coc_px=coc, coc_log_var=coc, aif=aif), batch)
+        loss = objective(TwoHeadedOutput(coc_px=coc, coc_log_var=coc, deblurred=aif), batch)
         optimiser.zero_grad()
         loss.total.backward()
         optimiser.step()

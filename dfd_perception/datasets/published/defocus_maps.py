@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.size import Size
 from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_by_stem, unpaired
 from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import DatasetError
@@ -80,7 +81,7 @@ def _require_pairs(folder: Path, parts: dict[str, dict[str, Path]]) -> None:
         raise DatasetError(f"{folder}: {'; '.join(lines) or 'no images'}; add the files or remove their partners")
 
 
-def _syndof_coc_px(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+def _syndof_coc_px(path: Path, size: Size) -> NDArray[np.float32]:
     codes = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if codes is None:
         raise DatasetError(f"{path}: not a readable image; replace or remove it")

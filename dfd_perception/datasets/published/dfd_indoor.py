@@ -49,9 +49,9 @@ def open_dfd_indoor(folder: Path) -> FilesDataset:
         folders = _folders(folder, split)
         if folders is None:
             continue
-        found, left_out = _frames(*folders)
-        splits[split] = list(range(len(frames), len(frames) + len(found)))
-        frames += found
+        pairs, left_out = _frames(*folders)
+        splits[split] = list(range(len(frames), len(frames) + len(pairs)))
+        frames += pairs
         problems += [f"{split}: {line}" for line in left_out]
     if not frames:
         raise DatasetError(f"{folder}: no image of DFD-indoor could be paired with its depth by time stamp")

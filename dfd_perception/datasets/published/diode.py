@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.size import Size
 from dfd_perception.datasets.frame_files import named
 from dfd_perception.datasets.rgbd import SharpFrame
 from dfd_perception.errors import DatasetError, reason_of
@@ -71,7 +72,7 @@ def _maps(image: Path) -> tuple[Path, Path]:
     return image.with_name(f"{image.stem}_depth.npy"), image.with_name(f"{image.stem}_depth_mask.npy")
 
 
-def _read_map(path: Path, size: tuple[int, int]) -> NDArray[np.floating]:
+def _read_map(path: Path, size: Size) -> NDArray[np.floating]:
     try:
         values = np.squeeze(np.load(path))
     except (OSError, ValueError) as error:

@@ -43,9 +43,9 @@ def open_idfd(folder: Path, kind: str = "idfd") -> FilesDataset:
     every = sorted(set().union(*files.values()))
     complete = [stem for stem in every if all(stem in part for part in files.values())]
     problems = [
-        f"{PARTS[part]} lacks {named([stem for stem in every if stem not in found])}"
-        for part, found in files.items()
-        if len(found) < len(every)
+        f"{PARTS[part]} lacks {named([stem for stem in every if stem not in paths])}"
+        for part, paths in files.items()
+        if len(paths) < len(every)
     ]
     frames = [FrameFiles(name=stem, **{part: files[part][stem] for part in PARTS}) for stem in complete]
     splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}

@@ -45,9 +45,9 @@ class Make3D:
         splits: dict[str, Sequence[int]] = {}
         for split, (image_folder, maps) in FOLDERS.items():
             if (folder / image_folder).is_dir():
-                found = _pairs(_inner(folder / image_folder), _inner(folder / maps))
-                splits[split] = range(len(self._frames), len(self._frames) + len(found))
-                self._frames += found
+                pairs = _pairs(_inner(folder / image_folder), _inner(folder / maps))
+                splits[split] = range(len(self._frames), len(self._frames) + len(pairs))
+                self._frames += pairs
         if not self._frames:
             raise DatasetError(f"{folder}: no Train400Img or Test134 with images in it")
         self.splits: Mapping[str, Sequence[int]] = splits

@@ -100,8 +100,8 @@ class Zedd:
         sharp = self._sharp.get(image.scene)
         return DefocusSample(
             name=self.names[index],
-            defocused=_picture(image.path, height, width, scale, offset),
-            aif=None if sharp is None else _picture(sharp, height, width, scale, offset),
+            defocused=_image(image.path, height, width, scale, offset),
+            aif=None if sharp is None else _image(sharp, height, width, scale, offset),
             depth_m=depth_m,
             camera=CameraIntrinsics(
                 width=columns, height=rows, fx=fx_px, fy=fx_px, cx=cx * scale - offset, cy=cy * scale
@@ -114,33 +114,33 @@ class Zedd:
             self.problems.append(f"{scene.name} has no gt/depth.npy")
             return
         for path in sorted((scene / "focus_stack").glob("*")):
-            said = IMAGE.fullmatch(path.name)
-            if said is None:
+            match = IMAGE.fullmatch(path.name)
+            if match is None:
                 continue
-            f_number = float(said["number"])
+            f_number = float(match["number"])
             if f_number == SHARP_F_NUMBER:
                 self._sharp[scene] = path
-            elif said["run"] not in self._focus_m:
-                self.problems.append(f"{path.name}: {METADATA} has no focus distance of {said['run']}")
+            elif match["run"] not in self._focus_m:
+                self.problems.append(f"{path.name}: {METADATA} has no focus distance of {match['run']}")
             else:
-                self._images.append(ZeddImage(scene, path, said["run"], f_number))
+                self._images.append(ZeddImage(scene, path, match["run"], f_number))
 
 
 def _focus_distances(path: Path) -> dict[str, float]:
     """Run to focus distance [m]."""
-    found = {}
+    distances_m = {}
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         parts = line.strip().split("\t")
         try:
             run, _, focus_m = parts
-            found[run] = float(focus_m)
+            distances_m[run] = float(focus_m)
         except ValueError as error:
             raise DatasetError(
                 f"{path}, line {number}: {line.strip()!r}; expected run, motor code and focus distance [m], with tabs"
             ) from error
-    return found
+    return distances_m
 
 
 def _truth(folder: Path) -> tuple[NDArray[np.float32], float, float, float]:
@@ -157,7 +157,7 @@ def _truth(folder: Path) -> tuple[NDArray[np.float32], float, float, float]:
     return np.where(valid, depth_m, np.float32(np.nan)), float(k[0, 0]), float(k[0, 2]), float(k[1, 2])
 
 
-def _picture(path: Path, height: int, width: int, scale: float, offset: int) -> NDArray[np.uint8]:
+def _image(path: Path, height: int, width: int, scale: float, offset: int) -> NDArray[np.uint8]:
     image = read_rgb(path)
     if abs(image.shape[1] / image.shape[0] - width / height) > 0.01:
         raise DatasetError(

@@ -192,8 +192,8 @@ def _deblurred(grey: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
 
 
 def _find_chessboard(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
-    found, corners = cv2.findChessboardCornersSB(grey, board.corner_grid, flags=cv2.CALIB_CB_ACCURACY)
-    if not found:
+    complete, corners = cv2.findChessboardCornersSB(grey, board.corner_grid, flags=cv2.CALIB_CB_ACCURACY)
+    if not complete:
         return None
     return BoardView(np.arange(len(corners)), corners.reshape(-1, 2))
 
@@ -210,8 +210,8 @@ def _find_charuco(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
 
 
 def _find_tags(grey: NDArray[np.uint8], board: Board) -> BoardView | None:
-    found = find_tags(grey, board.predefined(), board.tag_grid)
-    return None if found is None else BoardView(*found)
+    view = find_tags(grey, board.predefined(), board.tag_grid)
+    return None if view is None else BoardView(*view)
 
 
 def _find_charuco_before_4_7(grey: NDArray[np.uint8], board: Any) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.registration import RigidTransform
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
 from dfd_perception.groundtruth.rig.board import FEWEST_CORNERS, Board, BoardView
 
@@ -53,7 +54,7 @@ class SolvedPair(NamedTuple):
     views: int
 
 
-def solve_camera(views: list[BoardView], board: Board, size: tuple[int, int], rational: bool = False) -> SolvedCamera:
+def solve_camera(views: list[BoardView], board: Board, size: Size, rational: bool = False) -> SolvedCamera:
     """Intrinsics and distortion of one camera.
 
     Args:
@@ -119,7 +120,7 @@ def solve_pair(
     return SolvedPair(RigidTransform(rotation, translation), float(rms), len(objects))
 
 
-def cells_seen(views: list[BoardView], size: tuple[int, int]) -> NDArray[np.int64]:
+def cells_seen(views: list[BoardView], size: Size) -> NDArray[np.int64]:
     """How many corners fell into each cell of the image, COVERAGE_GRID."""
     rows, columns = COVERAGE_GRID
     points = np.concatenate([view.points_px for view in views]) if views else np.zeros((0, 2), np.float32)
@@ -128,7 +129,7 @@ def cells_seen(views: list[BoardView], size: tuple[int, int]) -> NDArray[np.int6
     return np.bincount(row * columns + column, minlength=rows * columns).reshape(rows, columns)
 
 
-def coverage_of(views: list[BoardView], size: tuple[int, int]) -> float:
+def coverage_of(views: list[BoardView], size: Size) -> float:
     """Part of the image's cells in which a corner was seen, 0 to 1."""
     return float((cells_seen(views, size) > 0).mean())
 

@@ -74,7 +74,7 @@ def _readings(
 ) -> list[tuple[float, NDArray[np.int64], NDArray[np.float32]]]:
     """Each way to number and turn the tags: how far [px] a homography misses, the corners' numbers, their places."""
     from_below = (grid.rows - 1 - tags // grid.columns) * grid.columns + tags % grid.columns
-    found = []
+    readings = []
     for numbered in (tags, from_below):
         ids = (4 * numbered[:, None] + np.arange(4)).ravel()
         places = grid.corners(ids)
@@ -84,8 +84,8 @@ def _readings(
             if homography is None:
                 continue
             mapped = cv2.perspectiveTransform(places[None], homography)[0]
-            found.append((float(np.median(np.linalg.norm(mapped - turned, axis=1))), ids, turned))
-    return found or [(float("inf"), np.arange(4 * len(tags)), points.reshape(-1, 2))]
+            readings.append((float(np.median(np.linalg.norm(mapped - turned, axis=1))), ids, turned))
+    return readings or [(float("inf"), np.arange(4 * len(tags)), points.reshape(-1, 2))]
 
 
 def _seen_tags(

@@ -128,7 +128,7 @@ class AzureKinectRecording:
         if len(depth.payload) != 2 * track.width * track.height:
             self.damaged += 1
             return
-        if colour is not None and not _is_whole(colour.payload, self._file.tracks["COLOR"]):
+        if colour is not None and not _is_complete(colour.payload, self._file.tracks["COLOR"]):
             self.damaged += 1
             colour = None
         self.depth_without_colour += colour is None
@@ -151,7 +151,7 @@ FORMATS: dict[str, tuple[float, int]] = {
 """Unpacked colour: bytes a pixel, and OpenCV's conversion to RGB."""
 
 
-def _is_whole(payload: bytes, track: Track) -> bool:
+def _is_complete(payload: bytes, track: Track) -> bool:
     """Whether a colour image is all there; the SDK pads none, cameras pad JPEG."""
     if track.fourcc == "MJPG":
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import IMAGE_INPUT, OUTPUT_NAMES, PRIOR_INPUT, Heads
+from dfd_perception.core.size import Size
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.table import Precision
 
@@ -56,7 +57,7 @@ class BackendRequest:
 
     model: ModelFolder
     heads: Heads = "both"
-    size: tuple[int, int] = (480, 640)
+    size: Size = (480, 640)
     """Height and width, multiples of 32."""
     precision: Precision = "fp32"
     device: str = "auto"

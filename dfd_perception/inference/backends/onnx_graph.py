@@ -48,9 +48,9 @@ def require_fitting_graph(
     for name, channels in wanted.items():
         shape = inputs[name] if name == IMAGE_INPUT else outputs[name]
         if len(shape) != 4 or not _may_be(shape[0], 1) or not _may_be(shape[1], channels):
-            said = "x".join(str(side) for side in shape)
-            raise ModelError(f"{where}: {name} has shape {said}; expected 1 x {channels} x height x width")
-        if not all(_may_be(found, side) for found, side in zip(shape[2:], request.size, strict=True)):
+            sides = "x".join(str(side) for side in shape)
+            raise ModelError(f"{where}: {name} has shape {sides}; expected 1 x {channels} x height x width")
+        if not all(_may_be(dimension, side) for dimension, side in zip(shape[2:], request.size, strict=True)):
             raise BackendError(
                 f"{where}: {name} is of {shape[2]} x {shape[3]} pixels, {request.size[0]} x {request.size[1]} are "
                 "asked for; export it without --size"

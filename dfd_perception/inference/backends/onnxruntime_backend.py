@@ -36,8 +36,8 @@ class OnnxRuntimeBackend:
             raise BackendError(f"ONNX Runtime refuses {request.model.onnx_path}: {error}") from error
         require_fitting_graph(
             request,
-            {found.name: found.shape for found in self._session.get_inputs()},
-            {found.name: found.shape for found in self._session.get_outputs()},
+            {port.name: port.shape for port in self._session.get_inputs()},
+            {port.name: port.shape for port in self._session.get_outputs()},
         )
         self._outputs = list(request.output_names)
         self._inputs = request.inputs

@@ -49,7 +49,7 @@ class TensorRtBackend:
         """
         provider = _provider(request, settings, on_progress, rebuild)
         try:
-            (self._runner, found), self.precision = _first_trusted(provider, request)
+            (self._runner, precision_details), self.precision = _first_trusted(provider, request)
         finally:
             provider.close()
         self._inputs = request.inputs
@@ -57,7 +57,7 @@ class TensorRtBackend:
         self.details = {
             "runtime": f"TensorRT {version_of(provider.trt)}, CUDA {provider.device.cuda_version}",
             "precision_asked": request.precision,
-            **found,
+            **precision_details,
         }
 
     def run(
@@ -81,21 +81,21 @@ def _first_trusted(provider: EngineProvider, request: BackendRequest) -> tuple[L
         EngineError: no precision gives one.
     """
     precision: Precision | None = request.precision
-    given_up: list[str] = []
+    failures: list[str] = []
     while precision is not None:
         try:
             loaded = provider.runner(precision)
         except EngineError as error:
-            given_up.append(f"{precision}: {error}")
+            failures.append(f"{precision}: {error}")
             # Without building, a missing engine is the usual case, and the ladder says so.
-            _log.log(logging.WARNING if request.build_engines else logging.DEBUG, "TensorRT %s", given_up[-1])
+            _log.log(logging.WARNING if request.build_engines else logging.DEBUG, "TensorRT %s", failures[-1])
             may_go_on = request.build_engines or isinstance(error, NotTrustedError)
             precision = NEXT_PRECISION.get(precision) if may_go_on else None
             continue
-        if given_up:
-            loaded.details["fallback"] = "; ".join(given_up)
+        if failures:
+            loaded.details["fallback"] = "; ".join(failures)
         return loaded, precision
-    raise EngineError(f"TensorRT: no engine that works ({'; '.join(given_up)})")
+    raise EngineError(f"TensorRT: no engine that works ({'; '.join(failures)})")
 
 
 def _provider(

@@ -59,8 +59,9 @@ class TorchBackend:
         ):
             image = torch.from_numpy(image_1x3HxW).to(self._device, memory_format=torch.channels_last)
             prior = None if blur_log_prior is None else torch.from_numpy(blur_log_prior).to(self._device)
-            said = self._network(image, heads=self._heads, blur_log_prior=prior)
-        fields = {"depth": said.depth_m, "coc": said.coc_px, "coc_log_var": said.coc_log_var, "deblurred": said.aif}
+            output = self._network(image, heads=self._heads, blur_log_prior=prior)
+        fields = {"depth": output.depth_m, "coc": output.coc_px, "coc_log_var": output.coc_log_var}
+        fields["deblurred"] = output.deblurred
         return {name: fields[name].float().cpu().numpy() for name in self._outputs}
 
     def close(self) -> None:

@@ -127,6 +127,6 @@ class CudaPythonMemory:
         status, *results = getattr(self._cuda, name)(*arguments)
         if int(status):
             words = self._cuda.cudaGetErrorString(status)[1]
-            said = words.decode() if isinstance(words, bytes) else str(words)
-            raise EngineError(f"{name}: {said} (CUDA error {int(status)})")
+            text = words.decode() if isinstance(words, bytes) else str(words)
+            raise EngineError(f"{name}: {text} (CUDA error {int(status)})")
         return results[0] if len(results) == 1 else tuple(results)

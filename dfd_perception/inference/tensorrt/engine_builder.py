@@ -44,7 +44,7 @@ class BuiltPlan:
     """A serialised engine and what is known of it."""
 
     plan: bytes
-    seconds: float
+    build_s: float
     timing_cache: bytes
     """What the builder measured; makes the next build on this GPU quicker. Empty where there is none."""
     convolutions: dict[str, int]

@@ -62,10 +62,10 @@ class CacheEntry:
             content = read_trusted(self.path)
         except OSError as error:
             raise EngineError(f"{self.path}: cannot be read ({error.strerror})") from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.plan_sha256:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.plan_sha256:
             raise EngineError(
-                f"{self.path}: {len(content)} bytes with sha256 {found[:12]}..., its sidecar says "
+                f"{self.path}: {len(content)} bytes with sha256 {digest[:12]}..., its sidecar says "
                 f"{self.plan_sha256[:12]}...; it was cut short or changed"
             )
         return content
@@ -175,8 +175,8 @@ class EngineCache:
         """Engines with a readable sidecar, the latest used first."""
         if not self.folder.is_dir():
             return []
-        found = [self._read_sidecar(path) for path in self.folder.glob("*.engine")]
-        return sorted((e for e in found if e is not None), key=lambda e: -_age_key(e.path))
+        readable = [self._read_sidecar(path) for path in self.folder.glob("*.engine")]
+        return sorted((e for e in readable if e is not None), key=lambda e: -_age_key(e.path))
 
     def prune(self, limit_bytes: int = 0, keep: Path | None = None) -> list[Path]:
         """Remove set-aside plans and temporaries, then the longest unused engines until the rest fits."""
@@ -199,8 +199,8 @@ class EngineCache:
 
     def _read_sidecar(self, path: Path) -> CacheEntry | None:
         try:
-            said = json.loads(read_trusted(path.with_suffix(".json")))
-            return CacheEntry(path, dict(said["key"]), str(said["plan_sha256"]), dict(said["facts"]))
+            content = json.loads(read_trusted(path.with_suffix(".json")))
+            return CacheEntry(path, dict(content["key"]), str(content["plan_sha256"]), dict(content["facts"]))
         except (EngineError, OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 

@@ -99,10 +99,10 @@ def engine_layers(trt: Any, engine: tensorrt.ICudaEngine) -> list[dict[str, Any]
     if inspector is None:
         return []
     try:
-        said = json.loads(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
+        stated = json.loads(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
     except (ValueError, TypeError):
         return []
-    return [layer for layer in said.get("Layers", []) if isinstance(layer, dict)]
+    return [layer for layer in stated.get("Layers", []) if isinstance(layer, dict)]
 
 
 def _computes_in(layer: dict[str, Any], names: frozenset[str]) -> bool:
@@ -111,9 +111,9 @@ def _computes_in(layer: dict[str, Any], names: frozenset[str]) -> bool:
     if any(moving in kind for moving in _MOVING):
         return False
     tensors = [tensor for tensor in [*layer.get("Inputs", []), *layer.get("Outputs", [])] if isinstance(tensor, dict)]
-    said = [str(tensor.get("Format/Datatype", "")) for tensor in tensors]
+    stated = [str(tensor.get("Format/Datatype", "")) for tensor in tensors]
     weights = layer.get("Weights")
     if isinstance(weights, dict):
-        said.append(str(weights.get("Type", "")))
+        stated.append(str(weights.get("Type", "")))
     # Whole words: "int8" is part of "uint8", which pictures are.
-    return any(names & set(_WORD.findall(text.lower())) for text in said)
+    return any(names & set(_WORD.findall(text.lower())) for text in stated)

@@ -155,7 +155,7 @@ class EngineProvider:
         )
         self.tell(Progress(f"building ({precision})"))
         built = build_plan(self.trt, graph, self.settings, self.cache.timing_cache(key), self.tell)
-        _log.info("built a %s engine of %.1f MiB in %.0f s", precision, len(built.plan) / 2**20, built.seconds)
+        _log.info("built a %s engine of %.1f MiB in %.0f s", precision, len(built.plan) / 2**20, built.build_s)
         entry = self._stored(key, built) if keep else None
         try:
             loaded = self._loaded(built.plan, precision)
@@ -171,7 +171,7 @@ class EngineProvider:
         facts = {
             "model": self.request.model.name,
             "built_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "build_seconds": round(built.seconds, 1),
+            "build_seconds": round(built.build_s, 1),
             "convolutions": built.convolutions,
             "cuda": self.device.cuda_version,
         }

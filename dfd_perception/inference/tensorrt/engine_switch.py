@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dfd_perception.core.prediction import Heads
+from dfd_perception.core.size import Size
 from dfd_perception.errors import BackendError, EngineError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
@@ -73,9 +74,9 @@ class EngineJob:
 
     model: ModelFolder
     options: EstimatorOptions
-    image_size: tuple[int, int]
+    image_size: Size
     """Height and width of the images [px]."""
-    engine_size: tuple[int, int]
+    engine_size: Size
     """Height and width that the network gets [px]."""
     heads: Heads
 
@@ -127,7 +128,7 @@ class EngineSwitch:
         """What is being built or was built last, for diagnostics; empty while there was nothing to build."""
         return self._status
 
-    def consider(self, estimator: DepthEstimator, image_size: tuple[int, int], heads: Heads) -> None:
+    def consider(self, estimator: DepthEstimator, image_size: Size, heads: Heads) -> None:
         """Build the engine of a network that the estimator runs by another backend; each is tried once."""
         if estimator.compiled(image_size, heads).chosen.backend.name == "tensorrt":
             return
@@ -216,8 +217,8 @@ def _progress_of(line: str) -> str:
         return "building"
 
 
-def _last_words(said: str, code: int) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _last_words(text: str, code: int) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = lines[-1].removeprefix("dfd: ") if lines else "it said nothing"
     if code == -9:
         return f"the system ended the build, most likely for want of memory ({last})"

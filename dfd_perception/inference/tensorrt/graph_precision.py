@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.core.size import Size
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.backends.interface import BackendRequest, Precision
 from dfd_perception.inference.backends.onnx_graph import pruned_graph
@@ -82,7 +83,7 @@ def prepared_graph(
     return PreparedGraph(bytes(model.SerializeToString()), precision, weights)
 
 
-def set_input_size(model: Any, size: tuple[int, int]) -> None:
+def set_input_size(model: Any, size: Size) -> None:
     """Fix height and width of the graph's image input, in place; the shapes behind it are inferred anew."""
     dims = model.graph.input[0].type.tensor_type.shape.dim
     for dim, value in zip(dims, (1, 3, *size), strict=True):

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.size import Size
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.backends.interface import Precision
 
@@ -108,15 +109,15 @@ def check_engine(
     problems: list[str] = []
     first: Outputs = {}
     for frame in frames:
-        said = {name: array.copy() for name, array in engine(frame).items()}
-        first = first or said
-        bad = sum(int(np.count_nonzero(~np.isfinite(array))) for array in said.values())
+        answer = {name: array.copy() for name, array in engine(frame).items()}
+        first = first or answer
+        bad = sum(int(np.count_nonzero(~np.isfinite(array))) for array in answer.values())
         nonfinite += bad
         if bad:
             continue
         right = reference(frame)
-        relatives += [_relative(name, said[name], right[name]) for name in said if name in ("depth", "coc")]
-        psnrs += [_psnr_db(said[name], right[name]) for name in said if name == "deblurred"]
+        relatives += [_relative(name, answer[name], right[name]) for name in answer if name in ("depth", "coc")]
+        psnrs += [_psnr_db(answer[name], right[name]) for name in answer if name == "deblurred"]
     if nonfinite:
         problems.append(f"{nonfinite} values are NaN or infinite")
     if relatives and not max(relatives) <= limits.depth_abs_rel:
@@ -135,7 +136,7 @@ def check_engine(
     )
 
 
-def stored_frames(size: tuple[int, int]) -> list[NDArray[np.float32]]:
+def stored_frames(size: Size) -> list[NDArray[np.float32]]:
     """The real frames of the package as (1, 3, H, W) float32 RGB in [0, 1], filled to the asked height and width."""
     folder = resources.files("dfd_perception.inference.tensorrt") / "frames"
     frames = []
@@ -150,7 +151,7 @@ def stored_frames(size: tuple[int, int]) -> list[NDArray[np.float32]]:
     return frames
 
 
-def as_network_input(image_bgr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+def as_network_input(image_bgr: NDArray[np.uint8], size: Size) -> NDArray[np.float32]:
     """(H, W, 3) uint8 BGR of any size to (1, 3, *size): scaled to cover the size, the middle of it."""
     height, width = size
     scale = max(height / image_bgr.shape[0], width / image_bgr.shape[1])
@@ -162,13 +163,13 @@ def as_network_input(image_bgr: NDArray[np.uint8], size: tuple[int, int]) -> NDA
     return np.asarray(cv2.dnn.blobFromImage(middle, scalefactor=1 / 255, swapRB=True), np.float32)
 
 
-def _relative(name: str, said: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+def _relative(name: str, answer: NDArray[np.float32], right: NDArray[np.float32]) -> float:
     floor = SMALLEST_COC_PX if name == "coc" else 1e-3
-    return float(np.mean(np.abs(said - right) / np.maximum(np.abs(right), floor)))
+    return float(np.mean(np.abs(answer - right) / np.maximum(np.abs(right), floor)))
 
 
-def _psnr_db(said: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    mse = float(np.mean(np.square(said.astype(np.float64) - right)))
+def _psnr_db(answer: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    mse = float(np.mean(np.square(answer.astype(np.float64) - right)))
     return float(min(EQUAL_DB, -10 * np.log10(max(mse, 1e-30))))
 
 

@@ -41,19 +41,19 @@ def import_tensorrt() -> ModuleType:
 
 def import_advice(problem: str) -> str:
     """Return what to do about a failed import of `tensorrt`, from the words of the failure."""
-    said = problem.lower()
-    if "libnvdla" in said:
+    text = problem.lower()
+    if "libnvdla" in text:
         return "sudo apt install nvidia-l4t-dla-compiler; in a container: start it with --runtime nvidia"
-    if "libnvinfer" in said or "libnvonnxparser" in said:
+    if "libnvinfer" in text or "libnvonnxparser" in text:
         return (
             "the Python part is there and its libraries are not: sudo apt install tensorrt (Jetson), or in this "
             "environment: pip install --force-reinstall tensorrt"
         )
-    if "libcuda.so" in said:
+    if "libcuda.so" in text:
         return "there is no NVIDIA driver here; in a container: --gpus all (Jetson: --runtime nvidia)"
-    if "libcudart" in said or "libcublas" in said or "libcudnn" in said:
+    if "libcudart" in text or "libcublas" in text or "libcudnn" in text:
         return "CUDA is not found: sudo apt install nvidia-jetpack (Jetson), or install the CUDA of this TensorRT"
-    if "numpy" in said and ("_array_api" in said or "compiled using" in said or "multiarray" in said):
+    if "numpy" in text and ("_array_api" in text or "compiled using" in text or "multiarray" in text):
         return "these bindings want NumPy 1: pip install 'numpy<2'"
     return _advice_for_absent()
 
@@ -129,21 +129,21 @@ def _make_logger(trt: Any) -> Any:
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.problems: list[str] = []
-            self._said: set[str] = set()
+            self._logged: set[str] = set()
 
         def log(self, severity: Any, message: str) -> None:
             level = levels.get(severity, logging.DEBUG)
             if level >= logging.ERROR:
                 self.problems = [*self.problems[-9:], message.strip()]
             # A quantised graph draws the same warning once for each of its layers.
-            if level > logging.NOTSET and message not in self._said:
-                self._said.add(message)
+            if level > logging.NOTSET and message not in self._logged:
+                self._logged.add(message)
                 _log.log(min(level, logging.WARNING), "TensorRT: %s", message.strip())
 
         def take_problems(self) -> str:
-            """What was said since the last time, as one line."""
-            said, self.problems = "; ".join(dict.fromkeys(self.problems)), []
-            self._said.clear()
-            return said or "TensorRT gave no reason"
+            """The problems since the last time, as one line."""
+            text, self.problems = "; ".join(dict.fromkeys(self.problems)), []
+            self._logged.clear()
+            return text or "TensorRT gave no reason"
 
     return ForwardingLogger()

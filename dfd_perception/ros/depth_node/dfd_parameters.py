@@ -11,7 +11,7 @@ from pathlib import Path
 from dfd_perception.core.camera_info import RECTIFIED_CHOICES, Rectified
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
 from dfd_perception.core.lens import LensDescription
-from dfd_perception.core.size import size_from_text
+from dfd_perception.core.size import Size, size_from_text
 from dfd_perception.errors import ConfigError, LensError
 from dfd_perception.inference.backends.table import PRECISIONS, backend_names
 from dfd_perception.inference.estimator import EstimatorOptions
@@ -163,7 +163,7 @@ class DfdParameters:
         )
 
 
-def parse_size(name: str, text: str) -> tuple[int, int] | None:
+def parse_size(name: str, text: str) -> Size | None:
     """(height, width) of "HEIGHTxWIDTH"; None of an empty text.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.size import Size
 from dfd_perception.errors import LensError
 from dfd_perception.files.model_folder import ModelFolder, blur_error_px
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters, parse_size
@@ -54,7 +55,7 @@ def _fx_missing(names: str, camera_problem: str | None) -> str:
 
 
 def describe_lens(
-    model: ModelFolder, parameters: DfdParameters, curve: DefocusCurve, image_size: tuple[int, int]
+    model: ModelFolder, parameters: DfdParameters, curve: DefocusCurve, image_size: Size
 ) -> tuple[list[str], list[str]]:
     """Lines to log when depth begins: information, and warnings.
 

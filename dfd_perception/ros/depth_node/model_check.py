@@ -25,8 +25,8 @@ def checked_model(parameters: DfdParameters) -> ModelFolder:
     if problem:
         raise ConfigError(problem)
     # TensorRT is asked by whoever imports it: what to do about its absence depends on the machine.
-    asked_elsewhere = parameters.backend in ("auto", "tensorrt")
-    absent = None if asked_elsewhere else missing_package(BACKENDS[parameters.backend].package)
+    checked_elsewhere = parameters.backend in ("auto", "tensorrt")
+    absent = None if checked_elsewhere else missing_package(BACKENDS[parameters.backend].package)
     if absent:
         raise BackendError(f"parameter backend is {parameters.backend!r}, but {absent}")
     return model
@@ -37,7 +37,7 @@ def depth_model_lens_problem(model: ModelFolder, parameters: DfdParameters) -> s
     trained = model.card.lens
     if model.card.target != "depth" or trained is None:
         return None
-    given = {
+    stated = {
         "lens.focal_length_mm": (parameters.lens_focal_length_mm, trained.focal_length_mm),
         "lens.f_number": (parameters.lens_f_number, trained.f_number),
         "lens.focus_distance_m": (parameters.lens_focus_distance_m, trained.focus_distance_m),
@@ -45,7 +45,7 @@ def depth_model_lens_problem(model: ModelFolder, parameters: DfdParameters) -> s
     }
     differing = [
         f"{name} is {value:g}, the model was trained with {expected:g}"
-        for name, (value, expected) in given.items()
+        for name, (value, expected) in stated.items()
         if value and abs(value - expected) > LENS_TOLERANCE * expected
     ]
     if not differing:

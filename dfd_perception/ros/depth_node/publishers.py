@@ -17,6 +17,7 @@ from dfd_perception.core.camera_info import ImageCamera
 from dfd_perception.core.colormap import colour_depth
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.core.prediction import Heads, Prediction
+from dfd_perception.core.size import Size
 from dfd_perception.ros.shared.conversions import (
     compressed_depth_message,
     depth_message,
@@ -131,8 +132,8 @@ class OutputPublishers:
         wanted: frozenset[str],
         header: Header,
         info: CameraInfo,
-        image_size: tuple[int, int],
-        output_size: tuple[int, int],
+        image_size: Size,
+        output_size: Size,
     ) -> None:
         """Publish the wanted camera_info twins, scaled like the images beside them."""
         twins = wanted & {"depth/camera_info", "deblurred/camera_info"}

@@ -160,10 +160,10 @@ def require_sane(prediction: Prediction, image_rgb: NDArray[np.uint8], name: str
         raise ModelError(f"model {name} gives no valid depth on the last frame")
 
 
-def snapshot_folder(given: str) -> Path:
+def snapshot_folder(folder: str) -> Path:
     """Where snapshots go."""
-    if given:
-        return Path(given).expanduser()
+    if folder:
+        return Path(folder).expanduser()
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
     return state / "dfd_perception/snapshots"
 

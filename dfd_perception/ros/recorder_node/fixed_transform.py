@@ -45,8 +45,8 @@ class FixedTransform:
 
     def __init__(self, node: Node) -> None:
         self._tf2 = import_tf2_ros()
-        self._buffer = self._tf2.Buffer()
-        self._listener = self._tf2.TransformListener(self._buffer, node)
+        self.buffer = self._tf2.Buffer()
+        self._listener = self._tf2.TransformListener(self.buffer, node)
 
     def lookup(self, target_frame: str, source_frame: str) -> FrameTransform:
         """What is known now; does not wait.
@@ -56,7 +56,7 @@ class FixedTransform:
         """
         try:
             # Time 0: the newest. Without a timeout, since the thread that asks is the one that listens.
-            found: TransformStamped = self._buffer.lookup_transform(target_frame, source_frame, Time())
+            transform: TransformStamped = self.buffer.lookup_transform(target_frame, source_frame, Time())
         except self._tf2.TransformException as error:
             raise CalibrationError(
                 f"no transform from {source_frame!r} to {target_frame!r} on TF yet ({' '.join(str(error).split())}); "
@@ -64,9 +64,9 @@ class FixedTransform:
                 f"{source_frame} --x ... --qw ...), or use parameter calibration"
             ) from error
         # tf2 stamps an answer with the time of its moving parts, and with 0 if there is none.
-        is_static = found.header.stamp.sec == found.header.stamp.nanosec == 0
+        is_static = transform.header.stamp.sec == transform.header.stamp.nanosec == 0
         try:
-            return FrameTransform(rigid_transform_of(found), is_static)
+            return FrameTransform(rigid_transform_of(transform), is_static)
         except CalibrationError as error:
             raise CalibrationError(f"TF from {source_frame!r} to {target_frame!r}: {error}") from error
 

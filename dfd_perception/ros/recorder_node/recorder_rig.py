@@ -101,7 +101,7 @@ class RigFromTf:
         self._camera, self._transforms, self._on_rig, self._log = camera, transforms, on_rig, log
         self._quality = dict(quality)
         self._sensor: tuple[RgbdCalibration, str] | None = None
-        self._given: tuple[RgbdCalibration, str] | None = None
+        self._reported: tuple[RgbdCalibration, str] | None = None
         self._fixed: tuple[DistortedCamera, RigidTransform] | None = None
         self.missing = SENSOR_SILENT
         """What is not known yet, in one line; empty when all is."""
@@ -115,7 +115,7 @@ class RigFromTf:
     def update(self) -> None:
         """See whether all is known by now; to be called now and then by the thread that takes the messages."""
         sensor = self._sensor
-        if sensor is None or sensor is self._given:
+        if sensor is None or sensor is self._reported:
             return
         try:
             if self._fixed is None:
@@ -124,7 +124,7 @@ class RigFromTf:
             self._wait_for(str(error))
             return
         camera, camera_from_depth = self._fixed
-        self._given, self.missing = sensor, ""
+        self._reported, self.missing = sensor, ""
         self._on_rig(
             RigCalibration(sensor=sensor[0], camera=camera, camera_from_depth=camera_from_depth, quality=self._quality)
         )
@@ -134,11 +134,11 @@ class RigFromTf:
             raise CalibrationError("depth/camera_info has an empty frame_id; set the frame in its driver")
         camera, camera_frame = self._camera.calibrated()
         transform, is_static = self._transforms.lookup(camera_frame, depth_frame)
-        said = f"TF, from {depth_frame!r} to {camera_frame!r}"
+        origin = f"TF, from {depth_frame!r} to {camera_frame!r}"
         if isinstance(self._transforms, SameFrame):
-            said = f"depth that is registered to {camera_frame!r} by its driver"
-        self._quality |= {"T_camera_kinect": said, "T_camera_kinect_is_static": is_static}
-        self._log("info", f"T_camera_kinect is of {said}: translation {transform.translation_m.round(4).tolist()} m")
+            origin = f"depth that is registered to {camera_frame!r} by its driver"
+        self._quality |= {"T_camera_kinect": origin, "T_camera_kinect_is_static": is_static}
+        self._log("info", f"T_camera_kinect is of {origin}: translation {transform.translation_m.round(4).tolist()} m")
         if not is_static:
             self._log(
                 "warning",

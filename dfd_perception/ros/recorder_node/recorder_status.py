@@ -62,8 +62,8 @@ def recorder_status(
         )
     lost = control.image_gaps.missing + control.depth_gaps.missing
     if progress is not None and (progress.dropped or lost):
-        said = f"{progress.dropped} moments dropped, {lost} frames missing before they arrived"
-        return DiagnosticStatus.WARN, f"{said}: disk, processor or network are too slow", values
+        losses = f"{progress.dropped} moments dropped, {lost} frames missing before they arrived"
+        return DiagnosticStatus.WARN, f"{losses}: disk, processor or network are too slow", values
     if progress is not None and progress.free_bytes < LOW_DISK * progress.written_bytes:
         return DiagnosticStatus.WARN, f"{progress.free_bytes / 1e9:.1f} GB free: the disk fills soon", values
     return DiagnosticStatus.OK, "recording", values

@@ -76,5 +76,5 @@ def stop(control: RecordingControl) -> str:
     done = control.stop()
     if done is None:
         return "nothing was being recorded"
-    said = f"{control.session}: {done.written} moments written, {done.dropped} dropped, {done.failed} failed"
-    return f"{said}; {done.error}" if done.error else said
+    summary = f"{control.session}: {done.written} moments written, {done.dropped} dropped, {done.failed} failed"
+    return f"{summary}; {done.error}" if done.error else summary

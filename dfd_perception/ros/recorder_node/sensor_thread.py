@@ -81,7 +81,7 @@ class SensorThread:
             self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
-        said = ""
+        reported = ""
         while not self._stopping.is_set():
             try:
                 if self._read_to_the_end():
@@ -89,9 +89,9 @@ class SensorThread:
                     return
             except DfdPerceptionError as error:
                 self.problem = str(error)
-                if self.problem != said:
+                if self.problem != reported:
                     self._log("error", self.problem)
-                    said = self.problem
+                    reported = self.problem
                 if isinstance(error, UsageError):
                     return  # trying again mends no user's mistake
             self._tries += 1

@@ -24,6 +24,7 @@ from dfd_perception.core.compressed_depth import compressed_from_depth_m, depth_
 from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
+from dfd_perception.core.size import Size
 from dfd_perception.errors import ImageError
 
 POINT_FIELDS = [
@@ -96,7 +97,7 @@ def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> Poin
 
 
 def scaled_camera_info(
-    info: CameraInfo, header: Header, image_size: tuple[int, int], output_size: tuple[int, int]
+    info: CameraInfo, header: Header, image_size: Size, output_size: Size
 ) -> CameraInfo:
     """The camera_info of the image resized from `image_size` to `output_size` (height, width).
 

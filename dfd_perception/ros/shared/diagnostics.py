@@ -40,7 +40,7 @@ class Rate:
         recent = [t for t in tuple(self._times) if now - t <= RATE_WINDOW_S]
         return (len(recent) - 1) / max(now - recent[0], 1e-6) if len(recent) > 1 else 0.0
 
-    def seconds_since(self) -> float:
+    def age_s(self) -> float:
         """Seconds since the last event; infinite before the first."""
         return time.monotonic() - self._times[-1] if self._times else float("inf")
 
@@ -63,10 +63,10 @@ class Statistics:
         self._error = ""
         self._error_at = -float("inf")
 
-    def add_latencies(self, seconds: Mapping[str, float]) -> None:
+    def add_latencies(self, latency_s: Mapping[str, float]) -> None:
         """Remember how long the stages of one frame took."""
         with self._lock:
-            for stage, value in seconds.items():
+            for stage, value in latency_s.items():
                 self._latencies.setdefault(stage, deque(maxlen=LATENCY_WINDOW)).append(value)
 
     def percentiles_ms(self) -> dict[str, tuple[float, float]]:
@@ -159,14 +159,14 @@ class StatusFiller:
             values[f"{stage} p50 [ms]"], values[f"{stage} p95 [ms]"] = f"{p50:.2f}", f"{p95:.2f}"
         if recent:
             return DiagnosticStatus.ERROR, error, values
-        if self.state == "active" and s.received.seconds_since() > SILENCE_S:
+        if self.state == "active" and s.received.age_s() > SILENCE_S:
             count = self.publisher_count()
             who = "nobody publishes" if count == 0 else f"{count} of its publishers known, nothing arrives on"
             near = "" if count else self.published_near()
-            waited = s.received.seconds_since()
+            waited = s.received.age_s()
             since = "yet" if waited == float("inf") else f"for {waited:.0f} s"
             return DiagnosticStatus.WARN, f"no image {since}: {who} {self.topic}{near}", values
-        if self.state == "active" and s.too_old.seconds_since() < SILENCE_S < s.answered.seconds_since():
+        if self.state == "active" and s.too_old.age_s() < SILENCE_S < s.answered.age_s():
             return DiagnosticStatus.WARN, f"all images are too old ({s.age_s:.1f} s): see max_age_s", values
         if self.warnings:
             return DiagnosticStatus.WARN, "; ".join(self.warnings.values()), values

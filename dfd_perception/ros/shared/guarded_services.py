@@ -37,13 +37,13 @@ def _only_possible(change: Callable[..., Any], transitions: Callable[..., Any], 
     """Refuse transitions that the present state does not have, before rclpy raises for them."""
 
     def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
-        asked = request.transition
+        requested = request.transition
         known = transitions(GetAvailableTransitions.Request(), GetAvailableTransitions.Response())
-        possible = {found.transition.id: found.transition.label for found in known.available_transitions}
+        possible = {choice.transition.id: choice.transition.label for choice in known.available_transitions}
         # rclpy goes by the label where one is given.
-        if asked.label in possible.values() or (not asked.label and asked.id in possible):
+        if requested.label in possible.values() or (not requested.label and requested.id in possible):
             return change(request, response)
-        named = repr(asked.label) if asked.label else str(asked.id)
+        named = repr(requested.label) if requested.label else str(requested.id)
         names = ", ".join(f"{label} ({number})" for number, label in sorted(possible.items()))
         log("warning", f"transition {named} refused: the present state has {names or 'none'}")
         response.success = False

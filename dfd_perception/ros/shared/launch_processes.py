@@ -30,7 +30,7 @@ from dfd_perception.errors import ConfigError
 Problem = Callable[[LaunchContext], "str | None"]
 """Says what is missing, or None."""
 
-ENDED_AS_ASKED = frozenset(code for number in (signal.SIGINT, signal.SIGTERM) for code in (-number, 128 + number))
+ENDED_AS_REQUESTED = frozenset(code for number in (signal.SIGINT, signal.SIGTERM) for code in (-number, 128 + number))
 """Exit codes of a process that was told to end and has no handler of its own."""
 
 
@@ -108,8 +108,8 @@ def may_end(process: Action) -> RegisterEventHandler:
 
 def _when_it_ends(process: Action, then: EmitEvent | None) -> RegisterEventHandler:
     def judge(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
-        as_asked = context.is_shutdown and event.returncode in ENDED_AS_ASKED
-        if event.returncode != 0 and not as_asked:
+        as_requested = context.is_shutdown and event.returncode in ENDED_AS_REQUESTED
+        if event.returncode != 0 and not as_requested:
             raise RuntimeError(f"{event.process_name} failed with exit code {event.returncode}; the rest is ended")
         return None if context.is_shutdown else then
 

@@ -45,7 +45,7 @@ def shortened(text: str, longest: int = LONGEST_LINE) -> str:
 
 @dataclass
 class _Kind:
-    said_s: float
+    logged_s: float
     held_back: int = 0
 
 
@@ -67,7 +67,7 @@ class LineThrottle:
         with self._lock:
             key = f"{severity} {QUOTED_OR_NUMBER.sub('#', line)}"
             kind = self._kinds.get(key)
-            if kind is not None and now - kind.said_s < REPEAT_S:
+            if kind is not None and now - kind.logged_s < REPEAT_S:
                 kind.held_back += 1
                 return None
             if not self._take(now):

@@ -109,27 +109,27 @@ class DeclaredParameters(Generic[P]):
             value = self._node.declare_parameter(name, default, descriptor).value
             problem = _choice_problem(described, value)
         except InvalidParameterTypeException:
-            given = self._override(name)
-            if kind is float and type(given) is int:
+            override = self._override(name)
+            if kind is float and type(override) is int:
                 # "0.6" and "1" are both a number to whoever writes a YAML file.
-                problem = _bounds_problem(described, float(given))
-                value = default if problem else float(given)
-            elif kind is str and isinstance(given, bool) and str(given).lower() in described.choices:
+                problem = _bounds_problem(described, float(override))
+                value = default if problem else float(override)
+            elif kind is str and isinstance(override, bool) and str(override).lower() in described.choices:
                 # YAML reads true and false, without quotes, as something else than words.
-                problem, value = None, str(given).lower()
+                problem, value = None, str(override).lower()
             else:
-                problem, value = f"parameter {name} is {given!r}; expected {kind.__name__}", default
+                problem, value = f"parameter {name} is {override!r}; expected {kind.__name__}", default
             self._node.declare_parameter(name, value, descriptor, ignore_override=True)
         except (InvalidParameterValueException, ParameterUninitializedException):
-            given = self._override(name)
-            problem = _bounds_problem(described, given) or f"parameter {name} is {given!r}, which is not allowed"
+            override = self._override(name)
+            problem = _bounds_problem(described, override) or f"parameter {name} is {override!r}, which is not allowed"
             self._node.declare_parameter(name, default, descriptor, ignore_override=True)
         if problem:
             self._problems[name] = problem
 
     def _override(self, name: str) -> Any:
-        given = self._overrides().get(name)
-        return None if given is None else given.value
+        override = self._overrides().get(name)
+        return None if override is None else override.value
 
     def _overrides(self) -> dict[str, Parameter]:
         # rclpy offers no public way to see values for names that are not declared.
@@ -171,8 +171,8 @@ def _descriptor(described: Described, kind: type) -> ParameterDescriptor:
         return descriptor
     low, high = described.low, described.high
     if kind is int:
-        whole = IntegerRange(from_value=int(low or 0), to_value=int(INTEGER_LIMIT if high is None else high), step=1)
-        descriptor.integer_range = [whole]
+        integers = IntegerRange(from_value=int(low or 0), to_value=int(INTEGER_LIMIT if high is None else high), step=1)
+        descriptor.integer_range = [integers]
     else:
         limit = FLOAT_LIMIT if high is None else float(high)
         descriptor.floating_point_range = [FloatingPointRange(from_value=float(low or 0.0), to_value=limit, step=0.0)]

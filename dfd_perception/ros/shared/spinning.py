@@ -104,8 +104,8 @@ def _plain(error: Exception) -> str:
     """What rcl says, without the places in its source."""
     if type(error).__name__ == "UnknownROSArgsError":
         return f"unknown arguments after --ros-args: {error}"
-    said = SOURCE_PLACE.sub("", str(error)).removeprefix("failed to initialize rcl: ")
-    return shortened(said.replace(" Error: error not set", "")) or type(error).__name__
+    text = SOURCE_PLACE.sub("", str(error)).removeprefix("failed to initialize rcl: ")
+    return shortened(text.replace(" Error: error not set", "")) or type(error).__name__
 
 
 def _end(node: Any) -> None:

@@ -40,7 +40,7 @@ SUBSCRIBER_LIMIT_S = 90.0
 TOPICS = {"depth": "depth/image", "deblurred": "deblurred/image"}
 
 
-def camera(height: int, width: int, rate: float, seconds: float) -> dict[str, Any]:
+def camera(height: int, width: int, rate: float, duration_s: float) -> dict[str, Any]:
     """Publish rgb8 images and camera_infos at a rate; returns how many."""
     node = rclpy.create_node("benchmark_camera")
     images = node.create_publisher(Image, "image", qos_profile("reliable", 1))
@@ -55,7 +55,7 @@ def camera(height: int, width: int, rate: float, seconds: float) -> dict[str, An
         time.sleep(0.02)
     time.sleep(0.5)
     sent, began = 0, time.monotonic()
-    while time.monotonic() - began < seconds and rclpy.ok():
+    while time.monotonic() - began < duration_s and rclpy.ok():
         time.sleep(max(0.0, began + sent / rate - time.monotonic()))
         message = messages[sent % IMAGES]
         now = time.time_ns()

@@ -77,11 +77,11 @@ def start_node(args: argparse.Namespace, folder: Path) -> subprocess.Popen[bytes
     return subprocess.Popen(command)
 
 
-def play(folder: Path, rate: float, seconds: float | None = None) -> subprocess.Popen[bytes]:
+def play(folder: Path, rate: float, duration_s: float | None = None) -> subprocess.Popen[bytes]:
     """Start a player of the bag, in a process of its own."""
     command = [sys.executable, "-m", "dfd_perception.cli", "play", str(folder / "scene_bag"), "--rate", str(rate)]
-    if seconds is not None:
-        command += ["--duration", str(seconds)]
+    if duration_s is not None:
+        command += ["--duration", str(duration_s)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 

@@ -24,7 +24,7 @@ from dfd_perception.ros.tools.demo_scene import SceneFrame
 
 SCENES = 2
 """In the bag, one after the other, of as many frames each."""
-PICTURE_WIDTH_PX = 1600
+MONTAGE_WIDTH_PX = 1600
 JPEG_QUALITY = 88
 
 
@@ -79,8 +79,8 @@ def write_montage(path: Path, image_rgb: NDArray[np.uint8]) -> None:
     if path.suffix.lower() == ".png":
         write_png(path, image_rgb)
         return
-    height = round(image_rgb.shape[0] * PICTURE_WIDTH_PX / image_rgb.shape[1])
-    small = cv2.resize(image_rgb, (PICTURE_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
+    height = round(image_rgb.shape[0] * MONTAGE_WIDTH_PX / image_rgb.shape[1])
+    small = cv2.resize(image_rgb, (MONTAGE_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
     packed = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     write_bytes(path, packed.tobytes())
 

@@ -54,9 +54,9 @@ def read_scene(bag_path: Path) -> dict[int, SceneFrame]:
     parts: dict[int, dict[str, NDArray[Any]]] = {}
     with BagReader(bag_path) as bag:
         for topic, _, _, message in bag.messages([IMAGE_TOPIC, DEPTH_TOPIC, AIF_TOPIC]):
-            found = parts.setdefault(stamp_ns_of(message), {})
+            moment = parts.setdefault(stamp_ns_of(message), {})
             if topic == DEPTH_TOPIC:
-                found[topic] = depth_m_from_image(message)
+                moment[topic] = depth_m_from_image(message)
             else:
-                found[topic] = rgb_from_compressed(message.data, message.format)
+                moment[topic] = rgb_from_compressed(message.data, message.format)
     return {stamp: SceneFrame(part[IMAGE_TOPIC], part[AIF_TOPIC], part[DEPTH_TOPIC]) for stamp, part in parts.items()}

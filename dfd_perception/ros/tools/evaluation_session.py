@@ -164,12 +164,12 @@ def _played(
     executor.add_node(collecting)
     thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
     try:
-        found = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
-        check_transport(found, topics.image, bag.topics[topics.image].msgtype)
+        node_topics = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
+        check_transport(node_topics, topics.image, bag.topics[topics.image].msgtype)
         kind = message_class(bag.topics[topics.image].msgtype)
-        collector = AnswerCollector(collecting, (found.image, kind), found.answers, results)
+        collector = AnswerCollector(collecting, (node_topics.image, kind), node_topics.answers, results)
         thread.start()
-        _play(request, bag, topics, found, context, collector, progress)
+        _play(request, bag, topics, node_topics, context, collector, progress)
         _wait_for_the_end(collector)
         played = collector.finish()
         if played.sent and not played.answered:
@@ -189,12 +189,12 @@ def _play(
     request: LiveRequest,
     bag: BagReader,
     topics: BagTopics,
-    found: NodeTopics,
+    node_topics: NodeTopics,
     context: rclpy.Context,
     collector: AnswerCollector,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    remapped = [(topics.image, found.image), (topics.camera_info, found.camera_info)]
+    remapped = [(topics.image, node_topics.image), (topics.camera_info, node_topics.camera_info)]
     rules = [rule for a, b in remapped if a and b and a != b for rule in ("-r", f"{a}:={b}")]
     node = rclpy.create_node(
         "dfd_player", context=context, cli_args=["--ros-args", *rules] if rules else None, use_global_arguments=False
@@ -214,7 +214,7 @@ def _play(
     played = [topics.image, *([topics.camera_info] if topics.camera_info else [])]
     try:
         player = BagPlayer(node, bag, PlayOptions(topics=played, rate=request.rate, clock=True))
-        _wait_for_subscribers(node, found.image)
+        _wait_for_subscribers(node, node_topics.image)
         with suppress(_Enough):
             player.play(count)
     finally:

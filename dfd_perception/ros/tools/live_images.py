@@ -76,9 +76,9 @@ def _kind_of(node: Node, topic: str, going: Callable[[], bool]) -> Any:
     deadline_s = time.monotonic() + WAIT_S
     while going():
         known = dict(node.get_topic_names_and_types())
-        found = IMAGES & set(known.get(topic, []))
-        if found and node.count_publishers(topic):
-            return KINDS[found.pop()]
+        kinds_offered = IMAGES & set(known.get(topic, []))
+        if kinds_offered and node.count_publishers(topic):
+            return KINDS[kinds_offered.pop()]
         if time.monotonic() > deadline_s:
             others = sorted(name for name, kinds in known.items() if IMAGES & set(kinds))
             raise UsageError(

@@ -39,9 +39,9 @@ def wait_for_node(node: Node, name: str, endings: Sequence[str], wait_s: float) 
     namespace, _, base = f"/{name.lstrip('/')}".rpartition("/")
     deadline = time.monotonic() + wait_s
     while True:
-        found = _topics_of(node, base, namespace or "/", endings)
-        if found is not None:
-            return found
+        topics = _topics_of(node, base, namespace or "/", endings)
+        if topics is not None:
+            return topics
         if time.monotonic() > deadline:
             others = [f"{s.rstrip('/')}/{n}" for n, s in node.get_node_names_and_namespaces() if n != node.get_name()]
             raise DfdPerceptionError(

@@ -61,12 +61,12 @@ def call_trigger(node_name: str, service: str, wait_s: float, limit_s: float, ro
 
 
 def _others(node: Node, service: str) -> str:
-    found = []
+    others = []
     for name, namespace in node.get_node_names_and_namespaces():
         full_name = f"{namespace.rstrip('/')}/{name}"
         # By node: a list of all services holds those that somebody only asks for, such as this one.
         with suppress(RuntimeError):  # a node that has just ended
             offered = dict(node.get_service_names_and_types_by_node(name, namespace))
             if f"{full_name}/{service}" in offered:
-                found.append(full_name)
-    return f"nodes that have it: {', '.join(sorted(found))} (--node)" if found else "no node that runs has it"
+                others.append(full_name)
+    return f"nodes that have it: {', '.join(sorted(others))} (--node)" if others else "no node that runs has it"

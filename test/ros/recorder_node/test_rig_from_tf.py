@@ -113,7 +113,7 @@ def test_frames_that_tf_does_not_know_are_named(transforms):
 
 
 def test_points_of_the_child_go_to_the_parent(transforms):
-    transforms._buffer.set_transform_static(stamped((0, 0, HALF, HALF), 7), "test")
+    transforms.buffer.set_transform_static(stamped((0, 0, HALF, HALF), 7), "test")
     found = transforms.lookup("camera", "kinect")
     assert found.is_static
     moved = found.target_from_source.rotation @ [1, 0, 0] + found.target_from_source.translation_m
@@ -121,12 +121,12 @@ def test_points_of_the_child_go_to_the_parent(transforms):
 
 
 def test_a_moving_transform_is_known_by_its_stamp(transforms):
-    transforms._buffer.set_transform(stamped((0, 0, 0, 1), 7), "test")
+    transforms.buffer.set_transform(stamped((0, 0, 0, 1), 7), "test")
     assert not transforms.lookup("camera", "kinect").is_static
 
 
 def test_a_broken_publisher_is_named_by_its_frames(transforms):
-    transforms._buffer.set_transform(stamped((0, 0, 0, 0)), "test")
+    transforms.buffer.set_transform(stamped((0, 0, 0, 0)), "test")
     with pytest.raises(CalibrationError, match="TF from 'kinect' to 'camera': quaternion"):
         transforms.lookup("camera", "kinect")
 
@@ -162,7 +162,7 @@ def test_what_is_missing_is_told_until_the_rig_is_known(node, transforms):
     assert "camera_info is for 16x8 pixels, the image has 8x8" in missing()
     info.width = 8
     assert "no transform from 'kinect' to 'camera'" in missing()
-    transforms._buffer.set_transform(stamped((0, 0, 0, 1), 7), "test")
+    transforms.buffer.set_transform(stamped((0, 0, 0, 1), 7), "test")
     rig.update()
     rig.update()
     assert [rig.missing, len(rigs), said] == ["", 1, ["info", "warning"]], "it is told that /tf may move"
@@ -170,7 +170,7 @@ def test_what_is_missing_is_told_until_the_rig_is_known(node, transforms):
     assert rigs[0].quality == {
         "views": 20, "T_camera_kinect": "TF, from 'kinect' to 'camera'", "T_camera_kinect_is_static": False
     }  # fmt: skip
-    transforms._buffer.set_transform(stamped((0, 0, 1, 0), 8), "test")
+    transforms.buffer.set_transform(stamped((0, 0, 1, 0), 8), "test")
     rig.add_sensor(sensor, "kinect")  # unplugged, and opened again
     rig.update()
     assert len(rigs) == 2

@@ -22,7 +22,7 @@ def test_every_figure_of_a_short_run_is_there(ros_environment, monkeypatch, tiny
     monkeypatch.setattr(benchmark, "WARM_UP_S", {False: 1.5, True: 0.5})
     for name, value in ros_environment.items():
         monkeypatch.setenv(name, value)
-    options = benchmark.BenchmarkOptions(model=str(tiny_coc_model), num_threads=1, seconds=1.0)
+    options = benchmark.BenchmarkOptions(model=str(tiny_coc_model), num_threads=1, duration_s=1.0)
     record = benchmark.run_once(options, (96, 128), 20.0, echo)
     assert 0 < record["answered"] <= record["sent"]
     assert record["dropped"] == record["sent"] - record["answered"]
