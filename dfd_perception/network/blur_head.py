@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dfd_perception.core.blur_bins import bin_centres_px
+from dfd_perception.network.band_energy import CHANNELS, BandEnergies
 from dfd_perception.network.compact_encoder import conv_bn_relu
 from dfd_perception.network.decoder import UpBlock
 
@@ -37,7 +38,8 @@ class BlurDistribution(NamedTuple):
 class BlurHead(nn.Module):
     """Bottleneck and skips to a distribution over blur.
 
-    `widths` are those of two up-projections (to 1/8), of the merge at 1/4, and of the guidance of the upsampling.
+    `widths` are those of two up-projections (to 1/8), of the merge at 1/4, and of the guidance of the upsampling; the
+    last is also that of what is made of the band energies.
     """
 
     centres_px: Tensor
@@ -52,8 +54,9 @@ class BlurHead(nn.Module):
             (UpBlock(bottleneck, first, bias=False), UpBlock(first + sixteenth, second, bias=False))
         )
         # Interpolated, not transposed: the checkerboard of a transposed convolution would carry signal here.
-        self.up = conv_bn_relu(second + eighth, guide, kernel=1)
-        self.merge = conv_bn_relu(guide + quarter, merged)
+        self.energies = nn.Sequential(BandEnergies(), conv_bn_relu(CHANNELS, guide, kernel=1))
+        self.up = conv_bn_relu(second + eighth + guide, guide, kernel=1)
+        self.merge = conv_bn_relu(guide + quarter + guide, merged)
         self.refine = conv_bn_relu(merged, merged)
         self.logits = nn.Conv2d(merged, bins, 1)
         self.borders = nn.Sequential(nn.PixelUnshuffle(2), conv_bn_relu(4 * half, guide, kernel=1))
@@ -68,13 +71,16 @@ class BlurHead(nn.Module):
             assert self.logits.bias is not None
             self.logits.bias.copy_(-self.centres_px / 4)
 
-    def forward(self, skips: list[Tensor], bottleneck: Tensor, log_prior: Tensor | None = None) -> BlurDistribution:
-        """Skips at 1/2, 1/4, 1/8, 1/16 and the bottleneck; `log_prior` (1 or B, bins, 1, 1)."""
+    def forward(
+        self, image: Tensor, skips: list[Tensor], bottleneck: Tensor, log_prior: Tensor | None = None
+    ) -> BlurDistribution:
+        """The image in [-1, 1], skips at 1/2, 1/4, 1/8, 1/16 and the bottleneck; `log_prior` (1 or B, bins, 1, 1)."""
         half, quarter, eighth, sixteenth = skips
+        energies = self.energies(image)
         x = torch.cat((sixteenth, self.blocks[0](bottleneck)), 1)
-        x = torch.cat((eighth, self.blocks[1](x)), 1)
+        x = torch.cat((eighth, self.blocks[1](x), nn.functional.avg_pool2d(energies, 2)), 1)
         x = nn.functional.interpolate(self.up(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-        features = self.refine(self.merge(torch.cat((quarter, x), 1)))
+        features = self.refine(self.merge(torch.cat((quarter, x, energies), 1)))
         logits = self.logits(features)
         moments = self._moments(logits if log_prior is None else logits + log_prior)
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))

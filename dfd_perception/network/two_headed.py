@@ -86,7 +86,7 @@ class TwoHeadedNet(nn.Module):
         skips, bottleneck = self.encoder(x)
         upper, deblurred = TwoHeadedOutput(), None
         if heads != "deblurred":
-            upper = self._upper(skips, bottleneck, (height, width), blur_log_prior)
+            upper = self._upper(x, skips, bottleneck, (height, width), blur_log_prior)
         if heads != "depth":
             deblurred = self._deblurred(x, skips, bottleneck)[..., :height, :width]
         return upper._replace(deblurred=deblurred)
@@ -97,11 +97,11 @@ class TwoHeadedNet(nn.Module):
         return len(self.upper_head.centres_px) if isinstance(self.upper_head, BlurHead) else 0
 
     def _upper(
-        self, skips: list[Tensor], bottleneck: Tensor, size: Size, blur_log_prior: Tensor | None
+        self, x: Tensor, skips: list[Tensor], bottleneck: Tensor, size: Size, blur_log_prior: Tensor | None
     ) -> TwoHeadedOutput:
         height, width = size
         if isinstance(self.upper_head, BlurHead):
-            blur = self.upper_head(skips, bottleneck, blur_log_prior)
+            blur = self.upper_head(x, skips, bottleneck, blur_log_prior)
             return TwoHeadedOutput(
                 coc_px=blur.coc_px[..., :height, :width],
                 coc_log_var=blur.variance_px2[..., :height, :width].log() + self.log_var_offset,

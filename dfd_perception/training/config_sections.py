@@ -93,6 +93,9 @@ class DataConfig:
     """Generated scenes: folder of sharp RGB-D images to draw scenes from; null: procedural ones only."""
     rendered_share: float = 0.6
     """Generated scenes: how often one of these is drawn, where there are any."""
+    detailed_share: float = 0.0
+    """Generated scenes: share whose surfaces are all rich in detail. Most of them while a network learns to read blur,
+    few or none at the end: rooms are mostly plain."""
     scenes: int = 100_000
     """Generated scenes: how many there are before they repeat."""
     uses: int = 1
@@ -113,6 +116,7 @@ class DataConfig:
         require(0 <= self.photograph_share <= 1, f"data.photograph_share is {self.photograph_share}; expected 0 to 1")
         require(self.scene_size_px >= 32, f"data.scene_size_px is {self.scene_size_px}; expected 32 or more")
         require(0 <= self.rendered_share <= 1, f"data.rendered_share is {self.rendered_share}; expected 0 to 1")
+        require(0 <= self.detailed_share <= 1, f"data.detailed_share is {self.detailed_share}; expected 0 to 1")
         require(self.scenes > 0 and self.validation_scenes > 0, "data.scenes and validation_scenes must be positive")
         require(self.uses > 0, f"data.uses is {self.uses}; expected 1 or more")
         fill = self.fill_processes

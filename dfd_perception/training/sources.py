@@ -162,6 +162,7 @@ def _generated(config: DataConfig, curve: DefocusCurve | None, seed: int) -> tup
         textures=textures,
         rendered=rendered,
         rendered_share=config.rendered_share,
+        detailed_share=config.detailed_share,
         size_px=config.scene_size_px,
         largest_coc_px=largest_coc_px,
         seed=seed,
@@ -169,7 +170,14 @@ def _generated(config: DataConfig, curve: DefocusCurve | None, seed: int) -> tup
         uses=config.uses,
     )
     other_seed = seed + VALIDATION_SEED_STEP
-    measured = replace(train, seed=other_seed, length=config.validation_scenes, uses=1, name="generated-validation")
+    measured = replace(
+        train,
+        seed=other_seed,
+        length=config.validation_scenes,
+        uses=1,
+        detailed_share=0.0,  # measured alike whatever is learnt from
+        name="generated-validation",
+    )
     if config.keep_scenes is None:
         return train, measured
     return KeptScenes(train, config.keep_scenes / "train"), KeptScenes(measured, config.keep_scenes / "validation")

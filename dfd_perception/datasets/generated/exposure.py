@@ -35,7 +35,6 @@ def blur_on_cpu(light: FloatMap, signed_coc_px: FloatMap, point_spread: PointSpr
     return blur_layers(light, signed_coc_px, point_spread, coarse_beyond_px=COARSE_BEYOND_PX)
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
     """A scene behind a lens, before sensor and processing."""

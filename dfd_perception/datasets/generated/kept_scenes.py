@@ -22,7 +22,7 @@ from dfd_perception.errors import DatasetError, reason_of
 from dfd_perception.files.atomic import write_bytes
 
 SETTINGS_FILE = "scenes.json"
-FORMAT = 2
+FORMAT = 3
 """Raised when the generator changes what an exposure is: a folder of before is refused, not mixed in."""
 
 
@@ -52,6 +52,7 @@ class KeptScenes:
             "photograph_share": scenes.textures.photograph_share,
             "rendered": len(scenes.rendered) if scenes.rendered is not None else 0,
             "rendered_share": scenes.rendered_share,
+            "detailed_share": scenes.detailed_share,
         }
         path = folder / SETTINGS_FILE
         if path.is_file():

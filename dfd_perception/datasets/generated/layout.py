@@ -183,7 +183,7 @@ def _illumination(rng: np.random.Generator, x: FloatMap, y: FloatMap) -> FloatMa
 def _shadows(rng: np.random.Generator, x: FloatMap, y: FloatMap) -> FloatMap:
     """Up to three shadows with a penumbra: edges that are soft without any defocus."""
     light = np.ones_like(x)
-    for _ in range(rng.integers(0, 4) if rng.random() < 0.6 else 0):
+    for _ in range(rng.integers(1, 4) if rng.random() < 0.25 else 0):
         centre_x, centre_y = rng.uniform(-1.1, 1.1, 2)
         radius_x, radius_y = np.exp(rng.uniform(np.log(0.1), np.log(0.8), 2))
         angle, penumbra = rng.uniform(0, np.pi), np.exp(rng.uniform(np.log(0.01), np.log(0.3)))

@@ -40,6 +40,8 @@ class GeneratedScenes:
     """Sharp RGB-D images to draw scenes from, beside the procedural ones."""
     rendered_share: float = 0.6
     """How often, where there are any."""
+    detailed_share: float = 0.0
+    """Share of scenes that are procedural with textures rich in detail: what a network learns to read blur from."""
     size_px: int = 192
     """Side of the square images."""
     largest_coc_px: float = 45.0
@@ -94,6 +96,8 @@ class GeneratedScenes:
 
     def _layout(self, rng: np.random.Generator) -> Layout:
         size_px = self.size_px + 2 * MARGIN_PX
+        if self.detailed_share and rng.random() < self.detailed_share:
+            return random_layout(rng, size_px, self.textures.rich_in_detail())
         if self.rendered is not None and rng.random() < self.rendered_share:
             return self.rendered.random(rng, size_px)
         return random_layout(rng, size_px, self.textures)

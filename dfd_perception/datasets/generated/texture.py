@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import cv2
@@ -35,6 +36,13 @@ class TextureBank:
     ) -> None:
         self.pyramids = [_pyramid(photograph) for photograph in photographs]
         self.photograph_share = photograph_share if photographs else 0.0
+        self.detailed = False
+
+    def rich_in_detail(self) -> TextureBank:
+        """The same photographs, none magnified or faint, and few plain surfaces: blur can be read everywhere."""
+        bank = copy(self)
+        bank.detailed, bank.photograph_share = True, 0.9 if self.pyramids else 0.0
+        return bank
 
     @classmethod
     def from_folder(cls, folder: Path, longest_side_px: int = 1400) -> TextureBank:
@@ -61,13 +69,13 @@ class TextureBank:
         draw = rng.random()
         if draw < self.photograph_share:
             texture = self._photograph(rng, size_px)
-        elif rng.random() < 0.6:
+        elif rng.random() < 0.6 and not self.detailed:
             texture = _plain(rng, size_px)
         else:
             texture = _pattern(rng, size_px)
         gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
         # Down to a tenth: tables, walls and floors show a faint grain at most.
-        contrast = np.exp(rng.uniform(np.log(0.1), np.log(1.3)))
+        contrast = np.exp(rng.uniform(np.log(0.5 if self.detailed else 0.1), np.log(1.3)))
         mean = texture.mean((0, 1))
         return np.clip(gain * (mean + contrast * (texture - mean)), 0, 1).astype(np.float32)
 
@@ -85,7 +93,7 @@ class TextureBank:
         texture = self.random(rng, size_px)
         # A point of the plane is its ray times its depth; any two directions across it span the texture.
         depth = inverse_depth.mean() / inverse_depth
-        angle, zoom = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(np.log(0.35), np.log(1.0)))
+        angle, zoom = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(np.log(0.6), np.log(1.4)))
         along, across = x * depth, y * depth + rng.normal(0, 0.5) * (depth - 1)
         u = (np.cos(angle) * along + np.sin(angle) * across) * zoom * size_px / 2 + size_px / 2
         v = (np.cos(angle) * across - np.sin(angle) * along) * zoom * size_px / 2 + size_px / 2
@@ -97,9 +105,11 @@ class TextureBank:
         pyramid = self.pyramids[rng.integers(len(self.pyramids))]
         level = pyramid[rng.integers(len(pyramid))].astype(np.float32) / 255
         height, width = level.shape[:2]
-        # Half are magnified, as surfaces near the camera are: without fine detail, and not blurred by a lens. Their
-        # outlines stay sharp, and so must tell.
-        zoom = rng.uniform(0.5, 1.0) if rng.random() < 0.5 else float(np.exp(rng.uniform(0, np.log(8))))
+        # A few are magnified, as surfaces near the camera are: without fine detail, and not blurred by a lens. Only
+        # their outlines tell. Many would teach that what is soft is in focus: with half of them, the reading stayed at
+        # 4 px for every blur below 8.
+        magnified = not self.detailed and rng.random() < 0.15
+        zoom = float(np.exp(rng.uniform(0, np.log(4)))) if magnified else rng.uniform(0.45, 0.9)
         angle, shear = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.15, (2, 2))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         to_source = (turn + shear) / zoom
@@ -137,7 +147,7 @@ def _pattern(rng: np.random.Generator, size_px: int) -> FloatImage:
         # Print, as on calibration boards, signs and keyboards: nearly black on nearly white.
         dark, light = rng.uniform(0.0, 0.2) + np.zeros(3), rng.uniform(0.7, 1.0) + rng.normal(0, 0.03, 3)
     if kind == "octaves":
-        scales = (4, 8, 16, 32, 64, 128)
+        scales = [4 * 2**octave for octave in range(10) if 4 * 2**octave <= size_px]  # down to single pixels
         cover = sum(_noise(rng, size_px, s) * (s / 4) ** -rng.uniform(0.2, 1.2) for s in scales) + 0.5
     elif kind == "bricks":
         return _bricks(rng, size_px, dark, light)

@@ -48,6 +48,8 @@ def test_scenes_of_other_settings_are_refused(scenes: GeneratedScenes, tmp_path:
     KeptScenes(replace(scenes, length=9), tmp_path)
     with pytest.raises(DatasetError, match="choose another folder"):
         KeptScenes(replace(scenes, seed=6), tmp_path)
+    with pytest.raises(DatasetError, match="choose another folder"):
+        KeptScenes(replace(scenes, detailed_share=0.5), tmp_path)
 
 
 def test_a_damaged_file_is_named(scenes: GeneratedScenes, tmp_path: Path) -> None:

@@ -123,3 +123,23 @@ def test_rendered_images_give_scenes_of_any_size(tmp_path) -> None:
         inside = layout.image[..., 1] > 0.5
         assert layout.nearness[inside].mean() > 0.9
         assert layout.nearness[~inside].mean() < 0.1
+
+
+def test_detailed_scenes_hold_fine_detail_nearly_everywhere() -> None:
+    """Where the sharp image is plain, no network can learn to read blur from it."""
+
+    def plain_share(share: float) -> float:
+        scenes = GeneratedScenes(textures=TextureBank([busy_photograph()]), size_px=96, detailed_share=share, seed=2)
+        plain = []
+        for number in range(12):
+            grey = scenes.exposure(number).sharp_light.mean(2)
+            fine = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.5)) / (grey + 0.02)
+            plain.append(cv2.blur(fine, (9, 9)) < 0.02)
+        return float(np.mean(plain))
+
+    assert plain_share(1.0) < 0.6 * plain_share(0.0)
+
+
+def busy_photograph() -> np.ndarray:
+    """(400, 400, 3) uint8 with detail in every place."""
+    return np.random.default_rng(8).integers(0, 256, (400, 400, 3), np.uint8)
