@@ -76,7 +76,7 @@ def test_torch_runs_the_shipped_weights_alike_at_any_size(meter, size):
     with torch.inference_mode():
         said = network(torch.from_numpy(image[None]), blur_log_prior=torch.from_numpy(prior))
     expected = meter(image, prior[0])
-    for name, answer in (("coc", said.coc_px), ("coc_log_var", said.coc_log_var), ("deblurred", said.aif)):
+    for name, answer in (("coc", said.coc_px), ("coc_log_var", said.coc_log_var), ("deblurred", said.deblurred)):
         np.testing.assert_allclose(answer[0].numpy(), expected[name], rtol=2e-4, atol=2e-4, err_msg=name)
 
 
@@ -105,7 +105,7 @@ def test_the_thesis_network_is_that_of_the_thesis():
     with torch.inference_mode():
         said = network(torch.from_numpy(image[None]))
     expected = ThesisNetwork(tensors)(image)
-    for name, answer in (("depth", said.depth_m), ("deblurred", said.aif)):
+    for name, answer in (("depth", said.depth_m), ("deblurred", said.deblurred)):
         scale = float(np.abs(expected[name]).max())
         np.testing.assert_allclose(answer[0].numpy(), expected[name], atol=2e-4 * scale, err_msg=name)
         assert expected[name].std() > 0.01 * scale

@@ -88,6 +88,43 @@ def padded_to_32(x: Array) -> Array:
     return np.pad(x, ((0, 0), (0, -x.shape[1] % 32), (0, -x.shape[2] % 32)), mode="edge")
 
 
+def mean_around(x: Array, reach: int) -> Array:
+    """Mean of the (2 reach + 1)^2 pixels around each, of those that exist."""
+    ones = np.ones((1, *x.shape[1:]))
+    kernel = np.ones((1, 1, 2 * reach + 1, 2 * reach + 1))
+    count = convolved(ones, kernel, padding=reach)
+    return np.concatenate([convolved(plane[None], kernel, padding=reach) / count for plane in x])
+
+
+def band_energies(image: Array) -> Array:
+    """Image (3, H, W) in [-1, 1] to log energies of five octaves, near and wide, at 1/4 of the size."""
+    grey = 8 * image.mean(0, keepdims=True)
+    kernel = np.outer((0.25, 0.5, 0.25), (0.25, 0.5, 0.25))[None, None]
+    planes = []
+    for level in range(5):
+        grey = halved(grey) if level else grey
+        detail = (grey - convolved(np.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge"), kernel)) ** 2
+        if level < 2:
+            for _ in range(2 - level):
+                detail = halved(detail)
+        else:
+            detail = enlarged(mean_around(detail, 1), 2 ** (level - 2))
+        planes.append(detail)
+    near = np.concatenate(planes)
+    return np.log(np.concatenate([near, mean_around(near, 2)]) + 1e-3)
+
+
+def enlarged(x: Array, factor: int) -> Array:
+    """Bilinear, pixel centres kept, border pixels repeated."""
+    for axis in (1, 2):
+        length = x.shape[axis]
+        place = np.clip((np.arange(factor * length) + 0.5) / factor - 0.5, 0, length - 1)
+        low = np.minimum(place.astype(int), max(length - 2, 0))
+        share = (place - low).reshape([-1 if i == axis else 1 for i in range(3)])
+        x = (1 - share) * np.take(x, low, axis) + share * np.take(x, np.minimum(low + 1, length - 1), axis)
+    return x
+
+
 class NumpyNetwork:
     """What both networks share."""
 
@@ -152,7 +189,7 @@ class BlurMeter(NumpyNetwork):
         height, width = image.shape[1:]
         x = padded_to_32(2 * image.astype(np.float64) - 1)
         *skips, deepest = self.encoded(x)
-        coc, log_var = self.upper(skips, deepest, log_prior)
+        coc, log_var = self.upper(x, skips, deepest, log_prior)
         deblurred = np.clip((x + self.lower(skips, deepest) + 1) / 2, 0, 1)
         answers = {"coc": coc, "coc_log_var": log_var, "deblurred": deblurred}
         return {name: answer[:, :height, :width] for name, answer in answers.items()}
@@ -175,12 +212,16 @@ class BlurMeter(NumpyNetwork):
             x = halved(x)
         return taps
 
-    def upper(self, skips: list[Array], x: Array, log_prior: Array | float) -> tuple[Array, Array]:
+    def upper(
+        self, image: Array, skips: list[Array], x: Array, log_prior: Array | float
+    ) -> tuple[Array, Array]:
         half, quarter, eighth, sixteenth = skips
+        energies = self.cbr(band_energies(image), "upper_head.energies.1", padding=0)
         x = np.concatenate([sixteenth, self.up_block(x, "upper_head.blocks.0")])
-        x = np.concatenate([eighth, self.up_block(x, "upper_head.blocks.1")])
+        x = np.concatenate([eighth, self.up_block(x, "upper_head.blocks.1"), halved(energies)])
         x = doubled(self.cbr(x, "upper_head.up", padding=0))
-        features = self.cbr(self.cbr(np.concatenate([quarter, x]), "upper_head.merge"), "upper_head.refine")
+        merged = self.cbr(np.concatenate([quarter, x, energies]), "upper_head.merge")
+        features = self.cbr(merged, "upper_head.refine")
         likelihood = softmax(self.conv(features, "upper_head.logits") + log_prior, axis=0)
         # 28 bins, even in asinh(c / 2) from 0 to 48 px.
         centres = 2 * np.sinh(np.linspace(0, np.arcsinh(24), len(likelihood)))
