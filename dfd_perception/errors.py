@@ -21,6 +21,7 @@ A message says what was got, what was expected, and what to do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,8 @@ def reason_of(error: BaseException) -> str:
 def lfs_pointer_advice(source: Path | str) -> str | None:
     """What to say of a file that is only a pointer of git-lfs; None of any other."""
     try:
+        if not os.path.isfile(source):  # opening a pipe would wait for whoever writes into it
+            return None
         with open(source, "rb") as file:
             start = file.read(len(LFS_POINTER))
     except (OSError, ValueError):
