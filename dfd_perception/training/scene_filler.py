@@ -115,7 +115,7 @@ def _fill(
         while not stop.is_set():
             # What was used before a resumed run went on is not drawn again.
             number = max(number, first.value - first.value % step + share[0])
-            if number < min(first.value + AHEAD, len(kept)):
+            if number < min(first.value + AHEAD, kept.exposure_count):
                 kept.draw(number)
                 number += step
             else:

@@ -14,6 +14,8 @@ import pytest
 
 from dfd_perception.core.point_spread import PointSpread
 from dfd_perception.datasets.generated.exposure import blur_on_cpu
+from dfd_perception.datasets.generated.scenes import GeneratedScenes
+from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.training.config_sections import DataConfig
 from dfd_perception.training.scene_filler import SceneFiller, TorchBlur
@@ -49,7 +51,9 @@ def test_the_scenes_to_come_are_drawn_and_read(tmp_path: Path) -> None:
     finally:
         filler.close()
     drawn = kept[4]
-    alone = open_sources(DataConfig(kind="generated", scene_size_px=40, scenes=6, uses=2), 3).train[4]
+    # Of the same blur: on a processor wide blur is laid coarsely, which a scene of 40 px shows.
+    scenes = GeneratedScenes(textures=TextureBank(), size_px=40, seed=3, length=6, uses=2, blur=TorchBlur("cpu"))
+    alone = scenes[4]
     assert np.abs(drawn.defocused.astype(int) - alone.defocused).mean() < 1
     assert drawn.coc_px is not None
     assert alone.coc_px is not None

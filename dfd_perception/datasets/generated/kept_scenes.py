@@ -82,6 +82,11 @@ class KeptScenes:
         """The last exposure that may stand at a position of the endless training stream."""
         return self._scenes.newest_at(position)
 
+    @property
+    def exposure_count(self) -> int:
+        """Exposures before they repeat; `len` counts the samples, several of each."""
+        return self._scenes.length
+
     def blurred_by(self, blur: Blur) -> KeptScenes:
         """The same folder, its new exposures defocused by another means."""
         return KeptScenes(replace(self._scenes, blur=blur), self._folder)
