@@ -111,6 +111,7 @@ class FramePipeline:
     ) -> dict[str, float]:
         """Predict and publish; returns seconds by stage."""
         prediction, chosen = self._slot.predict(image, lens, heads, with_std=STD in wanted)
+        self._note(prediction, chosen, heads, image.size)  # first: who has got the depth may ask what ran
         predicted = time.monotonic()
         self.last = LastFrame(image, lens, heads)
         self._outputs.publish(
@@ -124,7 +125,6 @@ class FramePipeline:
             colour_range_m=self.parameters.colour_range_m,
         )
         seconds = {**prediction.latency_s, "publish": time.monotonic() - predicted}
-        self._note(prediction, chosen, heads, image.size)
         if self._answered is not None:
             self._answered(self.estimator, image.size, heads)
         return seconds
