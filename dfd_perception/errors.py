@@ -126,15 +126,12 @@ def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> I
     """
     try:
         yield
-    except DfdPerceptionError as error:
-        pointer = lfs_pointer_advice(source)
-        if pointer is None:
-            raise
-        raise kind(pointer) from error
     except Exception as error:
         pointer = lfs_pointer_advice(source)
         if pointer is not None:
             raise kind(pointer) from error
+        if isinstance(error, DfdPerceptionError):
+            raise
         hint = f"; {expected}" if expected else ""
         raise kind(f"{source}: cannot be read ({reason_of(error)}){hint}") from error
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,9 +145,11 @@ class Trainer:
         interval = StepMeans(config.batch_size * config.accumulate * world_size)
         started = saved = time.monotonic()
         elapsed_before = state.elapsed_s
-        with closing(batches), closing(self._filler()) as filler:
+        filler = self._filler()
+        with closing(batches), nullcontext() if filler is None else closing(filler):
             while self.progress_share() < 1 and not agreed_to_stop(self.fabric, stop, state):
-                filler.reach(state.step * config.accumulate * config.batch_size * world_size)
+                if filler is not None:
+                    filler.reach(state.step * config.accumulate * config.batch_size * world_size)
                 interval.add(self.step([next(batches) for _ in range(config.accumulate)]))
                 now = time.monotonic()
                 state.elapsed_s = elapsed_before + now - started
@@ -215,16 +217,15 @@ class Trainer:
         if self.files is not None:
             save_checkpoint(self.folder / name, self.state.as_mapping(as_mapping(self.config)))
 
-    def _filler(self) -> SceneFiller:
-        """What blurs the scenes to come, on the first process."""
+    def _filler(self) -> SceneFiller | None:
+        """What blurs the scenes to come, on the first process; None where nothing does."""
         data, kept, device = self.config.data, self.sources.kept, self.fabric.device
         processes = data.fill_processes
         if processes is None:
             processes = max(1, self.config.workers // 4) if device.type == "cuda" else 0
-        if kept is None or not self.fabric.is_global_zero:
-            processes = 0
-        newest = kept.newest_at if kept is not None else int
-        return SceneFiller(data, self.config.seed, str(device), processes, newest)
+        if kept is None or not processes or not self.fabric.is_global_zero:
+            return None
+        return SceneFiller(data, self.config.seed, str(device), processes, kept.newest_at)
 
     def _log_training(self, interval: StepMeans) -> None:
         if self.files is not None:

@@ -61,16 +61,6 @@ def halved(x: Array) -> Array:
     return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
 
 
-def doubled(x: Array) -> Array:
-    """Bilinear, pixel centres kept: a quarter of the neighbour, three quarters of oneself."""
-    for axis in (1, 2):
-        before = np.take(x, [0, *range(x.shape[axis] - 1)], axis)
-        after = np.take(x, [*range(1, x.shape[axis]), -1], axis)
-        both = np.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis=axis + 1)
-        x = both.reshape([2 * n if i == axis else n for i, n in enumerate(x.shape)])
-    return x
-
-
 def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -219,7 +209,7 @@ class BlurMeter(NumpyNetwork):
         energies = self.cbr(band_energies(image), "upper_head.energies.1", padding=0)
         x = np.concatenate([sixteenth, self.up_block(x, "upper_head.blocks.0")])
         x = np.concatenate([eighth, self.up_block(x, "upper_head.blocks.1"), halved(energies)])
-        x = doubled(self.cbr(x, "upper_head.up", padding=0))
+        x = enlarged(self.cbr(x, "upper_head.up", padding=0), 2)
         merged = self.cbr(np.concatenate([quarter, x, energies]), "upper_head.merge")
         features = self.cbr(merged, "upper_head.refine")
         likelihood = softmax(self.conv(features, "upper_head.logits") + log_prior, axis=0)
@@ -229,7 +219,7 @@ class BlurMeter(NumpyNetwork):
         borders = self.cbr(unshuffled(half), "upper_head.borders.1", padding=0)
         guide = self.cbr(np.concatenate([borders, features]), "upper_head.guide")
         weights = softmax(self.conv(guide, "upper_head.weights").reshape(9, 4, *moments.shape[1:]), axis=0)
-        mean, square = doubled(self.combined(moments, weights))
+        mean, square = enlarged(self.combined(moments, weights), 2)
         return mean[None], np.log(np.maximum(square - mean**2, 0) + 0.01)[None] + self.tensors["log_var_offset"]
 
     @staticmethod

@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import rclpy
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.errors import DfdPerceptionError, UsageError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
 from dfd_perception.ros.shared.conversions import rgb_of
 from dfd_perception.ros.shared.lossless_subscriptions import IMAGES, LosslessSubscriptions, silence_of
+from dfd_perception.ros.shared.own_node import own_node
 
 WAIT_S = 5.0
 KINDS: dict[str, Any] = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
@@ -51,25 +50,11 @@ def live_images(
         UsageError: nobody publishes images there; the message names topics with images.
         DfdPerceptionError: somebody does, and nothing comes.
     """
-    context = rclpy.Context()
-    rclpy.init(
-        args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None,
-        context=context,
-        domain_id=domain_id,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    node = rclpy.create_node("dfd_live_images", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
+    with own_node("dfd_live_images", ros_arguments, domain_id) as (node, executor):
         name = node.resolve_topic_name(topic)
         kind = _kind_of(node, name, going)
         if kind is not None:
             yield from _received(node, executor, name, kind, going)
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
 
 
 def _kind_of(node: Node, topic: str, going: Callable[[], bool]) -> Any:

@@ -15,12 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.camera_info import shown_camera
@@ -29,6 +27,7 @@ from dfd_perception.environment import fastdds_setting
 from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
 from dfd_perception.ros.shared.conversions import rgb_of
+from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
 from dfd_perception.view.assembly import ENDINGS, FrameAssembler
@@ -75,22 +74,10 @@ class LiveTopics:
         # Read when the first participant is made: images above 512 KiB get lost without it.
         for variable, value in fastdds_setting().items():
             os.environ.setdefault(variable, value)
-        context = rclpy.Context()
-        arguments = ["--ros-args", *self._arguments] if self._arguments else None
-        rclpy.init(
-            args=arguments, context=context, domain_id=self._domain_id, signal_handler_options=SignalHandlerOptions.NO
-        )
-        node = rclpy.create_node(f"dfd_view_{os.getpid()}", context=context)
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
-        try:
+        with own_node(f"dfd_view_{os.getpid()}", self._arguments, self._domain_id) as (node, executor):
             topics = self._find(node, slot, stop)
             if topics is not None:
                 self._show(node, executor, topics, slot, stop)
-        finally:
-            executor.shutdown()
-            node.destroy_node()
-            rclpy.shutdown(context=context)
 
     def _find(self, node: Node, slot: FrameSlot, stop: threading.Event) -> NodeTopics | None:
         reported = False

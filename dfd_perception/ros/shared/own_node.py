@@ -1,0 +1,43 @@
+# Copyright 2026 dfd_perception maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""A node for a command that looks at topics: in a context of its own, its signals left to the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+
+@contextmanager
+def own_node(
+    name: str, ros_arguments: Sequence[str] = (), domain_id: int | None = None
+) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+    """A node and the executor that holds it; both end with the block, and rclpy with them.
+
+    Args:
+        name: of the node.
+        ros_arguments: for rclpy, such as -r from:=to.
+        domain_id: None for that of the environment.
+    """
+    context = rclpy.Context()
+    rclpy.init(
+        args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None,
+        context=context,
+        domain_id=domain_id,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    node = rclpy.create_node(name, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        yield node, executor
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
