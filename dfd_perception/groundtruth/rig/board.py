@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.errors import CalibrationError
-from dfd_perception.groundtruth.rig.tag_grid import ARUCO_BEFORE_4_7, BEFORE_OPENCV_4_7, TagGrid, find_tags
+from dfd_perception.groundtruth.rig.tag_grid import TagGrid, find_tags
 
 SCALES = (1.0, 0.5, 0.25)
 DEBLUR_SIGMAS_PX = (0.0, 1.2, 2.0, 3.0)
@@ -28,6 +28,12 @@ DEBLUR_NOISE = 0.004
 """Noise over signal, in power, of the Wiener filter: less rings, more leaves the modules merged."""
 
 FEWEST_CORNERS = 8
+
+ARUCO_BEFORE_4_7: Any = cv2.aruco
+"""Untyped: the newer OpenCV, whose types are known here, lacks these names."""
+
+BEFORE_OPENCV_4_7 = not hasattr(cv2.aruco, "CharucoDetector")
+"""ChArUco boards have another interface there: the OpenCV of Debian 12, Ubuntu 22.04 and 24.04."""
 
 FORMS = (
     "chessboard:COLUMNSxROWS:SQUARE_M (inner corners), charuco:COLUMNSxROWS:SQUARE_M:MARKER_M[:DICTIONARY] (squares) "

@@ -25,10 +25,6 @@ AROUND_TAG = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)
 """Corners of a tag in the order of OpenCV, in units of its side."""
 
 ARUCO_BEFORE_4_7: Any = cv2.aruco
-"""Untyped: the newer OpenCV, whose types are known here, lacks these names."""
-
-BEFORE_OPENCV_4_7 = not hasattr(cv2.aruco, "ArucoDetector")
-"""Boards and markers have another interface there: the OpenCV of Debian 12, Ubuntu 22.04 and 24.04."""
 
 
 class TagGrid(NamedTuple):
@@ -96,11 +92,11 @@ def _seen_tags(
     grey: NDArray[np.uint8], dictionary: Any, grid: TagGrid, border_modules: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Numbers (N,) and corners (N, 4, 2) [px] of the tags that belong to the grid."""
-    create = ARUCO_BEFORE_4_7.DetectorParameters_create if BEFORE_OPENCV_4_7 else cv2.aruco.DetectorParameters
-    options = create()
+    is_old = not hasattr(cv2.aruco, "ArucoDetector")
+    options = ARUCO_BEFORE_4_7.DetectorParameters_create() if is_old else cv2.aruco.DetectorParameters()
     options.markerBorderBits = border_modules
     options.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-    if BEFORE_OPENCV_4_7:
+    if is_old:
         corners, ids, _ = ARUCO_BEFORE_4_7.detectMarkers(grey, dictionary, parameters=options)
     else:
         corners, ids, _ = cv2.aruco.ArucoDetector(dictionary, options).detectMarkers(grey)
