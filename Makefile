@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser docs fuzz soak faults check format clean
+.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser docs fuzz soak faults peers check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,6 +17,7 @@ PYTEST_OPTIONS ?=
 WORKERS ?= auto
 MINUTES ?= 2
 SEED ?= 0
+SECONDS_A_RUN ?= 10
 RVIZ ?= 0
 DEMO_OPTIONS ?=
 
@@ -93,6 +94,9 @@ soak: $(VENV)/.installed ## The node at full rate for MINUTES=2: broken images, 
 
 faults: $(VENV)/.installed ## kill -9, full disk, vanished folder, wrong clocks, wrong requests: nodes and recordings survive
 	$(VENV)/bin/python -m pytest -m fault test $(PYTEST_OPTIONS)
+
+peers: $(VENV)/.installed ## Our node, a node as usually written, the thesis' network in eager torch: speed in one run (stop other work first)
+	$(VENV)/bin/python benchmarks/peers/compare.py --seconds $(SECONDS_A_RUN)
 
 docs: $(VENV)/.installed-docs ## The documentation as a site in site/, strictly: a dead link or a page out of the contents fails
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
