@@ -44,9 +44,15 @@ class ModelConfig:
     """torchvision's densenet121 weights (.pth or .safetensors) for the encoder of 2hded."""
     freeze: tuple[Part, ...] = ()
     """Parts that stay as they start, with their batch statistics."""
+    keep_statistics: bool = False
+    """Batch statistics of all parts stay those of `start_from`: for few images, whose own would be noise."""
 
     def __post_init__(self) -> None:
         require(set(self.freeze) != set(PARTS), "model.freeze holds every part; nothing would be trained")
+        require(
+            self.start_from is not None or not self.keep_statistics,
+            "model.keep_statistics keeps those of model.start_from, which is not given",
+        )
         require(
             self.encoder_weights is None or self.variant == "2hded",
             f"model.encoder_weights fills the encoder of 2hded; the variant is {self.variant}",

@@ -135,6 +135,10 @@ def set_layout(network: nn.Module, channels_last: bool) -> None:
 def set_training(network: TwoHeadedNet, config: TrainConfig) -> None:
     """Training mode, except for frozen parts: their batch statistics stay those of the data they know."""
     network.train()
+    if config.model.keep_statistics:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
     for part in config.model.freeze:
         network.get_submodule(part).eval()
 

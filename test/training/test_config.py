@@ -52,6 +52,7 @@ def test_a_resolved_recipe_reads_as_itself():
         ("optimiser.ema_decay=1", "ema_decay is 1.0"),
         ("model.target=disparity", "'depth', 'coc'"),
         ("model.freeze=[encoder, upper_head, lower_head]", "nothing would be trained"),
+        ("model.keep_statistics=true", "model.start_from, which is not given"),
         ("model.encoder_weights=densenet121.pth", "variant is 2hded-small"),
         ("batch_size=0", "batch_size is 0"),
         ("max_steps=null", "max_steps or max_minutes"),

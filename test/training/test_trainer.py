@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from dfd_perception.core.blur_error import BlurErrorBin, stated_blur_error
 from dfd_perception.errors import ConfigError, ModelError, TrainingError, UsageError
 from dfd_perception.files.configuration import from_mapping, read_yaml
 from dfd_perception.files.model_folder import load_model_folder
@@ -182,6 +183,20 @@ def test_frozen_parts_stay_as_they_are(recipe):
     assert not torch.equal(before["upper_head.logits.weight"], after["upper_head.logits.weight"])
 
 
+def test_batch_statistics_can_stay_those_of_the_start(recipe):
+    """Of few small crops they are noise: with its own, fine-tuning the shipped weights made them worse."""
+    first = train(config_of(recipe, name="first"))
+    model = recipe["model"] | {"start_from": str(first.model), "keep_statistics": True}
+    second = train(config_of(recipe, name="second", model=model))
+    before = load_network(load_model_folder(first.model)).state_dict()
+    after = load_checkpoint(second.folder / "last.pt")["network"]
+    statistics = [key for key in before if "running_" in key]
+    assert statistics
+    assert all(torch.equal(before[key], after[key]) for key in statistics)
+    for key in ("upper_head.logits.weight", "lower_head.last_conv.weight"):
+        assert not torch.equal(before[key], after[key])
+
+
 def test_a_start_of_another_kind_is_refused(recipe):
     first = train(config_of(recipe, name="first", max_steps=1))
     lens = {"lens": {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6, "pixel_pitch_um": 56.25}}
@@ -207,6 +222,10 @@ def test_the_std_is_calibrated_at_the_end(recipe):
     fitted, reported = (validate(network, objective, half, torch.device("cpu")) for half in (fitted_on, reported_on))
     assert fitted.metrics["defocus.share_within_one_std"] == pytest.approx(0.6827, abs=2e-3)
     assert fitted.std_factor == pytest.approx(1, abs=1e-3)
+    assert reported.by_blur
+    assert stated_blur_error(load_model_folder(result.model).card.metrics).by_blur == tuple(
+        BlurErrorBin(row.from_px, row.to_px, pytest.approx(row.mae_px, rel=1e-2)) for row in reported.by_blur
+    )
     share = reported.metrics["defocus.share_within_one_std"]
     assert result.metrics["defocus.share_within_one_std"] == pytest.approx(share, abs=1e-3)
 
