@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 from dfd_perception.errors import LensError, ModelError, UsageError
 
 if TYPE_CHECKING:
+    from dfd_perception.core.blur_error import BlurError
     from dfd_perception.core.lens import LensDescription
     from dfd_perception.core.optics import DefocusCurve
     from dfd_perception.files.model_folder import ModelFolder
 
 DEFAULT_MODEL = "2hded-small"
-ASSUMED_BLUR_STD_PX = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,24 +53,24 @@ def run(args: argparse.Namespace) -> int:
     resolved = lens.resolved(args.fx) if model is None else model.resolve(lens, args.fx)
     curve = resolved.curve
     largest = card.trained.coc_px[1] if card and card.trained.coc_px else None
-    blur_std_px, source = _blur_std(args, model)
-    rows = outlook(curve, blur_std_px, args.at or usual_distances_m(curve), largest)
+    error, source = _blur_error(args, model)
+    rows = outlook(curve, error, args.at or usual_distances_m(curve), largest)
     name = _name(lens, resolved.fx_px)
     notes = [*resolved.notes, *(model.warnings_for(curve) if model else [])]
     if args.out:
-        _write_plot(args.out, curve, blur_std_px, name, largest)
+        _write_plot(args.out, curve, error, name, largest)
     if args.json:
         print(json.dumps({
             "lens": asdict(lens), "fx_px": resolved.fx_px, "gain_px_per_dioptre": curve.gain_px_per_dioptre,
             "in_focus_m": [value if value < 1e6 else None for value in curve.in_focus_band_m()],
-            "blur_std_px": blur_std_px, "notes": notes, "distances": [asdict(row) for row in rows],
+            "blur_std_px": error.mae_px, "notes": notes, "distances": [asdict(row) for row in rows],
         }, indent=2))  # fmt: skip
         return 0
     print("\n".join([name, *summary_lines(curve), *_trained(model)]))
     for note in notes:
         print(f"note: {note}")
     print(f"\n{table_text(rows)}\n")
-    print(f"accuracy: one standard deviation, for a blur error of {blur_std_px:.2g} px ({source})")
+    print(f"accuracy: one standard deviation, for a blur error of {error.in_words()} ({source})")
     if args.out:
         print(f"plot: {args.out}")
     return 0
@@ -127,15 +127,15 @@ def _model(name: str) -> ModelFolder | None:
     return model
 
 
-def _blur_std(args: argparse.Namespace, model: ModelFolder | None) -> tuple[float, str]:
-    """Error of a blur reading [px], and where it is from."""
-    if args.blur_std is not None:
-        return args.blur_std, "given"
-    from dfd_perception.files.model_folder import blur_error_px
+def _blur_error(args: argparse.Namespace, model: ModelFolder | None) -> tuple[BlurError, str]:
+    """Error of a blur reading, and where it is from."""
+    from dfd_perception.core.blur_error import ASSUMED, BlurError, stated_blur_error
 
-    stated = None if model is None else blur_error_px(model.card.metrics)
+    if args.blur_std is not None:
+        return BlurError(args.blur_std), "given"
+    stated = None if model is None else stated_blur_error(model.card.metrics)
     if stated is None:
-        return ASSUMED_BLUR_STD_PX, "assumed"
+        return ASSUMED, "assumed"
     assert model is not None
     return stated, f"mean error of {model.name} in its validation"
 
@@ -158,8 +158,8 @@ def _trained(model: ModelFolder | None) -> list[str]:
     return [f"model {model.name} was trained for {' and '.join(parts)}"] if parts else []
 
 
-def _write_plot(path: Path, curve: DefocusCurve, blur_std_px: float, name: str, largest: float | None) -> None:
+def _write_plot(path: Path, curve: DefocusCurve, error: BlurError, name: str, largest: float | None) -> None:
     from dfd_perception.core.lens_plot import lens_plot
     from dfd_perception.files.images import write_png
 
-    write_png(path, lens_plot(curve, blur_std_px, name, largest))
+    write_png(path, lens_plot(curve, error, name, largest))

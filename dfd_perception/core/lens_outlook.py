@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dfd_perception.core.blur_error import BlurError
 from dfd_perception.core.optics import DefocusCurve
 
 RESOLVED_FROM_PX = 1.0
 """Blur of the lens from which depth is called resolved."""
 USEFUL_UP_TO = 0.5
 """Relative accuracy beyond which a distance is called not measured."""
+NOT_RESOLVED = "in focus: not resolved"
 _DISTANCES_M = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 _ROWS = 10
 
@@ -35,25 +37,25 @@ class Outlook:
 
 
 def outlook(
-    curve: DefocusCurve, blur_std_px: float, distances_m: Sequence[float], largest_blur_px: float | None = None
+    curve: DefocusCurve, error: BlurError, distances_m: Sequence[float], largest_blur_px: float | None = None
 ) -> list[Outlook]:
     """The lens at some distances.
 
     Args:
-        curve: the lens on its camera.
-        blur_std_px: error of a blur reading.
+        curve: the lens on its camera, at the resolution that the network sees.
+        error: of a blur reading; taken for its standard deviation.
         distances_m: positive.
         largest_blur_px: up to which the model was trained.
     """
     depth_m = np.asarray(distances_m, np.float64)
     lens_px, image_px = np.abs(curve.signed_coc_px(depth_m)), curve.coc_px(depth_m)
-    std_m = curve.depth_std_m(depth_m, np.full_like(depth_m, blur_std_px), image_px)
+    std_m = curve.depth_std_m(depth_m, error.at(image_px), image_px)
     rows = []
     for d, lens, image, std in zip(depth_m, lens_px, image_px, std_m, strict=True):
         wrong_side = d < curve.focus_distance_m if curve.side == "far" else d > curve.focus_distance_m
         resolved = lens >= RESOLVED_FROM_PX
         if not resolved:
-            note = "in focus: not resolved"
+            note = NOT_RESOLVED
         elif wrong_side:
             note = f"wrong side: taken for {_metres(curve.mirror_depth_m(float(d)))}"
         elif largest_blur_px is not None and image > largest_blur_px:

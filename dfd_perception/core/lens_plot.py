@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.blur_error import ASSUMED, BlurError
 from dfd_perception.core.colormap import ColourScale
 from dfd_perception.core.lens_outlook import RESOLVED_FROM_PX
 from dfd_perception.core.optics import DefocusCurve
@@ -20,19 +21,19 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 24, 56, 52
 INK, SOFT, GRID = (30, 30, 30), (110, 110, 110), (228, 228, 228)
 BLUE, ORANGE, BAND = (31, 111, 235), (194, 87, 12), (255, 236, 214)
 LARGEST_SHARE = 0.5
-GOOD_BLUR_STD_PX = 0.5
+GOOD = ASSUMED
 """What a well-fitted meter reads to on good texture: the lens's own promise, beside that of the model in hand."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 Rgb = NDArray[np.uint8]
 
 
-def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_px: float | None = None) -> Rgb:
+def lens_plot(curve: DefocusCurve, error: BlurError, title: str, largest_blur_px: float | None = None) -> Rgb:
     """(420, 900, 3) RGB: on the left blur against distance, on the right the accuracy of depth.
 
     Args:
         curve: the lens on its camera.
-        blur_std_px: error of a blur reading; a larger one is drawn beside that of a good meter (0.5 px).
+        error: of a blur reading; a larger one is drawn beside that of a good meter (0.5 px).
         title: above both.
         largest_blur_px: up to which the model was trained; drawn as a line where the lens reaches it.
     """
@@ -58,13 +59,14 @@ def lens_plot(curve: DefocusCurve, blur_std_px: float, title: str, largest_blur_
     right.axes("distance", "accuracy of depth [% of the distance]", lambda value: f"{value:.0%}")
     right.name_band(curve.in_focus_band_m(RESOLVED_FROM_PX)[1])
     used = distances[distances >= focus if curve.side == "far" else distances <= focus]
-    best_px = min(GOOD_BLUR_STD_PX, blur_std_px)
-    for row, (error_px, colour) in enumerate(((best_px, BLUE), (blur_std_px, ORANGE))[best_px == blur_std_px :]):
-        share = curve.depth_std_m(used, np.full_like(used, error_px), curve.coc_px(used)) / used
+    errors = ((GOOD, BLUE), (error, ORANGE)) if error.mae_px > GOOD.mae_px else ((error, BLUE),)
+    for row, (drawn, colour) in enumerate(errors):
+        image_px = curve.coc_px(used)
+        share = curve.depth_std_m(used, drawn.at(image_px), image_px) / used
         right.line(used, share, colour)
         worse = "" if (share <= LARGEST_SHARE).any() else f": over {LARGEST_SHARE:.0%}"
         place = (right.columns[0] + 10, TOP + 34 + 18 * row)
-        _text(image, f"blur read to {error_px:.2g} px{worse}", place, colour, 0.42)
+        _text(image, f"blur read to {drawn.in_words()}{worse}", place, colour, 0.42)
     return image
 
 

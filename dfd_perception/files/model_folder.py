@@ -13,11 +13,11 @@ import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dfd_perception.core.blur_error import stated_blur_error
 from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
@@ -28,8 +28,6 @@ from dfd_perception.files.configuration import from_mapping, read_yaml
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 ONNX_FILE = "model.onnx"
-BLUR_ERROR_KEY = "defocus.mae"
-"""As `dfd train` writes it into the card of a model [px]."""
 LARGEST_FLOOR_PX = 100.0
 
 
@@ -103,6 +101,7 @@ class ModelCard:
                 f"blur_floor_px is {self.blur_floor_px:g}, but a model that reads the blur of the lens alone has none; "
                 "expected blur: total"
             )
+        stated_blur_error(self.metrics)  # refused at load, not when a lens is described
 
     @property
     def typical_floor_px(self) -> float:
@@ -199,18 +198,6 @@ class ModelFolder:
                 "to 0, or use a model of blur: total"
             )
         return notes
-
-
-def blur_error_px(metrics: Mapping[str, Any]) -> float | None:
-    """The blur error [px] that a model card states, wherever in its metrics; None where it states none."""
-    if isinstance(metrics.get(BLUR_ERROR_KEY), (int, float)):
-        return float(metrics[BLUR_ERROR_KEY])
-    for value in metrics.values():
-        if isinstance(value, Mapping):
-            error_px = blur_error_px(value)
-            if error_px is not None:
-                return error_px
-    return None
 
 
 def load_model_folder(name_or_path: str | Path, verify: bool = True) -> ModelFolder:

@@ -10,10 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.blur_error import BlurErrorBin
 from dfd_perception.errors import ImageError
 from dfd_perception.metrics.means import RunningMeans
 
 NAN = float("nan")
+BLUR_EDGES_PX = np.array([0.0, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0])
+"""Bins of the true blur that errors are stated by: each twice as wide as the one before."""
+LEAST_PIXELS = 1000
+"""Of a bin that is stated."""
 
 
 class DefocusMetrics(NamedTuple):
@@ -29,6 +34,8 @@ class DefocusAccumulator:
     def __init__(self) -> None:
         self._sums = np.zeros(2)
         self._count = 0
+        self._bins = np.zeros((2, len(BLUR_EDGES_PX) - 1))
+        """Sum of absolute errors, and pixels, by true blur."""
         self._per_image = RunningMeans()
 
     def update(self, prediction_px: NDArray[np.floating], target_px: NDArray[np.floating]) -> DefocusMetrics:
@@ -40,7 +47,10 @@ class DefocusAccumulator:
         if prediction_px.shape != target_px.shape:
             raise ImageError(f"defocus map is {prediction_px.shape}, truth {target_px.shape}; resize one of them first")
         difference = prediction_px.astype(np.float64) - target_px
-        difference = difference[np.isfinite(difference)]
+        known = np.isfinite(difference)
+        difference = difference[known]
+        for row, weights in enumerate((np.abs(difference), None)):
+            self._bins[row] += np.histogram(target_px[known], BLUR_EDGES_PX, weights=weights)[0]
         sums = np.array([(difference**2).sum(), np.abs(difference).sum()])
         self._sums += sums
         self._count += difference.size
@@ -51,6 +61,14 @@ class DefocusAccumulator:
     def pooled(self) -> DefocusMetrics:
         """Every pixel of the set counts alike."""
         return _means(self._sums, self._count)
+
+    def by_blur(self) -> tuple[BlurErrorBin, ...]:
+        """Mean absolute error in the bins of true blur that hold enough pixels."""
+        return tuple(
+            BlurErrorBin(float(low), float(high), float(total / count))
+            for low, high, total, count in zip(BLUR_EDGES_PX[:-1], BLUR_EDGES_PX[1:], *self._bins, strict=True)
+            if count >= LEAST_PIXELS
+        )
 
     def mean_of_images(self) -> DefocusMetrics:
         """Mean of the per-image values."""

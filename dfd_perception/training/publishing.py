@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from dfd_perception.core.blur_error import BY_BLUR_KEY, BlurErrorBin
 from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.size import Size
 from dfd_perception.datasets.sample import DefocusDataset, Subset
@@ -22,7 +23,7 @@ from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.run_directory import git_revision
 from dfd_perception.training.sources import Sources
 from dfd_perception.training.state import TrainingState, set_layout
-from dfd_perception.training.validation import calibrate_std, validate
+from dfd_perception.training.validation import Validation, calibrate_std, validate
 
 MODEL_FOLDER = "model"
 
@@ -43,7 +44,7 @@ def publish_model(
         calibrate_std(network, validate(network, state.objective, fitted_on, *how).std_factor)
     result = validate(network, state.objective, validation, *how)
     set_layout(network, channels_last=False)
-    card = model_card(state, config, sources, validation, result.metrics)
+    card = model_card(state, config, sources, validation, result)
     save_model(network, folder / MODEL_FOLDER, card, config.onnx)
     return result.metrics, folder / MODEL_FOLDER
 
@@ -61,7 +62,7 @@ def model_card(
     config: TrainConfig,
     sources: Sources,
     validation: DefocusDataset,
-    metrics: dict[str, float],
+    result: Validation,
 ) -> ModelCard:
     """What `model.yaml` says of a trained network."""
     gain = config.data.gain_px_per_dioptre
@@ -103,11 +104,18 @@ def model_card(
             lens=config.data.lens, point_spread=config.data.point_spread, crop_px=config.augmentation.crop_px
         ),
         metrics={
-            "validation": {name: round(value, 5) for name, value in metrics.items()},
+            "validation": {
+                **{name: round(value, 5) for name, value in result.metrics.items()},
+                **({BY_BLUR_KEY: [_rounded(row) for row in result.by_blur]} if result.by_blur else {}),
+            },
             "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels"
             + ("; std fitted on other images of it" if is_coc else ""),
         },
     )
+
+
+def _rounded(row: BlurErrorBin) -> dict[str, float]:
+    return {name: round(value, 5) for name, value in row._asdict().items()}
 
 
 def _floor_px(config: TrainConfig, sources: Sources) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dfd_perception.core.blur_error import BlurErrorBin
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
 from dfd_perception.errors import TrainingError
 from dfd_perception.metrics.defocus import DefocusAccumulator
@@ -36,6 +37,8 @@ class Validation:
 
     metrics: dict[str, float] = field(default_factory=dict)
     rows: list[PanelRow] = field(default_factory=list)
+    by_blur: tuple[BlurErrorBin, ...] = ()
+    """Error of blur readings by the true blur."""
     std_factor: float = 1.0
     """What every standard deviation must be multiplied by so that 68.27 % of the errors lie within one."""
 
@@ -133,7 +136,7 @@ class _Figures:
             predicted, target = np.concatenate(self._pairs, axis=1)
             if predicted.std() > 0 and target.std() > 0:
                 metrics["defocus.correlation"] = float(np.corrcoef(predicted, target)[0, 1])
-        return Validation(metrics, self._rows, factor)
+        return Validation(metrics, self._rows, self._defocus.by_blur(), factor)
 
     def _add_map(
         self, sample: DefocusSample, output: TwoHeadedOutput

@@ -26,3 +26,11 @@ def test_nothing_known_is_nan_and_sizes_must_agree() -> None:
     assert np.isnan(accumulator.update(np.ones((2, 2)), np.full((2, 2), NAN))).all()
     with pytest.raises(ImageError, match="resize"):
         accumulator.update(np.ones((2, 3)), np.ones((3, 2)))
+
+
+def test_errors_by_the_true_blur() -> None:
+    """Bins of too few pixels state nothing; what is not known counts in none."""
+    target = np.concatenate([np.full(1000, 2.0), np.full(999, 5.0), np.full(2000, 7.0), [NAN]])[None]
+    accumulator = DefocusAccumulator()
+    accumulator.update(target + np.where(np.arange(target.size) % 2, 1.0, -0.5), target)
+    assert accumulator.by_blur() == ((1.5, 3.0, pytest.approx(0.75)), (6.0, 12.0, pytest.approx(0.75)))

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dfd_perception.core.blur_error import ASSUMED, stated_blur_error
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.lens_outlook import NOT_RESOLVED, outlook
 from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.size import Size
 from dfd_perception.errors import LensError
-from dfd_perception.files.model_folder import ModelFolder, blur_error_px
+from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters, parse_size
 
 DISTANCES_M = (1.0, 2.0, 5.0)
-ASSUMED_COC_ERROR_PX = 0.5
 
 
 class LensState(NamedTuple):
@@ -66,13 +67,14 @@ def describe_lens(
     focus, gain = curve.focus_distance_m, curve.gain_px_per_dioptre
     beyond = "beyond" if curve.side == "far" else "nearer than"
     near, far = curve.in_focus_band_m()
+    geometry = Geometry.fitting(image_size, parse_size("input.size", parameters.input_size))
+    seen = model.resized(curve, geometry.scale)
     info = [
         f"lens: blur grows {gain:.1f} px per dioptre, focus at {focus:.2f} m, scene taken to lie {beyond} it; "
         f"between {near:.2f} and {far:.2f} m blur is below 1 px and depth is not resolved",
-        _accuracy_line(model, curve),
+        _accuracy_line(model, seen),
     ]
-    geometry = Geometry.fitting(image_size, parse_size("input.size", parameters.input_size))
-    warnings = model.warnings_for(model.resized(curve, geometry.scale))
+    warnings = model.warnings_for(seen)
     ambiguous = ambiguity(parameters, curve)
     if ambiguous:
         warnings.append(ambiguous)
@@ -96,12 +98,23 @@ def ambiguity(parameters: DfdParameters, curve: DefocusCurve) -> str | None:
 
 
 def _accuracy_line(model: ModelFolder, curve: DefocusCurve) -> str:
-    error = blur_error_px(model.card.metrics)
-    source = "measured for this model" if error is not None else "assumed, the model card states none"
-    error_px = ASSUMED_COC_ERROR_PX if error is None else error
+    """What `dfd lens` says of these distances, in one line.
+
+    Args:
+        curve: at the resolution that the network sees, where its error was measured.
+    """
+    stated = stated_blur_error(model.card.metrics)
+    error, source = (ASSUMED, "assumed, the model card states none") if stated is None else (stated, "model card")
     parts = []
-    for distance in DISTANCES_M:
-        outside = distance < curve.focus_distance_m if curve.side == "far" else distance > curve.focus_distance_m
-        std_m = distance**2 * error_px / curve.gain_px_per_dioptre
-        parts.append(f"{distance:g} m: " + ("on the other side of the focus" if outside else f"+- {std_m:.3f} m"))
-    return f"expected accuracy with a blur error of {error_px:.2f} px ({source}): {', '.join(parts)}"
+    for row in outlook(curve, error, DISTANCES_M):
+        if row.std_m is None:
+            text = "on the other side of the focus"
+        elif row.note == NOT_RESOLVED:
+            text = "in focus, not resolved"
+        elif row.std_m > row.distance_m:
+            text = "over +- 100 %"
+        else:
+            text = f"+- {row.std_m:.3f} m"
+        parts.append(f"{row.distance_m:g} m: {text}")
+    floor = f" and a floor of {curve.blur_floor_px:.1f} px taken out" if curve.blur_floor_px else ""
+    return f"expected accuracy with a blur error of {error.in_words()} ({source}){floor}: {', '.join(parts)}"
