@@ -15,6 +15,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from dfd_perception.ros.shared.node_log import node_log
+from dfd_perception.ros.shared.sim_time import SimTimeWatch
+
 RATE_WINDOW_S = 5.0
 LATENCY_WINDOW = 200
 Filled = tuple[bytes, str, dict[str, str]]
@@ -98,16 +101,30 @@ class DiagnosticsPublisher:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(period_s, self.publish, clock=steady)
+        self._sim_time, self._log = SimTimeWatch(node), node_log(node)
+        self._without_time = False
 
     def publish(self) -> None:
         """Publish now."""
         name = self._node.get_fully_qualified_name()
-        level, message, values = self._fill()
+        level, message, values = self._with_sim_time(*self._fill())
         status = DiagnosticStatus(level=level, name=f"{name}: {self._subject}", message=message, hardware_id=name)
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
+
+    def _with_sim_time(self, level: bytes, message: str, values: dict[str, str]) -> Filled:
+        """The status, with what is wrong with the node's own time; logged when it begins."""
+        problem = self._sim_time.problem()
+        if problem is not None and not self._without_time:
+            self._log("warning", problem)
+        self._without_time = problem is not None
+        if problem is None:
+            return level, message, values
+        if level == DiagnosticStatus.OK:
+            return DiagnosticStatus.WARN, problem, values
+        return level, f"{message}; {problem}", values
 
     def destroy(self) -> None:
         """Stop and release."""

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no rclpy in this environment")
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -111,6 +112,33 @@ def test_a_clock_before_1970_does_not_end_it(start, peer, name):
     assert node.state() == "active"
     said = node.end()
     assert said.count("a callback failed") == 1, "equal lines are said once in a while"
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_simulated_time_that_nobody_gives_is_said_once(start, peer, name):
+    """In the log, and on /diagnostics as long as it lasts."""
+    heard = peer.subscribe("/diagnostics", DiagnosticArray)
+    expected = "use_sim_time is true, but nobody publishes /clock: this node's time stands still; play the bag"
+
+    def of_the_node() -> list[DiagnosticStatus]:
+        return [status for message in heard for status in message.status if status.hardware_id == f"/{name}"]
+
+    def until(condition, what: str) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, f"{name}: {what}"
+            time.sleep(0.1)
+
+    node = start(name, "-p", "use_sim_time:=true", "-p", "diagnostics.period_s:=0.2")
+    until(lambda: sum(expected in status.message for status in of_the_node()) >= 5, "no word on /diagnostics")
+    assert {status.level for status in of_the_node() if expected in status.message} <= {b"\1", b"\2"}
+    clock = peer.node.create_publisher(Clock, "/clock", 1)
+    until(lambda: clock.get_subscription_count() > 0, "did not find /clock")
+    now = Clock()
+    now.clock.sec = 1000
+    clock.publish(now)
+    until(lambda: expected not in of_the_node()[-1].message, "still complains")
+    assert node.end().count(expected) == 1
 
 
 @pytest.mark.parametrize("name", NODES)
