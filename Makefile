@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser docs fuzz soak faults peers check format clean
+.PHONY: help setup demo demo-picture test test-kilted test-runtime test-tensorrt test-kinect test-colcon test-recipe test-browser test-rerun docs fuzz soak faults peers check format clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,6 +12,7 @@ VENV_KILTED ?= .venv-kilted
 VENV_RUNTIME ?= .venv-runtime-$(notdir $(PYTHON))
 VENV_COLCON ?= .venv-colcon
 VENV_KINECT ?= .venv-kinect
+VENV_RERUN ?= .venv-rerun
 TESTS ?= test
 PYTEST_OPTIONS ?=
 WORKERS ?= auto
@@ -86,6 +87,9 @@ test-recipe: $(VENV)/.installed ## The README's recipe for a robot, on the OpenC
 test-browser: $(VENV)/.installed-browser ## The page of dfd view in a headless Chromium (apt install chromium chromium-driver)
 	$(VENV)/bin/python -m pytest test/browser $(PYTEST_OPTIONS)
 
+test-rerun: $(VENV_RERUN)/.installed ## Recordings for the Rerun viewer (Python 3.11 or newer)
+	$(VENV_RERUN)/bin/python -m pytest test/view/test_rerun_log.py $(PYTEST_OPTIONS)
+
 fuzz: $(VENV)/.installed ## Spoilt messages, bags, recordings, YAML, models, sessions for MINUTES=2 (SEED=0)
 	$(VENV)/bin/python -m pytest -s test/fuzz --fuzz-minutes $(MINUTES) --fuzz-seed $(SEED) --timeout 0 $(PYTEST_OPTIONS)
 
@@ -111,7 +115,7 @@ format: $(VENV)/.installed ## Sort imports and lay out the code
 	$(VENV)/bin/python -m ruff format .
 
 clean: ## Remove environments, caches and results
-	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) build install log dist site *.egg-info demo_output
+	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) $(VENV_RERUN) build install log dist site *.egg-info demo_output
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -126,6 +130,9 @@ $(VENV_RUNTIME)/.installed: $(SETUP_FILES) $(RUNTIME_SET)
 
 $(VENV_KINECT)/.installed: scripts/make_venv.sh requirements/kinect.txt $(PACKAGE_FILES)
 	@CONSTRAINTS=requirements/kinect.txt scripts/make_venv.sh $(VENV_KINECT) $(PYTHON) requirements/kinect.txt && touch $@
+
+$(VENV_RERUN)/.installed: $(SETUP_FILES) requirements/runtime.txt requirements/rerun.txt requirements/test.txt
+	@scripts/make_venv.sh $(VENV_RERUN) $(PYTHON) requirements/runtime.txt requirements/rerun.txt requirements/test.txt && touch $@
 
 $(VENV_COLCON)/.installed: $(SETUP_FILES) requirements/colcon.txt requirements/test.txt
 	@scripts/make_venv.sh $(VENV_COLCON) $(PYTHON) requirements/colcon.txt requirements/test.txt && touch $@

@@ -80,6 +80,7 @@ THIRD_PARTY = {
     "rosbags": ["bags/"],
     "lz4": ["bags/unpacking.py"],  # of rosbags, which unpacks without a bound
     "aiohttp": ["view/"],
+    "rerun": ["view/rerun_log.py"],
 }
 ROS_ONLY = {"rclpy", "rcl_interfaces", "std_srvs", "cv_bridge", "message_filters", "ament_index_python",
             "sensor_msgs_py", "builtin_interfaces", "tf2_ros", "launch", "launch_ros"}  # fmt: skip

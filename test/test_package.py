@@ -163,7 +163,8 @@ def test_every_requirement_is_pinned(project_root):
         file: {re.split(r"[=<>;\[ ]", line)[0].lower() for line in text if line and not line.startswith("#")}
         for file, text in lines.items()
     }
-    for file in ("runtime.txt", "train.txt", "test.txt", "dev.txt", "docs.txt", "colcon.txt"):
+    groups = ("runtime", "train", "test", "dev", "docs", "colcon", "browser", "rerun")
+    for file in (f"{group}.txt" for group in groups):
         assert names[file] <= names["constraints.txt"], file
     for file in ("constraints.txt", "ros-jazzy.txt", "ros-kilted.txt", "tensorrt.txt", "kinect.txt"):
         assert all("==" in line for line in lines[file] if line and not line.startswith("#")), file

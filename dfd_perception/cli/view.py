@@ -9,6 +9,7 @@ dfd view recording/ --lens lens.yaml        the model on the images of a bag; it
 dfd view session/                           the model on a session, beside what was measured
 dfd view clip.mp4 --lens lens.yaml          a video; also images, a folder, "*.jpg", a camera's number, a URL
 dfd view --host 0.0.0.0                     for other machines: prints an address with a token
+dfd view recording/ --rerun out.rrd         no page: every frame into a file for the Rerun viewer (rerun out.rrd)
 
 For topics the node's parameters say which lens. For everything else the model runs here.
 """
@@ -16,16 +17,19 @@ For topics the node's parameters say which lens. For everything else the model r
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfd_perception.cli.ros_arguments import add_ros_arguments
-from dfd_perception.errors import UsageError
+from dfd_perception.errors import RecordingError, UsageError
 
 if TYPE_CHECKING:
     from dfd_perception.view.feed import Feed
+    from dfd_perception.view.rerun_log import RerunLog
 
 TOPICS = "topics"
 OF_A_NODE = {"node": "--node", "ros_args": "--ros-args"}
@@ -60,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
     server.add_argument("--port", type=int, default=8765, help="port; 0 = any that is free (default: %(default)s)")
     server.add_argument("--open", action="store_true", help="open the browser")
+    log = parser.add_argument_group("in place of the page")
+    log.add_argument(
+        "--rerun", type=Path, metavar="FILE.rrd",
+        help="log every frame for the Rerun viewer: a bag, images or a video once, topics and cameras until Ctrl-C "
+        "(needs rerun-sdk)",
+    )  # fmt: skip
     add_ros_arguments(parser)
 
 
@@ -69,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 <= args.port <= LARGEST_PORT:
         raise UsageError(f"--port is {args.port}; expected 0 to {LARGEST_PORT}")
+    log = _rerun_log(args)
     feed = _topics(args) if args.what == [TOPICS] else _source(args)
+    if log is not None:
+        return _write(feed, log, args.rerun)
 
     def on_ready(url: str) -> None:
         print(f"{feed.title}: open {url} (Ctrl-C ends)", flush=True)
@@ -77,6 +90,35 @@ def run(args: argparse.Namespace) -> int:
             print("dfd: no browser found to open; open the address by hand", file=sys.stderr)
 
     serve(feed, ServerOptions(host=args.host, port=args.port), on_ready)
+    return 0
+
+
+def _rerun_log(args: argparse.Namespace) -> RerunLog | None:
+    if args.rerun is None:
+        return None
+    from dfd_perception.view.rerun_log import RerunLog
+
+    if args.open:
+        raise UsageError("--open: for the page, which --rerun replaces")
+    return RerunLog(args.rerun)
+
+
+def _write(feed: Feed, log: RerunLog, path: Path) -> int:
+    """Write a recording until the feed or a signal ends it."""
+    stop = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in signals]
+    try:
+        with log.recording(feed.title):
+            print(f"{feed.title}: logging to {path} (Ctrl-C ends)", flush=True)
+            feed.run_once(log, stop)
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+    if not log.frame_count:
+        raise RecordingError(f"{feed.title}: no frame came; {path} is not written")
+    size_mb = path.stat().st_size / 1e6
+    print(f"{path}: {log.frame_count} frames, {size_mb:.1f} MB. To look at it: rerun {path}")
     return 0
 
 

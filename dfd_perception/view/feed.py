@@ -27,6 +27,14 @@ class Feed(Protocol):
         """
         ...
 
+    def run_once(self, slot: FrameSlot, stop: threading.Event) -> None:
+        """Show every frame once, none dropped, as fast as they come; topics until `stop`.
+
+        Raises:
+            DfdPerceptionError: it cannot go on.
+        """
+        ...
+
     def command(self, name: str) -> None:
         """A button was pressed: pause, play, next or previous."""
         ...

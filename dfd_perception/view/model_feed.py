@@ -115,16 +115,29 @@ class AlbumFeed:
             while not stop.is_set():
                 if not slot.wait_for_viewer(0.2):
                     continue
-                try:
-                    self._view.show(slot, self._album.image(position))
-                    self._view.telemetry.report(slot, f"{position + 1} of {len(self._album)}")
-                except UsageError as error:
-                    if len(self._album) == 1:
-                        raise
-                    slot.report(Status(level=2, message=str(error), time_s=time.time()))
+                self._show(slot, position)
                 position = (position + self._wait_for_move(stop)) % len(self._album)
         finally:
             self._view.close()
+
+    def run_once(self, slot: FrameSlot, stop: threading.Event) -> None:
+        """Show every image once; one that cannot be read is reported, and the others follow."""
+        try:
+            for position in range(len(self._album)):
+                if stop.is_set():
+                    return
+                self._show(slot, position)
+        finally:
+            self._view.close()
+
+    def _show(self, slot: FrameSlot, position: int) -> None:
+        try:
+            self._view.show(slot, self._album.image(position))
+            self._view.telemetry.report(slot, f"{position + 1} of {len(self._album)}")
+        except UsageError as error:
+            if len(self._album) == 1:
+                raise
+            slot.report(Status(level=2, message=str(error), time_s=time.time()))
 
     def _wait_for_move(self, stop: threading.Event) -> int:
         """Wait for a button, or for the time of a slide to be over; returns by how many images to go on."""
@@ -170,6 +183,23 @@ class SceneFeed:
                 if self._scene.live:
                     self._view.telemetry.end(slot)
                     return
+        finally:
+            self._scene.close()
+            self._view.close()
+
+    def run_once(self, slot: FrameSlot, stop: threading.Event) -> None:
+        """Show every image of the scene once, without waiting for its time.
+
+        Raises:
+            DfdPerceptionError: it cannot be read, or the model cannot run.
+        """
+        self._view.telemetry.every_image = True
+        try:
+            for image in self._scene.images():
+                if stop.is_set():
+                    return
+                self._view.show(slot, image)
+                self._view.telemetry.report(slot, "running")
         finally:
             self._scene.close()
             self._view.close()

@@ -28,6 +28,8 @@ class Telemetry:
     def __init__(self, estimator: DepthEstimator | None) -> None:
         self.timed = True
         """The images have a rate, and reports are worth plotting; else every image is reported."""
+        self.every_image = False
+        """Report every image of a scene, not one a second."""
         self.dropped = 0
         self._estimator = estimator
         self.notes: list[str] = []
@@ -59,7 +61,7 @@ class Telemetry:
     def report(self, slot: FrameSlot, message: str) -> None:
         """Report, at most once a second if timed; standing notes come before the message."""
         now_s = time.monotonic()
-        if self.timed and now_s - self._reported_s < REPORT_S:
+        if self.timed and not self.every_image and now_s - self._reported_s < REPORT_S:
             return
         self._reported_s = now_s
         series, values = self._figures()

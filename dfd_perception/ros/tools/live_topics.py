@@ -79,6 +79,10 @@ class LiveTopics:
             if topics is not None:
                 self._show(node, executor, topics, slot, stop)
 
+    def run_once(self, slot: FrameSlot, stop: threading.Event) -> None:
+        """Topics come once in any case."""
+        self.run(slot, stop)
+
     def _find(self, node: Node, slot: FrameSlot, stop: threading.Event) -> NodeTopics | None:
         reported = False
         while not stop.is_set():
