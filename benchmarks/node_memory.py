@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from dfd_perception.benchmark.node_benchmark import prepare_environment
+from dfd_perception.environment import use_own_ros_domain
 
 HEIGHT, WIDTH = 96, 128
 GROWTH_LIMIT = 1.05
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--model", default="2hded-small")
     parser.add_argument("--frames", type=int, default=10000)
     args = parser.parse_args()
-    prepare_environment()
+    use_own_ros_domain()
     parameters = (f"model:={args.model}", "lens.aperture_diameter_mm:=25.0", "lens.focus_distance_m:=0.6")
     command = [sys.executable, "-m", "dfd_perception.ros.depth_node.dfd_node", "--ros-args"]
     node = subprocess.Popen([*command, *(word for p in parameters for word in ("-p", p))])

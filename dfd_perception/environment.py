@@ -191,6 +191,17 @@ def fastdds_setting() -> dict[str, str]:
     return {} if name in os.environ else {name: str(shipped_fastdds_profile())}
 
 
+def use_own_ros_domain() -> None:
+    """Keep ROS of this process, and of those it starts, to itself; what the environment sets already stays.
+
+    A spare domain, this machine only, and shared memory that images fit into. rclpy reads it when it starts.
+    """
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ.setdefault("ROS_DOMAIN_ID", str(spare_domain_id()))
+    for variable in FASTDDS_VARIABLES:
+        os.environ.setdefault(variable, str(shipped_fastdds_profile()))
+
+
 def shipped_fastdds_profile() -> Path:
     """Return the path of the project's Fast DDS profile, in a checkout or in an installation."""
     return shipped_path("config/fastdds.xml")

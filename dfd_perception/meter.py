@@ -15,14 +15,14 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
-from dfd_perception.core.image_decoding import eight_bits
+from dfd_perception.core.closing import Closing
+from dfd_perception.core.image_bytes import eight_bits
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.lens_text import is_lens_text, lens_from_text
 from dfd_perception.core.optics import DefocusCurve, Lens
@@ -50,7 +50,7 @@ AnyLens = str | os.PathLike[str] | Mapping[str, Any] | LensDescription | Lens | 
 ColourOrder = Literal["rgb", "bgr"]
 
 
-class Meter:
+class Meter(Closing):
     """A model ready to measure images. One thread at a time; networks are compiled on first use of an image size."""
 
     def __init__(
@@ -116,14 +116,6 @@ class Meter:
     def close(self) -> None:
         """Release the compiled networks; `with dfd.load(...) as meter` does it too."""
         self.estimator.close()
-
-    def __enter__(self) -> Meter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _resolved(
         self, lens: LensDescription | DefocusCurve | None, fx_px: float | None

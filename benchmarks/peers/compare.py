@@ -21,7 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, prepare_environment, run_once
+from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, run_once
+from dfd_perception.environment import use_own_ros_domain
 
 USUAL = str(Path(__file__).with_name("usual_node.py"))
 PEERS: dict[str, list[str] | None] = {
@@ -89,7 +90,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    prepare_environment()
+    use_own_ros_domain()
     height, width = (int(side) for side in args.size.split("x"))
     options = BenchmarkOptions(model="2hded-small", rate=args.rate, duration_s=args.seconds)
     rows = []

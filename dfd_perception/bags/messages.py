@@ -45,7 +45,7 @@ def types_of(connections: Sequence[Connection]) -> Typestore:
                 types = _types_from_idl(definition.data)
         except Exception:  # TypesysError, and whatever its parser makes of rubbish
             continue  # an exotic definition of a topic that nobody may ask for; asking says so
-        defined |= {n: f for n, f in types.items() if n not in defined and not _lacking(f, standard.fielddefs.get(n))}
+        defined |= {n: f for n, f in types.items() if n not in defined and not lacking(f, standard.fielddefs.get(n))}
     if all(standard.fielddefs.get(name) == fields for name, fields in defined.items()):
         return standard
     wanted = [*defined, *(connection.msgtype for connection in connections)]
@@ -72,7 +72,7 @@ def _with_parts(names: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any
     return types
 
 
-def _lacking(fields: Any, standard: Any) -> set[str]:
+def lacking(fields: Any, standard: Any) -> set[str]:
     """Fields of the standard type that a bag's own definition of it lacks: it is not that type, whatever its name."""
     return set() if standard is None else {name for name, _ in standard[1]} - {name for name, _ in fields[1]}
 

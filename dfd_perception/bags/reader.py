@@ -17,7 +17,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
@@ -25,6 +24,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from dfd_perception.bags.messages import deserialised, types_of
 from dfd_perception.bags.storage import OpenFile, find_files, open_file
 from dfd_perception.bags.unpacking import unpack_message
+from dfd_perception.core.closing import Closing
 from dfd_perception.errors import DatasetError, reading, reason_of
 
 
@@ -59,7 +59,7 @@ class RawMessage(NamedTuple):
     content: bytes
 
 
-class BagReader:
+class BagReader(Closing):
     """A bag opened for reading; several passes are possible."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -183,14 +183,6 @@ class BagReader:
     def close(self) -> None:
         """Release the files."""
         self._stack.close()
-
-    def __enter__(self) -> BagReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _require(self, topics: Collection[str] | None) -> None:
         unknown = [topic for topic in topics or () if topic not in self.topics]

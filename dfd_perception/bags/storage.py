@@ -27,6 +27,7 @@ from dfd_perception.files.configuration import read_yaml
 SUFFIXES = (".mcap", ".db3")
 PACKED = ".zstd"
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".bz2", ".xz")
+ROS_1_SUFFIX = ".bag"
 ROS_1_START = b"#ROSBAG V"
 NAMED_AT_MOST = 5
 
@@ -62,6 +63,13 @@ class BagFiles(NamedTuple):
 
     paths: list[Path]
     problem: str | None = None
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path is meant as a bag: a folder, a storage file, or a bag of ROS 1, which `find_files` refuses."""
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or any(_is_storage(file) for file in path.iterdir())
+    return path.is_file() and (_is_storage(path) or path.suffix == ROS_1_SUFFIX)
 
 
 def find_files(path: Path) -> BagFiles:

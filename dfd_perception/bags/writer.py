@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from rosbags.interfaces import Connection
@@ -18,6 +17,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 from dfd_perception.bags.messages import standard_types
+from dfd_perception.core.closing import Closing
 from dfd_perception.errors import DatasetError, RecordingError, reason_of
 
 Compression = Literal["none", "storage", "message", "file"]
@@ -53,7 +53,7 @@ class _Writer(Writer):
     STORAGE_PLUGINS: Mapping[StoragePlugin, Any] = {**Writer.STORAGE_PLUGINS, StoragePlugin.SQLITE3: _SqliteFile}
 
 
-class BagWriter:
+class BagWriter(Closing):
     """A new bag; use it as a context manager, or its index is not written.
 
     Memory is flat: mcap goes to disk in chunks of 1 MiB.
@@ -136,12 +136,3 @@ class BagWriter:
             raise RecordingError(
                 f"{self.path}: its index cannot be written ({reason_of(error)}); what was recorded can be read"
             ) from error
-
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Also after an error: a bag with the frames up to it is worth more than none.
-        self.close()

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from dfd_perception.core.size import Size
-from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile, spare_domain_id
 from dfd_perception.errors import BackendError
 
 NODE = "dfd_perception.ros.depth_node.dfd_node"
@@ -50,14 +49,6 @@ class BenchmarkOptions:
     """Frames a second of the throughput run."""
     duration_s: float = 10.0
     topics: Sequence[str] = ("depth", "deblurred")
-
-
-def prepare_environment() -> None:
-    """A ROS domain of our own, this machine only, shared memory that images fit into; what is set already stays."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(spare_domain_id()))
-    for variable in FASTDDS_VARIABLES:
-        os.environ.setdefault(variable, str(shipped_fastdds_profile()))
 
 
 def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:

@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
         "precision": args.precision,
     }
     if "node" in args.parts:
-        from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, measure_node, prepare_environment
+        from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, measure_node
 
-        prepare_environment()
+        environment.use_own_ros_domain()
         options = BenchmarkOptions(
             model=str(model.path),
             backend=args.backend,

@@ -105,8 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def calibrate(args: argparse.Namespace, model: ModelFolder, tell: Callable[[str, float | None], None]) -> None:
     """Write the model's graph with int8 quantisers from images."""
-    import cv2
-
+    from dfd_perception.files.images import read_image
     from dfd_perception.files.model_folder import sha256_of
     from dfd_perception.inference.tensorrt.engine_cache import EngineCache
     from dfd_perception.inference.tensorrt.quantised_graph import calibration_path, write_calibrated_graph
@@ -119,10 +118,7 @@ def calibrate(args: argparse.Namespace, model: ModelFolder, tell: Callable[[str,
     images = []
     for number, file in enumerate(files):
         tell("reading images", number / len(files))
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UsageError(f"{file}: not an image that can be read")
-        images.append(as_network_input(image, args.size))
+        images.append(as_network_input(read_image(file), args.size))
     folder = EngineCache(args.cache).folder
     out = calibration_path(folder, sha256_of(model.onnx_path))
     make_private_folder(folder)
@@ -133,12 +129,14 @@ def calibrate(args: argparse.Namespace, model: ModelFolder, tell: Callable[[str,
 
 def calibration_files(folder: Path) -> list[Path]:
     """Up to 64 images of a session, dataset or plain folder, evenly spread over it."""
+    from dfd_perception.files.images import IMAGE_SUFFIXES, images_in
+
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; expected a session, a dataset or a folder of images")
     source = folder / "defocused" if (folder / "defocused").is_dir() else folder
-    files = sorted(path for path in source.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    files = images_in(source)
     if not files:
-        raise UsageError(f"{source}: no images (jpg, png) in it")
+        raise UsageError(f"{source}: no images ({', '.join(IMAGE_SUFFIXES[:3])}, ...) in it")
     step = max(1, len(files) // CALIBRATION_IMAGES)
     return files[::step][:CALIBRATION_IMAGES]
 

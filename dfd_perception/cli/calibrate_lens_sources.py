@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 MOST_IMAGES = 60
 """Of a session or a bag; more say nothing new."""
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".zstd")
 SourceImage = tuple[str, "NDArray[np.uint8]", "NDArray[np.float32] | None", "DistortedCamera | None"]
 """Name, image (H, W, 3) uint8 RGB, depth (H, W) [m] or None, camera or None."""
 
@@ -64,12 +62,13 @@ def measured(
 
 def _source_images(args: argparse.Namespace, with_board: bool) -> Iterator[SourceImage]:
     """Images of the sources with what is known of their distance and camera."""
+    from dfd_perception.bags.storage import is_bag
     from dfd_perception.datasets.folder import DESCRIPTION_NAME
 
     for source in args.source:
         if source.is_dir() and (source / DESCRIPTION_NAME).is_file():
             yield from _of_data_set(source)
-        elif _is_bag(source):
+        elif is_bag(source):
             yield from _of_bag(args, source, with_board)
         else:
             if not with_board:
@@ -78,21 +77,13 @@ def _source_images(args: argparse.Namespace, with_board: bool) -> Iterator[Sourc
 
 
 def _of_files(source: Path) -> Iterator[SourceImage]:
-    from dfd_perception.files.images import read_image
+    from dfd_perception.files.images import images_in, read_image
 
-    files = [source]
-    if source.is_dir():
-        files = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = images_in(source) if source.is_dir() else [source]
     if not files:
         raise UsageError(f"{source}: no images in this folder; a session needs its depth registered (dfd register)")
     for path in files:
         yield path.name, read_image(path), None, None
-
-
-def _is_bag(path: Path) -> bool:
-    if path.is_file():
-        return path.suffix in BAG_SUFFIXES
-    return (path / "metadata.yaml").is_file() or any(p.suffix in BAG_SUFFIXES for p in path.iterdir())
 
 
 def _of_data_set(folder: Path) -> Iterator[SourceImage]:

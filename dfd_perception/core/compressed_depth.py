@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, uint16_mm_from_depth_m
-from dfd_perception.core.image_decoding import decoded_pixels
+from dfd_perception.core.image_bytes import decoded_pixels, png_bytes
 from dfd_perception.core.image_header import PNG_START, require_area
 from dfd_perception.errors import ImageError
 
@@ -67,10 +67,8 @@ def depth_m_from_compressed(data: Any, described: str, metres_per_count: float =
 
 def compressed_from_depth_m(depth_m: NDArray[np.float32]) -> tuple[str, bytes]:
     """`format` and `data` of a CompressedImage: (H, W) depth [m] as PNG of whole millimetres, 0 for none."""
-    done, packed = cv2.imencode(".png", uint16_mm_from_depth_m(depth_m), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise ImageError(f"depth of {depth_m.shape} could not be packed as PNG")
-    return "16UC1; compressedDepth png", bytes(HEADER_BYTES) + packed.tobytes()
+    packed = png_bytes(uint16_mm_from_depth_m(depth_m), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return "16UC1; compressedDepth png", bytes(HEADER_BYTES) + packed
 
 
 def _first_word(described: str) -> str:

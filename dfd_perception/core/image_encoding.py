@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.compressed_depth import holds_depth
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
-from dfd_perception.core.image_decoding import decoded_rgb, eight_bits
+from dfd_perception.core.image_bytes import decoded_rgb, eight_bits
 from dfd_perception.core.image_header import is_jpeg_or_png, require_area
 from dfd_perception.errors import ImageError
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from dfd_perception.core.image_bytes import decoded_rgb, jpeg_bytes
 
 GAMMA = 2.2
 
@@ -50,7 +51,4 @@ def uint8_from_encoded(encoded: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 def jpeg_round_trip(image_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """The image as it looks after JPEG at a quality of 1 to 100."""
-    _, packed = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR)
-    assert decoded is not None  # it was encoded on the line above
-    return np.asarray(decoded[..., ::-1], np.uint8)
+    return decoded_rgb(jpeg_bytes(image_rgb, quality))

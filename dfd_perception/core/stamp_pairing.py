@@ -80,6 +80,11 @@ class StampPairing(Generic[Left, Right]):
         self._right_guard: StampGuard[Right] = StampGuard()
         self.counts = PairingCounts(bound_ms)
 
+    @property
+    def waiting(self) -> int:
+        """Frames of both streams whose partner may still come."""
+        return len(self._left) + len(self._right)
+
     def add_left(self, stamp_ns: int, frame: Left) -> list[Pair[Left, Right]]:
         """Take a frame of the left stream; return the pairs that are now certain."""
         judged = self._left_guard.take(stamp_ns, frame)

@@ -29,7 +29,7 @@ from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import ConfigError, DatasetError, UsageError
 from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
-from dfd_perception.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES, read_depth_m
+from dfd_perception.files.images import DEPTH_SUFFIXES, STORED_SUFFIXES, read_depth_m
 
 FORMAT = 1
 DESCRIPTION_NAME = "dataset.yaml"
@@ -138,7 +138,7 @@ def open_folder(folder: Path, depth_unit_m: float | None = None) -> FilesDataset
     """
     description = read_description(folder)
     files = {
-        part: files_by_stem(folder / part, DEPTH_SUFFIXES if part == "depth" else IMAGE_SUFFIXES)
+        part: files_by_stem(folder / part, DEPTH_SUFFIXES if part == "depth" else STORED_SUFFIXES)
         for part in PARTS
         if _has(folder, part, description)
     }

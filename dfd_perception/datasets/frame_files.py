@@ -19,7 +19,7 @@ from dfd_perception.core.size import Size
 from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.sample import DefocusSample
 from dfd_perception.errors import DatasetError
-from dfd_perception.files.images import IMAGE_SUFFIXES, read_depth_m, read_mask, read_rgb
+from dfd_perception.files.images import STORED_SUFFIXES, read_depth_m, read_mask, read_rgb
 
 NAMED_AT_MOST = 3
 
@@ -125,7 +125,7 @@ class FilesDataset:
         return kept
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
+def files_by_stem(folder: Path, suffixes: Sequence[str] = STORED_SUFFIXES) -> dict[str, Path]:
     """Stem to file of a folder, sorted by stem; suffixes in any case, hidden and unfinished files left out.
 
     Raises:

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
+from dfd_perception.core.closing import Closing
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import DatasetError
@@ -30,7 +30,7 @@ SOURCES_KEPT = 8
 """Sources that stay open. Hundreds of bags would use up open files, and the disk where compressed ones are unpacked."""
 
 
-class OpenedEvaluation:
+class OpenedEvaluation(Closing):
     """An evaluation ready to run; a context that releases everything."""
 
     def __init__(self, plan: EvaluationPlan) -> None:
@@ -50,12 +50,8 @@ class OpenedEvaluation:
         self._stack = ExitStack()
         self._sources: OrderedDict[tuple[str, tuple[int, int]], FrameSource] = OrderedDict()
 
-    def __enter__(self) -> OpenedEvaluation:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Release all."""
         while self._sources:
             self._sources.popitem()[1].close()
         self._stack.close()

@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
-from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb, orientation_of
+from dfd_perception.core.image_bytes import decoded_pixels, decoded_rgb, orientation_of, png_bytes
 from dfd_perception.core.image_header import UPRIGHT, require_area
 from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError, ImageError, reading
 from dfd_perception.files.atomic import write_bytes
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
+"""Of what people bring."""
+STORED_SUFFIXES = (".png", ".jpg", ".jpeg")
+"""Of sessions and data sets."""
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
 LARGEST_FILE_BYTES = 1 << 30
@@ -62,6 +65,26 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return read_rgb(path)
     except DatasetError as error:
         raise ImageError(str(error)) from error
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name is that of an image; hidden ones do not count."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder, frame_9 before frame_10."""
+    return in_natural_order(filter(is_image, folder.iterdir()))
+
+
+def in_natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Sorted, numbers within names by their value."""
+
+    def key(path: Path) -> list[tuple[int, int, str]]:
+        parts = re.split(r"(\d+)", str(path))
+        return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts]
+
+    return sorted(paths, key=key)
 
 
 def read_depth_m(
@@ -123,22 +146,6 @@ def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None
         RecordingError: the disk is full or not writable; what was there before stays.
     """
     write_bytes(path, png_bytes(image))
-
-
-def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], options: Sequence[int] = ()) -> bytes:
-    """The PNG of (H, W, 3) uint8 RGB, or of (H, W) uint8 or uint16.
-
-    Args:
-        options: of OpenCV's encoder, as pairs.
-
-    Raises:
-        ImageError: not an image that PNG can hold.
-    """
-    stored = image[..., ::-1] if image.ndim == 3 else image
-    try:
-        return cv2.imencode(".png", stored, list(options))[1].tobytes()
-    except cv2.error as error:
-        raise ImageError(f"an image {image.shape} of {image.dtype} cannot be written as PNG") from error
 
 
 @contextlib.contextmanager

@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
+from dfd_perception.core.image_bytes import jpeg_bytes, png_bytes
 from dfd_perception.errors import DatasetError, ImageError, RecordingError, reading
 from dfd_perception.files.atomic import replacing
-from dfd_perception.files.images import png_bytes
 from dfd_perception.groundtruth.session_index import (
     INDEX_NAME,
     IndexRow,
@@ -51,7 +51,7 @@ PNG_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_STRATEGY, cv2.IMW
 """1280 x 720 colour takes 44 ms and 0.88 MB on one core; zlib's own strategy 50 ms and 0.97 MB at its fastest, 233 ms
 and 0.81 MB at level 6. 640 x 576 depth takes 9 ms and 0.14 MB either way (benchmarks/recording.py measures it)."""
 
-JPEG_OPTIONS = [cv2.IMWRITE_JPEG_QUALITY, 98]
+JPEG_QUALITY = 98
 """4 ms and 0.25 MB. Blur is measured by fine detail, which lower qualities take away first."""
 
 SYNC_PERIOD_S = 1.0
@@ -142,9 +142,8 @@ def packed(image: StoredImage, lossless: bool) -> tuple[str, bytes]:
     try:
         if lossless or image.dtype == np.uint16:
             return ".png", png_bytes(image, PNG_OPTIONS)
-        stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-        return ".jpg", cv2.imencode(".jpg", stored, JPEG_OPTIONS)[1].tobytes()
-    except (ImageError, cv2.error) as error:
+        return ".jpg", jpeg_bytes(np.asarray(image, np.uint8), JPEG_QUALITY)
+    except ImageError as error:
         raise RecordingError(f"an image {image.shape} of {image.dtype} cannot be packed") from error
 
 

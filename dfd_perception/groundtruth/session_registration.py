@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import depth_m_from_uint16_mm, uint16_mm_from_depth_m
 from dfd_perception.core.distortion import DistortedCamera
-from dfd_perception.core.image_decoding import decoded_pixels, decoded_rgb
+from dfd_perception.core.image_bytes import decoded_pixels, decoded_rgb
 from dfd_perception.core.registration import DepthRegistration, RigidTransform, register_image
 from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError, DatasetError, ImageError, UsageError, reading, writing

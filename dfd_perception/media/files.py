@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dfd_perception.errors import ImageError
-from dfd_perception.files.images import read_image
+from dfd_perception.files.images import IMAGE_SUFFIXES, images_in, in_natural_order, is_image, read_image
 from dfd_perception.media.source_image import SourceImage
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
 PATTERN_SIGNS = "*?["
 
 
@@ -60,25 +58,15 @@ def files_of(word: str) -> list[Path] | None:
     """
     path = Path(word)
     if path.is_dir():
-        files = sorted((p for p in path.iterdir() if _is_image(p)), key=_natural)
+        files = images_in(path)
         if not files:
             raise ImageError(f"{path}: a folder without images ({', '.join(IMAGE_SUFFIXES[:4])}, ...)")
         return files
     if path.exists():
         return [path]
     if any(sign in word for sign in PATTERN_SIGNS):
-        files = sorted((p for p in map(Path, glob.glob(word, recursive=True)) if _is_image(p)), key=_natural)
+        files = in_natural_order(filter(is_image, map(Path, glob.glob(word, recursive=True))))
         if not files:
             raise ImageError(f"{word}: no image file fits this pattern")
         return files
     return None
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Order in which frame_9 comes before frame_10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts]

@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.closing import Closing
 from dfd_perception.errors import ImageError, RecordingError
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """A video file; its size is that of the first image."""
 
     def __init__(self, path: Path, rate_hz: float) -> None:
@@ -62,11 +62,3 @@ class VideoWriter:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

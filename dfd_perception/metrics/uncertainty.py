@@ -54,7 +54,8 @@ class UncertaintyAccumulator:
 
     def __init__(self) -> None:
         self._rows: list[NDArray[np.float32]] = []
-        self._kept = 0
+        self.kept = 0
+        """Pixels held for `result`."""
         self._stride = 1
         self._skip = 0
         self._inside = 0
@@ -70,13 +71,13 @@ class UncertaintyAccumulator:
         chosen = rows[self._skip :: self._stride]
         self._skip = (self._skip - len(rows)) % self._stride
         self._rows.append(chosen)
-        self._kept += len(chosen)
-        while self._kept > LARGEST_SAMPLE:
+        self.kept += len(chosen)
+        while self.kept > LARGEST_SAMPLE:
             self._thin()
 
     def _thin(self) -> None:
         rows = np.concatenate(self._rows)[::2]
-        self._rows, self._kept = [rows], len(rows)
+        self._rows, self.kept = [rows], len(rows)
         self._stride *= 2
 
     def result(self) -> UncertaintyMetrics:

@@ -68,10 +68,10 @@ class OptimisationStep:
         return {**sums, "learning_rate": rate}
 
     def _gradients(self, batch: Batch, count: int, last: bool) -> dict[str, float]:
-        """Add the gradients of one of `count` batches; processes exchange them with the last."""
+        """As `backward`; processes exchange gradients with the last of the batches."""
         try:
             with self.fabric.no_backward_sync(self.wrapped, enabled=not last):
-                return self._backward(batch.to(self.fabric.device, self.config.channels_last), count)
+                return self.backward(batch.to(self.fabric.device, self.config.channels_last), count)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -80,7 +80,8 @@ class OptimisationStep:
                 f"raise accumulate) or augmentation.crop_px, or freeze the encoder{self._way_back()}"
             ) from error
 
-    def _backward(self, batch: Batch, count: int) -> dict[str, float]:
+    def backward(self, batch: Batch, count: int) -> dict[str, float]:
+        """Add the gradients of one of `count` batches; returns its losses by name."""
         output = self.wrapped(batch.image, heads=self.state.objective.heads)
         loss = self.state.objective(output, batch)
         # The one place that waits for a GPU: a loss that is no number must not reach the weights.

@@ -19,7 +19,7 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from dfd_perception.files.images import png_bytes
+from dfd_perception.core.image_bytes import png_bytes
 from dfd_perception.training.checkpointing import (
     BEST_FILE,
     LAST_FILE,
@@ -127,7 +127,7 @@ class Trainer:
                 metrics = self.fit(stop)
             step, model = state.step, None
             if stop.received is None:
-                metrics, model = self._publish()
+                metrics, model = self.publish()
             return TrainingResult(self.folder, step, stop.received, metrics, model)
         finally:
             self.progress.close()
@@ -232,7 +232,7 @@ class Trainer:
             timing = {"images_per_s": interval.images_per_s, "elapsed_min": self.state.elapsed_s / 60}
             self.files.log(self.state.step, "train", {**interval.means(), **timing})
 
-    def _publish(self) -> tuple[dict[str, float], Path | None]:
+    def publish(self) -> tuple[dict[str, float], Path | None]:
         """Write the model of the best checkpoint, measured once more after its std is calibrated."""
         if self.files is None:
             return {}, None

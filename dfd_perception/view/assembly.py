@@ -32,6 +32,11 @@ class FrameAssembler:
         self._heard_s: dict[str, float] = {}
         self._newest_ns = -1
 
+    @property
+    def waiting(self) -> int:
+        """Stamps of which something may still come."""
+        return len(self._parts)
+
     def add(self, kind: str, stamp_ns: int, message: Any, now_s: float) -> dict[str, Any] | None:
         """Take a message; returns all of its stamp by kind when it was the last one missing.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dfd_perception.bags.reader import BagReader
-from dfd_perception.bags.storage import SUFFIXES
+from dfd_perception.bags.storage import is_bag
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.datasets.folder import DESCRIPTION_NAME
 from dfd_perception.errors import UsageError
@@ -81,10 +81,3 @@ def _opened_bag(path: Path, request: ViewRequest) -> BagScene | RecordedScene:
     if answered and request.lens is None:
         return RecordedScene(path)
     return BagScene(path, request.bag, FixedLens(request.lens, request.fx_px))
-
-
-def is_bag(path: Path) -> bool:
-    """Whether a path is a bag's folder or file."""
-    if path.is_dir():
-        return (path / "metadata.yaml").is_file() or any(f.suffix in SUFFIXES for f in path.iterdir())
-    return path.is_file() and path.suffix in SUFFIXES

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.colormap import ColourScale, Palette, blur_scale, scene_depth_scale, std_scale
+from dfd_perception.core.image_bytes import jpeg_bytes
 from dfd_perception.view.frame_slot import FrameSlot, Status, ViewFrame
 
 JPEG_QUALITY = 88
@@ -110,9 +111,7 @@ def _packed_image(image_rgb: NDArray[np.uint8], side_px: int) -> Packed:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
-    bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    return {"kind": "jpeg", "width": width, "height": height}, packed.tobytes()
+    return {"kind": "jpeg", "width": width, "height": height}, jpeg_bytes(image_rgb, JPEG_QUALITY)
 
 
 def _packed_map(values: NDArray[np.float32], side_px: int) -> Packed:

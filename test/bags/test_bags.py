@@ -15,6 +15,7 @@ pytest.importorskip("rosbags", reason="no rosbags in this environment")
 
 from dfd_perception.bags.messages import camera_info_message, image_message, stamp_ns_of
 from dfd_perception.bags.reader import BagReader
+from dfd_perception.bags.storage import is_bag
 from dfd_perception.bags.writer import BagWriter
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.errors import DatasetError
@@ -44,6 +45,17 @@ def write_bag(path, count=4, first=0, storage="mcap", compression="none", height
 
 def storage_file(bag):
     return next(p for p in bag.iterdir() if p.name != "metadata.yaml")
+
+
+@pytest.mark.parametrize(("storage", "compression"), PACKINGS)
+def test_a_bag_is_known_by_its_folder_and_by_its_file(tmp_path, storage, compression):
+    folder = write_bag(tmp_path / "bag", storage=storage, compression=compression)
+    assert is_bag(folder)
+    assert is_bag(storage_file(folder))
+    (folder / "metadata.yaml").unlink()
+    assert is_bag(folder)
+    assert not is_bag(tmp_path)
+    assert not is_bag(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(("storage", "compression"), PACKINGS)

@@ -142,8 +142,15 @@ def test_a_killed_sqlite_recording_keeps_what_was_committed(tmp_path, monkeypatc
 
 @pytest.mark.fault
 def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
+    connect = sqlite3.connect
+
+    def connect_to_little_space(*args, **options):
+        database = connect(*args, **options)
+        database.execute("pragma max_page_count=8")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_little_space)
     bag = BagWriter(tmp_path / "bag", "sqlite3")
-    bag._writer.storage.conn.execute("pragma max_page_count=8")
     big = image_message(np.zeros((200, 300, 3), np.uint8), "rgb8", 0, "cam")
     with pytest.raises(RecordingError, match=r"bag: cannot be written \(database or disk is full\)"):
         bag.write("/image", IMAGE, 0, big)
@@ -169,8 +176,8 @@ def test_a_bags_own_definition_cannot_take_fields_away(tmp_path):
         database.execute("update message_definitions set encoded_message_definition = ?",
                          (text.replace("uint32 step\n", ""),))  # fmt: skip
     assert read(bag)[0] == firsts(6)
-    lacking = get_types_from_msg("uint32 height", IMAGE)[IMAGE]
-    assert "step" in message_types._lacking(lacking, message_types.standard_types().fielddefs[IMAGE])
+    short = get_types_from_msg("uint32 height", IMAGE)[IMAGE]
+    assert "step" in message_types.lacking(short, message_types.standard_types().fielddefs[IMAGE])
 
 
 def with_chunk(bag: Path, content: bytes, size: int) -> None:

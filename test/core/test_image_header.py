@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dfd_perception.core.image_decoding import decoded_rgb
+from dfd_perception.core.image_bytes import decoded_rgb
 from dfd_perception.core.image_header import read_header
 from dfd_perception.errors import ImageError
 

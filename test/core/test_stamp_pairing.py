@@ -51,7 +51,7 @@ def test_memory_is_bounded_and_the_surplus_counted():
     pairing = StampPairing(bound_ms=10, capacity=5)
     for k in range(100):
         pairing.add_left(k * MS, k)
-        assert len(pairing._left) <= 5
+        assert pairing.waiting <= 5
     assert pairing.counts.left_unmatched == 95
 
 

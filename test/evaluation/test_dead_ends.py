@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import resource
 
 import pytest
 
@@ -47,20 +48,24 @@ def test_an_evaluation_that_fails_before_its_first_frame_leaves_nothing(make_bag
 
 def test_rows_of_nothing_belong_to_nobody(tmp_path):
     path = tmp_path / "rows" / "0-of-1.jsonl"
-    RowFile(path, {"bags": ["typo"]})._file.close()
-    assert path.is_file()
+    path.parent.mkdir()
+    path.write_text(json.dumps({"evaluation": {"bags": ["typo"]}}) + "\n")
     rows = RowFile(path, {"bags": ["right"]})
     rows.add([FrameRow(variant="model", unit="right", index=0, name="0")])
     rows.close()
     assert json.loads(path.read_text().splitlines()[0]) == {"evaluation": {"bags": ["right"]}}
 
 
-def test_a_full_disk_names_the_file(tmp_path):
+def test_a_disk_that_takes_no_more_is_said_with_the_file(tmp_path):
     rows = RowFile(tmp_path / "rows.jsonl", {})
-    rows._file.close()
-    rows._file = open("/dev/full", "a")  # noqa: SIM115 (a disk that is full)
-    with pytest.raises(RecordingError, match=r"rows\.jsonl: cannot be written \(No space left on device\)"):
-        rows.add([FrameRow(variant="model", unit="u", index=0, name="0")])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (rows.path.stat().st_size, limits[1]))
+    try:
+        with pytest.raises(RecordingError, match=r"rows\.jsonl: cannot be written \(File too large\)"):
+            rows.add([FrameRow(variant="model", unit="u", index=0, name="0")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        rows.close()
 
 
 @pytest.mark.parametrize("packing", ["png", "rvl"])

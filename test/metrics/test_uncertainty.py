@@ -48,7 +48,7 @@ def test_thinning_a_long_stream_keeps_memory_and_answer(monkeypatch: pytest.Monk
     monkeypatch.setattr(uncertainty, "LARGEST_SAMPLE", 6000)
     for start in range(0, len(drawn[0]), 777):
         thinned.update(*(values[start : start + 777] for values in drawn))
-    assert thinned._kept <= 6000
+    assert thinned.kept <= 6000
     assert thinned.result().within_one_std == whole.result().within_one_std
     assert thinned.result().abs_rel_certain == pytest.approx(whole.result().abs_rel_certain, rel=0.05)
 

@@ -242,7 +242,7 @@ def test_out_of_memory_names_the_batch(recipe, monkeypatch):
     def exhausted(self, batch, count):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(OptimisationStep, "_backward", exhausted)
+    monkeypatch.setattr(OptimisationStep, "backward", exhausted)
     with pytest.raises(TrainingError, match=r"step 0: out of memory in the batch of 2 at 32 x 32 px.*batch_size"):
         train(config_of(recipe))
 
@@ -251,7 +251,7 @@ def test_memory_that_a_cpu_does_not_have(recipe, monkeypatch):
     def exhausted(self, batch, count):
         torch.empty(1 << 50)
 
-    monkeypatch.setattr(OptimisationStep, "_backward", exhausted)
+    monkeypatch.setattr(OptimisationStep, "backward", exhausted)
     with pytest.raises(TrainingError, match="out of memory"):
         train(config_of(recipe))
 
@@ -343,7 +343,7 @@ def run(self, resumed):
     total = sum(float(p.detach().double().abs().sum()) for p in self.state.network.parameters())
     Path(sys.argv[2], f"rank{self.fabric.global_rank}of{self.fabric.world_size}").write_text(repr(total))
     return result
-Trainer._publish = lambda self: ({}, None)
+Trainer.publish = lambda self: ({}, None)
 Trainer.run = run
 train(from_mapping(TrainConfig, json.loads(sys.argv[1]), "test"))
 """

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.errors import DatasetError
+from dfd_perception.files.images import IMAGE_SUFFIXES, is_image
 
 FloatImage = NDArray[np.float32]
 
 PHOTOGRAPH_SHARE = 0.6
 """The rest is painted, mostly nearly plain, as walls and tables are."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class TextureBank:
@@ -52,7 +52,7 @@ class TextureBank:
             DatasetError: the folder holds no readable image.
         """
         photographs = []
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
+        for path in sorted(filter(is_image, folder.rglob("*"))):
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None or min(image.shape[:2]) < 64:
                 continue

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.colormap import ColourScale, blur_scale, scene_depth_scale
+from dfd_perception.core.image_bytes import jpeg_bytes
 from dfd_perception.evaluation.report.showcase import ShownFrame
 
 WIDEST_PX = 480
@@ -46,13 +47,9 @@ def data_uri(image_rgb: NDArray[np.uint8], quality: int = 88) -> str:
     if width > WIDEST_PX:
         size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
         image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
-    bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):  # from OpenCV 4.7, which Ubuntu 24.04 does not have yet
-        # 4:4:4, or the colours of neighbouring distances run into each other.
-        settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    _, packed = cv2.imencode(".jpg", bgr, settings)
-    return f"data:image/jpeg;base64,{base64.b64encode(packed.tobytes()).decode('ascii')}"
+    # In full colour, or the colours of neighbouring distances run into each other.
+    packed = jpeg_bytes(image_rgb, quality, full_colour=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(packed).decode('ascii')}"
 
 
 def depth_scale_of(frames: list[ShownFrame]) -> ColourScale:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -117,9 +117,7 @@ class AzureKinect:
         self._calibration = calibration_of_modes(self.factory_calibration, settings.depth_mode, settings.colour_mode)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         device, self._device = self._device, None
         if device is not None:
             try:

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
+from dfd_perception.core.closing import Closing
 from dfd_perception.errors import DatasetError, reading
 
 EBML, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
@@ -63,7 +63,7 @@ class _Header:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-class MatroskaFile:
+class MatroskaFile(Closing):
     """An open recording: `tracks`, `tags` and `attachments` at once, then its blocks in the order stored.
 
     Raises:
@@ -88,12 +88,8 @@ class MatroskaFile:
         self.tags = self._header.tags
         self.attachments = self._header.attachments
 
-    def __enter__(self) -> MatroskaFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Release the file."""
         self._file.close()
 
     def _read_header(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -47,15 +46,13 @@ class AzureKinectRecording:
             with reading(self.path, DatasetError, EXPECTED):
                 self._start()
         except BaseException:
-            self._file.__exit__(None, None, None)
+            self._file.close()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._frames.close()
-        self._file.__exit__(kind, error, trace)
+        self._file.close()
 
     def _start(self) -> None:
         tags, tracks = self._file.tags, self._file.tracks

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.distortion import DistortedCamera
-from dfd_perception.core.image_decoding import decoded_rgb
+from dfd_perception.core.image_bytes import decoded_rgb
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.errors import CalibrationError, ImageError
 
@@ -98,9 +97,7 @@ class DepthSource(Protocol):
 
     def __enter__(self) -> DepthSource: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
 
 
 def all_frames(source: DepthSource) -> Iterator[RgbdFrame]:

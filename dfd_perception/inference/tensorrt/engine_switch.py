@@ -128,6 +128,11 @@ class EngineSwitch:
         """What is being built or was built last, for diagnostics; empty while there was nothing to build."""
         return self._status
 
+    @property
+    def building(self) -> bool:
+        """A build runs now."""
+        return self._child is not None
+
     def consider(self, estimator: DepthEstimator, image_size: Size, heads: Heads) -> None:
         """Build the engine of a network that the estimator runs by another backend; each is tried once."""
         if estimator.compiled(image_size, heads).chosen.backend.name == "tensorrt":

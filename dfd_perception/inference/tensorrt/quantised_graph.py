@@ -10,6 +10,7 @@ convolutions are left in float16 unless asked for: TensorRT's int8 kernels for t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -158,12 +159,12 @@ def _reader(base: Any, images: Sequence[NDArray[np.float32]], model: Any) -> Any
     return Images()
 
 
-class _quiet:  # noqa: N801 - reads as a statement
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
     """The tool logs advice on the root logger that does not apply here."""
-
-    def __enter__(self) -> None:
-        self._level = logging.root.manager.disable
-        logging.disable(logging.WARNING)
-
-    def __exit__(self, *_: object) -> None:
-        logging.disable(self._level)
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(level)

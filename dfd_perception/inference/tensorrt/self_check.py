@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.image_bytes import decoded_rgb
 from dfd_perception.core.size import Size
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.backends.interface import Precision
@@ -143,24 +144,22 @@ def stored_frames(size: Size) -> list[NDArray[np.float32]]:
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if not file.name.endswith(".jpg"):
             continue
-        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        if image is not None:
-            frames.append(as_network_input(np.asarray(image, np.uint8), size))
+        frames.append(as_network_input(decoded_rgb(file.read_bytes()), size))
     if not frames:
         raise EngineError(f"{folder}: the frames for the self-check are missing; install the package again")
     return frames
 
 
-def as_network_input(image_bgr: NDArray[np.uint8], size: Size) -> NDArray[np.float32]:
-    """(H, W, 3) uint8 BGR of any size to (1, 3, *size): scaled to cover the size, the middle of it."""
+def as_network_input(image_rgb: NDArray[np.uint8], size: Size) -> NDArray[np.float32]:
+    """(H, W, 3) uint8 RGB of any size to (1, 3, *size): scaled to cover the size, the middle of it."""
     height, width = size
-    scale = max(height / image_bgr.shape[0], width / image_bgr.shape[1])
-    covering = (max(width, round(image_bgr.shape[1] * scale)), max(height, round(image_bgr.shape[0] * scale)))
+    scale = max(height / image_rgb.shape[0], width / image_rgb.shape[1])
+    covering = (max(width, round(image_rgb.shape[1] * scale)), max(height, round(image_rgb.shape[0] * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(image_bgr, covering, interpolation=interpolation)
+    resized = cv2.resize(image_rgb, covering, interpolation=interpolation)
     top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
     middle = resized[top : top + height, left : left + width]
-    return np.asarray(cv2.dnn.blobFromImage(middle, scalefactor=1 / 255, swapRB=True), np.float32)
+    return np.asarray(cv2.dnn.blobFromImage(middle, scalefactor=1 / 255), np.float32)
 
 
 def _relative(name: str, answer: NDArray[np.float32], right: NDArray[np.float32]) -> float:

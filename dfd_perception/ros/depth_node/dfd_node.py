@@ -37,8 +37,8 @@ from dfd_perception.ros.shared.diagnostics import (
     same_name_warning,
 )
 from dfd_perception.ros.shared.guarded_services import guard_services
-from dfd_perception.ros.shared.leaving_node import LeavingNode
 from dfd_perception.ros.shared.lossless_subscriptions import published_near
+from dfd_perception.ros.shared.managed_node import ManagedNode
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
 from dfd_perception.ros.shared.spinning import spin_node
@@ -46,7 +46,7 @@ from dfd_perception.ros.shared.spinning import spin_node
 FAILURE = TransitionCallbackReturn.FAILURE
 
 
-class DfdNode(LeavingNode):
+class DfdNode(ManagedNode):
     """Wiring only: messages to the worker, parameters to the pipeline, states to the publishers."""
 
     def __init__(self, **options: Any) -> None:
@@ -55,17 +55,19 @@ class DfdNode(LeavingNode):
         self._declared.on_change = partial(setattr, self, "_changed", True)
         self._changed = False
         self._log = node_log(self)
-        self._pipeline: FramePipeline | None = None
+        self.pipeline: FramePipeline | None = None
+        """None unless configured."""
         self._worker: LatestItemWorker[Frame] | None = None
         self._outputs: OutputPublishers | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
-        self._engines: EngineSwitch | None = None
+        self.engines: EngineSwitch | None = None
+        """None unless configured for TensorRT."""
         self.statistics = Statistics()
         self._status = StatusFiller(self.statistics, self.resolve_topic_name("image"))
         self._input = ImageInput(self, self.statistics, self._status, self._log)
         self._status.publisher_count = self._input.publisher_count
         self._status.published_near = lambda: published_near(self, self._status.topic)
-        self._model_services = ModelServices(self, self._log, self._running)
+        self._model_services = ModelServices(self, self._log, self.running)
         guard_services(self, self._log)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -79,7 +81,7 @@ class DfdNode(LeavingNode):
             self._start(parameters, model, self._outputs, with_engine)
         except Exception as error:  # rclpy would swallow it without a word
             self._log("error", f"not configured: {one_line(error)}")
-            self._release()
+            self.release()
             return FAILURE
         return super().on_configure(state)
 
@@ -94,27 +96,10 @@ class DfdNode(LeavingNode):
         self._pause()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Release the model and the publishers."""
-        result = super().on_cleanup(state)
-        self._release()
-        return result
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Release everything."""
-        result = super().on_shutdown(state)
-        self._release()
-        return result
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Release everything; the node can be configured again."""
-        self._release()
-        return super().on_error(state)
-
     def stop(self) -> None:
         """End the threads; before the node is destroyed."""
         self._model_services.shutdown()
-        self._release()
+        super().stop()
 
     def _start(
         self, parameters: DfdParameters, model: ModelFolder, outputs: OutputPublishers, with_engine: bool
@@ -122,12 +107,12 @@ class DfdNode(LeavingNode):
         options = parameters.estimator_options()
         estimator = DepthEstimator(model, while_building(options) if with_engine else options)
         if with_engine:
-            self._engines = EngineSwitch(lambda ready: take_engine(self._running(), ready), self._log)
-        answered = None if self._engines is None else self._engines.consider
+            self.engines = EngineSwitch(lambda ready: take_engine(self.running(), ready), self._log)
+        answered = None if self.engines is None else self.engines.consider
         decoder = FrameDecoder(self._input.infos, self._status.topic)
         pipeline = FramePipeline(estimator, parameters, outputs, decoder, self.statistics, self._log, answered)
         worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
-        self._pipeline, self._worker = pipeline, worker
+        self.pipeline, self._worker = pipeline, worker
         self._input.on_jump = worker.clear
         self._input.max_age_s = parameters.max_age_s
         self._status.dropped = lambda: worker.dropped
@@ -136,10 +121,10 @@ class DfdNode(LeavingNode):
         self._log("info", f"model {model.name} ({model.card.variant}, target {model.card.target}, {model.short_hash})")
 
     def _take(self, frame: Frame) -> None:
-        if self._worker is None or self._pipeline is None:
+        if self._worker is None or self.pipeline is None:
             return
         if self._changed:
-            self._apply_changes(self._pipeline, self._worker)
+            self._apply_changes(self.pipeline, self._worker)
         self._worker.submit(frame)
 
     def _pause(self) -> None:
@@ -148,25 +133,27 @@ class DfdNode(LeavingNode):
         if self._worker is not None:
             self._worker.clear()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Let go of the model, the publishers and the threads."""
         self._pause()
         self._declared.locked = False
-        if self._engines is not None:
-            self._engines.close()
-            self._engines = None
-        if self._worker is not None and self._pipeline is not None:
+        if self.engines is not None:
+            self.engines.close()
+            self.engines = None
+        if self._worker is not None and self.pipeline is not None:
             ended = self._worker.stop()
             # A compilation in work cannot be interrupted: then its memory goes with the process.
             if ended:
-                self._pipeline.close()
+                self.pipeline.close()
         if self._outputs is not None:
             self._outputs.destroy()
         if self._diagnostics is not None:
             self._diagnostics.destroy()
-        self._pipeline = self._worker = self._outputs = self._diagnostics = None
+        self.pipeline = self._worker = self._outputs = self._diagnostics = None
 
-    def _running(self) -> tuple[FramePipeline, LatestItemWorker[Frame]] | None:
-        return None if self._pipeline is None or self._worker is None else (self._pipeline, self._worker)
+    def running(self) -> tuple[FramePipeline, LatestItemWorker[Frame]] | None:
+        """The pipeline and the thread that it runs on; None unless configured."""
+        return None if self.pipeline is None or self._worker is None else (self.pipeline, self._worker)
 
     def _apply_changes(self, pipeline: FramePipeline, worker: LatestItemWorker[Frame]) -> None:
         self._changed = False
@@ -185,11 +172,11 @@ class DfdNode(LeavingNode):
             self._log("error", f"frame refused: {one_line(error)}")
 
     def _filled_status(self) -> Filled:
-        if self._pipeline is not None:
-            model = self._pipeline.estimator.model
+        if self.pipeline is not None:
+            model = self.pipeline.estimator.model
             self._status.facts = {"model": model.name, "weights hash": model.short_hash}
-            if self._engines is not None and self._engines.status:
-                self._status.facts["engine build"] = self._engines.status
+            if self.engines is not None and self.engines.status:
+                self._status.facts["engine build"] = self.engines.status
         self._status.set_warning("name", same_name_warning(self))
         return self._status()
 

@@ -15,12 +15,12 @@ from dfd_perception.core.size import Size, size_from_text
 from dfd_perception.errors import ConfigError, LensError
 from dfd_perception.inference.backends.table import PRECISIONS, backend_names
 from dfd_perception.inference.estimator import EstimatorOptions
-from dfd_perception.ros.shared.parameters import parameter
+from dfd_perception.ros.shared.parameters import NodeParameters, parameter
 from dfd_perception.ros.shared.qos import INPUT_PROFILES, PROFILES
 
 
 @dataclass(frozen=True, kw_only=True)
-class DfdParameters:
+class DfdParameters(NodeParameters):
     """Values of one configuration of the node."""
 
     model: str = parameter("model", "2hded-small", "Model: a folder's name (installed or user's models) or its path")
@@ -97,10 +97,6 @@ class DfdParameters:
     engine_cache_dir: str = parameter("engine_cache_dir", "", "Folder of TensorRT engines; empty = the user's cache")
     snapshot_dir: str = parameter(
         "snapshot_dir", "", "Folder of ~/save_snapshot; empty = ~/.local/state/dfd_perception/snapshots", dynamic=True
-    )
-    autostart: bool = parameter("autostart", True, "Configure and activate at start", read_only=True)
-    diagnostics_period_s: float = parameter(
-        "diagnostics.period_s", 1.0, "Time between diagnostics [s]", low=0.05, high=3600.0
     )
 
     def __post_init__(self) -> None:

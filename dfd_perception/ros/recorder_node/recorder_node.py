@@ -31,8 +31,8 @@ from dfd_perception.ros.recorder_node.robot_camera import RobotCamera, Subscribe
 from dfd_perception.ros.recorder_node.sensor_thread import SensorThread, make_sensor
 from dfd_perception.ros.shared.diagnostics import DiagnosticsPublisher, Filled
 from dfd_perception.ros.shared.guarded_services import guard_services
-from dfd_perception.ros.shared.leaving_node import LeavingNode
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
+from dfd_perception.ros.shared.managed_node import ManagedNode
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
 from dfd_perception.ros.shared.spinning import spin_node
@@ -41,7 +41,7 @@ FAILURE = TransitionCallbackReturn.FAILURE
 WATCH_PERIOD_S = 0.2
 
 
-class GroundTruthRecorderNode(LeavingNode):
+class GroundTruthRecorderNode(ManagedNode):
     """Wiring: topics and sensor to the control, services to the control, its counts to /diagnostics."""
 
     def __init__(self, **options: Any) -> None:
@@ -99,25 +99,6 @@ class GroundTruthRecorderNode(LeavingNode):
         """End the session in order, close the sensor."""
         self._pause()
         return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget the parameters."""
-        self._release()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End the session in order."""
-        self._release()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End the session in order; the node can be configured again."""
-        self._release()
-        return super().on_error(state)
-
-    def stop(self) -> None:
-        """End session and threads; before the node is destroyed."""
-        self._release()
 
     def _make_rig(self, parameters: RecorderParameters, subscribe: Subscribe) -> RigFromFile | RigFromTf:
         """Subscribe to the robot camera, if there is one, and say where its calibration comes from."""
@@ -222,7 +203,8 @@ class GroundTruthRecorderNode(LeavingNode):
         elif self._control is not None:
             self._control.stop()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """End the session in order; let go of sensor and topics."""
         self._pause()
         self._declared.locked = False
         if self._diagnostics is not None:

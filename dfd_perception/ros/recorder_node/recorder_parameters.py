@@ -10,12 +10,12 @@ from pathlib import Path
 
 from dfd_perception.errors import ConfigError
 from dfd_perception.groundtruth.sensors.factory_calibration import COLOUR_MODES, DEPTH_MODES
-from dfd_perception.ros.shared.parameters import parameter
+from dfd_perception.ros.shared.parameters import NodeParameters, parameter
 from dfd_perception.ros.shared.qos import INPUT_PROFILES
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecorderParameters:
+class RecorderParameters(NodeParameters):
     """Values of one configuration of the node."""
 
     session_dir: str = parameter("session.dir", "~/dfd_sessions", "Folder in which sessions are made")
@@ -84,10 +84,6 @@ class RecorderParameters:
         choices=INPUT_PROFILES,
     )  # fmt: skip
     qos_input_depth: int = parameter("qos.input_depth", 15, "Queue of each subscription", low=1, high=1000)
-    autostart: bool = parameter("autostart", True, "Configure and activate at start", read_only=True)
-    diagnostics_period_s: float = parameter(
-        "diagnostics.period_s", 1.0, "Time between diagnostics [s]", low=0.05, high=3600.0
-    )
 
     def __post_init__(self) -> None:
         if self.source == "recording" and not self.recording:

@@ -69,6 +69,16 @@ def parameter(
     return dataclasses.field(default=default, metadata={"parameter": described})
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NodeParameters:
+    """Of every node of this package."""
+
+    autostart: bool = parameter("autostart", True, "Configure and activate at start", read_only=True)
+    diagnostics_period_s: float = parameter(
+        "diagnostics.period_s", 1.0, "Time between diagnostics [s]", low=0.05, high=3600.0
+    )
+
+
 class DeclaredParameters(Generic[P]):
     """The parameters of a node, declared from a dataclass and read back as one."""
 

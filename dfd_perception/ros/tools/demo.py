@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dfd_perception.environment import FASTDDS_VARIABLES, shipped_fastdds_profile, spare_domain_id
+from dfd_perception.environment import use_own_ros_domain
 from dfd_perception.errors import BackendError, DfdPerceptionError
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import find_model
@@ -46,14 +46,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=0.5, help="speed; 1 is 4 frames/s (default: %(default)s)")
     parser.add_argument("--rviz", action="store_true", default=os.environ.get("RVIZ", "0") == "1", help="open RViz")
     return parser.parse_args(arguments)
-
-
-def prepare_environment() -> None:
-    """Choose a ROS domain of our own, this machine only, and shared memory that images fit into; what is set stays."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(spare_domain_id()))
-    for variable in FASTDDS_VARIABLES:
-        os.environ.setdefault(variable, str(shipped_fastdds_profile()))
 
 
 def start_node(args: argparse.Namespace, folder: Path) -> subprocess.Popen[bytes]:
@@ -108,7 +100,7 @@ def open_rviz(folder: Path) -> subprocess.Popen[bytes] | None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code."""
-    # rclpy reads the environment when it starts: after prepare_environment.
+    # rclpy reads the environment when it starts: after use_own_ros_domain.
     from dfd_perception.ros.tools.demo_subscriber import Subscriber
 
     folder = demo_folder()
@@ -199,7 +191,7 @@ def report(args: argparse.Namespace, scene: dict[int, Any], subscriber: Any) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and say in one line what went wrong, if anything did."""
     args = parse(arguments)
-    prepare_environment()
+    use_own_ros_domain()
     try:
         args.model = str(find_model(args.model))
         return run(args)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.colormap import scene_depth_scale
+from dfd_perception.core.image_bytes import jpeg_bytes
 from dfd_perception.core.sheet import Cell, map_cell, sheet
 from dfd_perception.evaluation.scoring.pooling import best_constant_of
 from dfd_perception.files.atomic import write_bytes
@@ -81,8 +82,7 @@ def write_montage(path: Path, image_rgb: NDArray[np.uint8]) -> None:
         return
     height = round(image_rgb.shape[0] * MONTAGE_WIDTH_PX / image_rgb.shape[1])
     small = cv2.resize(image_rgb, (MONTAGE_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
-    packed = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    write_bytes(path, packed.tobytes())
+    write_bytes(path, jpeg_bytes(small, JPEG_QUALITY))
 
 
 def _middles(stamps: list[int], count: int) -> list[int]:

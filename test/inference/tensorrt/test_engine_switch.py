@@ -165,10 +165,11 @@ def test_a_program_that_is_not_there_is_a_failure_too(switched):
 def test_closing_ends_the_build(switched):
     one = switched(command=lambda job: [sys.executable, "-c", "import time; time.sleep(60)"])
     one.switch.consider(one.estimator, (60, 90), "both")
-    one.wait(lambda: one.switch._child is not None, "the child runs")
+    one.wait(lambda: one.switch.building, "the child runs")
     started = time.monotonic()
     assert one.switch.close()
     assert time.monotonic() - started < 15
+    assert not one.switch.building
 
 
 def test_each_set_of_heads_gets_its_engine(switched):

@@ -279,7 +279,7 @@ def test_reload_takes_new_weights_and_refuses_broken_ones_without_a_pause(start_
     answer = peer.call(Trigger, "/dfd/reload_model", Trigger.Request())
     assert answer.success
     assert "tried on the last frame" in answer.message
-    before = running.node._pipeline.estimator
+    before = running.node.pipeline.estimator
     (model / "model.onnx").write_bytes(b"no graph")
     answer = peer.call(Trigger, "/dfd/reload_model", Trigger.Request())
     assert not answer.success
@@ -290,7 +290,7 @@ def test_reload_takes_new_weights_and_refuses_broken_ones_without_a_pause(start_
     answer = peer.call(Trigger, "/dfd/reload_model", Trigger.Request())
     assert not answer.success
     assert "keeps running" in answer.message
-    assert running.node._pipeline.estimator is before
+    assert running.node.pipeline.estimator is before
     seen = len(depths)
     peer.publish_until(lambda: len(depths) > seen, "frames keep coming", fx=FX)
 
@@ -331,13 +331,14 @@ def test_an_estimator_that_fails_on_its_first_frame_gives_way_to_the_one_before(
     depths = peer.subscribe("depth/image")
     running = start_node(**LENS)
     peer.publish_until(lambda: depths, "depth arrives", fx=FX)
-    good = running.node._pipeline.estimator
+    good = running.node.pipeline.estimator
     options = EstimatorOptions(backend="onnxruntime", precision="int8")  # which it does not offer
     broken = DepthEstimator(load_model_folder(tiny_coc_model), options)
-    running.node._worker.call(lambda: running.node._pipeline.swap(broken))
+    pipeline, worker = running.node.running()
+    worker.call(lambda: pipeline.swap(broken))
     seen = len(depths)
     peer.publish_until(lambda: len(depths) > seen, "frames keep coming", fx=FX)
-    assert running.node._pipeline.estimator is good
+    assert running.node.pipeline.estimator is good
 
 
 def test_the_node_answers_while_a_network_compiles(start_node, peer, monkeypatch):

@@ -116,8 +116,8 @@ def test_an_engine_that_cannot_be_used_leaves_the_other_backend_running(start_wi
     robot.child = child
     depths = peer.subscribe("depth/image")
     running = start_with_engine()
-    peer.publish_until(lambda: "failed" in running.node._engines.status, "the failure is known", fx=FX)
-    assert why in running.node._engines.status
+    peer.publish_until(lambda: "failed" in running.node.engines.status, "the failure is known", fx=FX)
+    assert why in running.node.engines.status
     before = len(depths)
     peer.publish_until(lambda: len(depths) > before + 3, "frames keep coming", fx=FX)
     assert running_backend(running) == ("onnxruntime", "fp32")
@@ -149,13 +149,13 @@ def test_new_weights_during_traffic_get_an_engine_of_their_own(
     answer = peer.call(Trigger, "/dfd/reload_model", Trigger.Request())
     assert answer.success, answer.message
     peer.publish_until(lambda: len(depths) > before + 2, "frames keep coming", fx=FX)
-    fresh = running.node._pipeline.estimator.model.short_hash
+    fresh = running.node.pipeline.estimator.model.short_hash
     peer.publish_until(
         lambda: running_backend(running)[0] == "tensorrt" and len(list(robot.cache.glob("*.engine"))) == 2,
         "the second engine runs",
         fx=FX,
     )
-    assert running.node._pipeline.estimator.model.short_hash == fresh
+    assert running.node.pipeline.estimator.model.short_hash == fresh
     assert running.node.statistics.refused == 0
 
 
@@ -176,10 +176,10 @@ def test_leaving_during_a_build_ends_it(start_with_engine, peer, robot):
     robot.child = "build_takes_s=60"
     depths = peer.subscribe("depth/image")
     running = start_with_engine()
-    peer.publish_until(lambda: depths and running.node._engines.status, "the build runs", fx=FX)
-    child = running.node._engines._child
-    running.node._release()
-    assert child is None or child.poll() is not None
+    engines = running.node.engines
+    peer.publish_until(lambda: depths and engines.building, "the build runs", fx=FX)
+    running.node.release()
+    assert not engines.building
 
 
 def test_tensorrt_asked_for_and_absent_is_said_at_configure(start_node, monkeypatch):
@@ -191,7 +191,7 @@ def test_tensorrt_asked_for_and_absent_is_said_at_configure(start_node, monkeypa
 
     monkeypatch.setattr(dfd_node, "node_log", lambda node: lambda severity, line: logged.append((severity, line)))
     running = start_node(backend="tensorrt", **LENS)
-    assert running.node._pipeline is None
+    assert running.node.pipeline is None
     severity, line = logged[-1]
     assert severity == "error"
     assert line.startswith("not configured: tensorrt cannot be imported")

@@ -1,10 +1,11 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bytes of an image file into 8-bit RGB or a 16-bit map: one way for messages, recordings and files."""
+"""Image files as bytes, read and written: 8-bit RGB or a 16-bit map. One way for messages, recordings and files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -88,6 +89,43 @@ def decoded_pixels(content: bytes) -> NDArray[Any]:
         raise ImageError(f"cannot be decoded as an image ({len(content)} bytes)")
     require_area(pixels.shape[1], pixels.shape[0])
     return pixels
+
+
+def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], options: Sequence[int] = ()) -> bytes:
+    """The PNG of (H, W, 3) uint8 RGB, or of (H, W) uint8 or uint16.
+
+    Args:
+        options: of OpenCV's encoder, as pairs.
+
+    Raises:
+        ImageError: not an image that PNG can hold.
+    """
+    return _encoded(".png", image, options)
+
+
+def jpeg_bytes(image: NDArray[np.uint8], quality: int, full_colour: bool = False) -> bytes:
+    """The JPEG of (H, W, 3) uint8 RGB or (H, W) uint8.
+
+    Args:
+        quality: 1 to 100.
+        full_colour: keep the colour of each pixel (4:4:4); else 2 x 2 pixels share one, as in most photographs.
+
+    Raises:
+        ImageError: not an image that JPEG can hold.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if full_colour and hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):  # from OpenCV 4.7; Ubuntu 24.04 has 4.6
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encoded(".jpg", image, options)
+
+
+def _encoded(suffix: str, image: NDArray[Any], options: Sequence[int]) -> bytes:
+    stored = image[..., ::-1] if image.ndim == 3 else image
+    try:
+        return cv2.imencode(suffix, stored, list(options))[1].tobytes()
+    except cv2.error as error:
+        kind = suffix[1:].upper()
+        raise ImageError(f"an image {image.shape} of {image.dtype} cannot be written as {kind}") from error
 
 
 def orientation_of(content: bytes) -> int:
