@@ -82,7 +82,8 @@ class DataConfig:
     gain_px_per_dioptre: tuple[float, float] | None = None
     """Target coc: K that the model may be used with, for its card; null: that of the lens."""
     typical_floor_px: float | None = None
-    """Target coc: blur that ordinary cameras carry in focus, for its card; null: that of the lens."""
+    """Target coc: blur that ordinary cameras carry in focus, for the card and for the labels of a camera whose lens
+    states none; null: that of the lens, or of the model started from."""
     depth_unit: str | float | None = None
     """Of 16-bit depth that does not say: mm, tum, kitti, m, or metres per count; null: as the set says, or mm."""
     input: Literal["defocused", "aif"] = "defocused"

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dfd_perception.core.depth_encoding import parse_depth_unit
-from dfd_perception.core.lens import ResolvedLens
+from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.depth_units import unit_lines_of
@@ -58,14 +58,19 @@ class WithLens:
         dataset: the samples.
         curve: lens of its images; a sample's own wins.
         input_part: "aif" makes the all-in-focus image the input, to compare with the defocused one.
+        floor_px: blur floor of its camera, which the samples' blur does not hold yet.
     """
 
     def __init__(
-        self, dataset: DefocusDataset | SceneSource, curve: DefocusCurve | None, input_part: str = "defocused"
+        self,
+        dataset: DefocusDataset | SceneSource,
+        curve: DefocusCurve | None,
+        input_part: str = "defocused",
+        floor_px: float = 0.0,
     ) -> None:
         self.name = dataset.name
         self.splits: Mapping[str, Sequence[int]] = getattr(dataset, "splits", {})
-        self._dataset, self._curve, self._input_part = dataset, curve, input_part
+        self._dataset, self._curve, self._input_part, self._floor_px = dataset, curve, input_part, floor_px
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -77,6 +82,8 @@ class WithLens:
 
     def __getitem__(self, index: int) -> DefocusSample:
         sample = self._dataset[index]
+        if self._floor_px:
+            sample = _with_floor(sample, self._floor_px)
         if self._curve is not None and sample.curve is None:
             sample = replace(sample, curve=self._curve)
             if sample.depth_m is None and sample.coc_px is not None:
@@ -89,8 +96,13 @@ class WithLens:
         return sample
 
 
-def open_sources(config: DataConfig, seed: int) -> Sources:
+def open_sources(config: DataConfig, seed: int, typical_floor_px: float = 0.0) -> Sources:
     """Open what a recipe learns from and measures on.
+
+    Args:
+        config: the recipe's section.
+        seed: of generated scenes and of noise.
+        typical_floor_px: blur floor of cameras whose lens states none.
 
     Raises:
         ConfigError: the recipe lacks what its data need.
@@ -106,7 +118,8 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     if config.path is None:
         raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
     kind = recognise(config.path) if config.kind == "auto" else config.kind
-    resolved = _lens_of(config, config.path, kind)
+    is_sharp = LAYOUTS.get(kind, LAYOUTS["folder"]).sharp
+    resolved, floor_px = _lens_of(config, config.path, kind, typical_floor_px)
     curve = None if resolved is None else resolved.curve
     unit_m = None if config.depth_unit is None else parse_depth_unit(config.depth_unit)
     dataset = open_dataset(
@@ -116,9 +129,10 @@ def open_sources(config: DataConfig, seed: int) -> Sources:
     notes += unit_lines_of(dataset, "depth_unit_m in dataset.yaml, or data.depth_unit of the recipe,")
     train = select_split(dataset, config.train_split)
     validation = _validation(dataset, config)
+    added_px = 0.0 if is_sharp else floor_px  # what is blurred here holds it already
     return Sources(
-        _with_lens(train, curve, config),
-        _with_lens(validation, curve, config),
+        _with_lens(train, curve, config, added_px),
+        _with_lens(validation, curve, config, added_px),
         None if resolved is None else resolved.lens,
         curve,
         kind,
@@ -195,30 +209,62 @@ def _validation(dataset: DefocusDataset, config: DataConfig) -> DefocusDataset:
     return select_split(dataset, split)
 
 
-def _with_lens(dataset: DefocusDataset, curve: DefocusCurve | None, config: DataConfig) -> DefocusDataset:
+def _with_lens(
+    dataset: DefocusDataset, curve: DefocusCurve | None, config: DataConfig, floor_px: float
+) -> DefocusDataset:
     if curve is None and config.input == "defocused":
         return dataset
-    return WithLens(dataset, curve, config.input)
+    return WithLens(dataset, curve, config.input, floor_px)
 
 
-def _lens_of(config: DataConfig, path: Path, kind: str) -> ResolvedLens | None:
-    """The lens of a data set's images: what it states itself, else that of the recipe on its camera."""
+def _with_floor(sample: DefocusSample, floor_px: float) -> DefocusSample:
+    """The sample of a camera that softens what is in focus, too: its blur is the total one."""
+    curve = None if sample.curve is None else replace(sample.curve, blur_floor_px=floor_px)
+    coc_px = None if sample.coc_px is None else np.hypot(sample.coc_px, np.float32(floor_px))
+    return replace(sample, curve=curve, coc_px=coc_px)
+
+
+def _lens_of(config: DataConfig, path: Path, kind: str, typical_floor_px: float) -> tuple[ResolvedLens | None, float]:
+    """The lens of a data set's images, and the blur floor [px] that stands in where it states none.
+
+    The lens is what the data set states itself, else that of the recipe on its camera.
+    """
     if LAYOUTS.get(kind, LAYOUTS["folder"]).sharp:
-        return None if config.lens is None else lens_on(config.lens, open_sharp(path, kind))
+        if config.lens is None:
+            return None, 0.0
+        return _unless_stated(config.lens, typical_floor_px, lens_on(config.lens, open_sharp(path, kind)))
     described = read_description(path) if (path / DESCRIPTION_NAME).is_file() else None
     own = None if described is None else described.resolved()
+    if own is not None:
+        assert described is not None
+        assert described.lens is not None
+        own, floor_px = _unless_stated(described.lens, typical_floor_px, own)
     if config.lens is None:
-        return own
+        return (None, 0.0) if own is None else (own, floor_px)
     camera = open_dataset(path, kind)[0].camera
-    of_recipe = None
+    of_recipe, recipe_floor_px = None, 0.0
     if camera is not None or own is None:
-        of_recipe = config.lens.resolved(None if camera is None else camera.fx)
+        of_recipe, recipe_floor_px = _unless_stated(
+            config.lens, typical_floor_px, config.lens.resolved(None if camera is None else camera.fx)
+        )
     if own is None:
-        return of_recipe
+        return of_recipe, recipe_floor_px
     if of_recipe is None or of_recipe.curve == own.curve:
-        return own
+        return own, floor_px
     note = (
         f"{path.name} states its lens (K {own.curve.gain_px_per_dioptre:.2f} px per dioptre); data.lens of the recipe "
         f"(K {of_recipe.curve.gain_px_per_dioptre:.2f}) is not used"
     )
-    return own._replace(notes=(*own.notes, note))
+    return own._replace(notes=(*own.notes, note)), floor_px
+
+
+def _unless_stated(lens: LensDescription, floor_px: float, resolved: ResolvedLens) -> tuple[ResolvedLens, float]:
+    """A lens with the typical floor where it states none, and that floor; else as it is, and 0."""
+    if lens.blur_floor_px is not None or not floor_px:
+        return resolved, 0.0
+    note = (
+        f"the lens states no blur_floor_px: {floor_px:.1f} px, typical of ordinary cameras, is part of the blur "
+        "that is taught; `dfd calibrate-lens` measures it"
+    )
+    curve = replace(resolved.curve, blur_floor_px=floor_px)
+    return resolved._replace(curve=curve, notes=(*resolved.notes, note)), floor_px

@@ -117,6 +117,21 @@ def build_network(config: ModelConfig, idle: Iterable[Part] = ()) -> TwoHeadedNe
     return network
 
 
+def typical_floor_px(config: TrainConfig) -> float:
+    """Blur floor [px] of cameras that state none: the recipe's, else that of the model it starts from; 0 for depth.
+
+    Raises:
+        ModelError: no such model.
+    """
+    if config.model.target != "coc":
+        return 0.0
+    if config.data.typical_floor_px is not None:
+        return config.data.typical_floor_px
+    if config.model.start_from is None:
+        return 0.0
+    return load_model_folder(find_model(config.model.start_from)).card.typical_floor_px
+
+
 def build_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
     """The optimiser of a recipe over what learns."""
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -42,7 +42,13 @@ from dfd_perception.training.run_directory import RunDirectory, create_run_folde
 from dfd_perception.training.scene_filler import SceneFiller
 from dfd_perception.training.schedule import AveragedWeights
 from dfd_perception.training.sources import Sources, evenly_chosen, open_sources
-from dfd_perception.training.state import TrainingState, build_network, build_optimiser, set_layout
+from dfd_perception.training.state import (
+    TrainingState,
+    build_network,
+    build_optimiser,
+    set_layout,
+    typical_floor_px,
+)
 from dfd_perception.training.validation import Validation, monitored, validate
 
 IDLE_PARTS: dict[str, tuple[Part, ...]] = {"depth": ("lower_head",), "deblurred": ("upper_head",), "both": ()}
@@ -74,7 +80,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
         UsageError: what the user can mend, in one line.
         TrainingError: out of memory, or a loss that is no number.
     """
-    sources = open_sources(config.data, config.seed)
+    sources = open_sources(config.data, config.seed, typical_floor_px(config))
     require_publishable(config, sources)
     fabric = setup_fabric(config)
     if fabric.is_global_zero:

@@ -16,6 +16,7 @@ from dfd_perception.training.config_sections import DataConfig
 from dfd_perception.training.sources import centre_crop, evenly_chosen, open_sources
 
 LENS = {"focal_length_mm": 35, "f_number": 1.4, "focus_distance_m": 0.6}
+CAMERA = {"width": 30, "height": 20, "fx": 500.0, "fy": 500.0, "cx": 15.0, "cy": 10.0}
 GENERATED = {"kind": "generated", "scene_size_px": 32, "validation_scenes": 3}
 
 
@@ -74,8 +75,7 @@ def test_a_folder_is_split_and_its_lens_read(folder):
 
 
 def test_a_calibrated_camera_gives_the_pixel_pitch(folder):
-    camera = {"width": 30, "height": 20, "fx": 500.0, "fy": 500.0, "cx": 15.0, "cy": 10.0}
-    sources = sources_of(path=str(describe(folder, lens=LENS, camera=camera)))
+    sources = sources_of(path=str(describe(folder, lens=LENS, camera=CAMERA)))
     assert sources.lens.fx_px == pytest.approx(500.0)
     assert sources.curve.gain_px_per_dioptre == pytest.approx(500.0 * 0.025)
 
@@ -106,3 +106,22 @@ def test_a_large_image_is_cut_about_its_centre(folder):
     assert centre_crop(sample, 24).size == (20, 24)
     assert centre_crop(sample, 24).depth_m.shape == (20, 24)
     assert centre_crop(sample, 30) is sample
+
+
+def test_camera_without_a_stated_floor_has_the_typical_one_in_its_labels(folder):
+    """A reading is the total blur: taught without the floor, a model would unlearn what a camera carries in focus."""
+    session = {"kind": "folder", "path": str(describe(folder, lens=LENS, camera=CAMERA))}
+    without = open_sources(from_mapping(DataConfig, session, "data"), 0)
+    typical = open_sources(from_mapping(DataConfig, session, "data"), 0, typical_floor_px=2.5)
+    lens_only, total = without.train[0], typical.train[0]
+    assert np.allclose(total.coc_target_px(), np.hypot(lens_only.coc_target_px(), 2.5))
+    assert total.curve.blur_floor_px == typical.curve.blur_floor_px == 2.5
+    assert np.allclose(total.curve.depth_m(total.coc_target_px()), total.depth_m, rtol=1e-3)
+    assert any("blur_floor_px" in note and "2.5 px" in note for note in typical.notes)
+
+
+def test_stated_floor_wins_over_the_typical_one(folder):
+    session = {"kind": "folder", "path": str(describe(folder, lens=LENS | {"blur_floor_px": 0.0}, camera=CAMERA))}
+    sources = open_sources(from_mapping(DataConfig, session, "data"), 0, typical_floor_px=2.5)
+    assert sources.curve.blur_floor_px == sources.train[0].curve.blur_floor_px == 0.0
+    assert not any("blur_floor_px" in note for note in sources.notes)
