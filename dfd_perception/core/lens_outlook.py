@@ -106,7 +106,7 @@ def table_text(rows: Sequence[Outlook], bar_width: int = 20) -> str:
     for row in rows:
         bar = "#" * max(1, round(row.image_blur_px / largest * bar_width))
         accuracy = "-"
-        if row.std_m is not None:
+        if row.std_m is not None and row.note != NOT_RESOLVED:
             share = row.std_m / row.distance_m
             accuracy = f"+- {_metres(row.std_m)} ({share:.0%})" if share <= 1 else "over +- 100%"
         note = f"  {row.note}" if row.note else ""

@@ -58,7 +58,8 @@ def lens_plot(curve: DefocusCurve, error: BlurError, title: str, largest_blur_px
     right.band(*curve.in_focus_band_m(RESOLVED_FROM_PX))
     right.axes("distance", "accuracy of depth [% of the distance]", lambda value: f"{value:.0%}")
     right.name_band(curve.in_focus_band_m(RESOLVED_FROM_PX)[1])
-    used = distances[distances >= focus if curve.side == "far" else distances <= focus]
+    near, far = curve.in_focus_band_m(RESOLVED_FROM_PX)  # no accuracy in the band: depth is not resolved there
+    used = distances[distances >= far if curve.side == "far" else distances <= near]
     errors = ((GOOD, BLUE), (error, ORANGE)) if error.mae_px > GOOD.mae_px else ((error, BLUE),)
     for row, (drawn, colour) in enumerate(errors):
         image_px = curve.coc_px(used)
