@@ -119,6 +119,14 @@ def test_points_are_the_pixels_with_depth(images, tiny_coc_model):
     assert np.median(vertices["xyz"][:, 2]) == pytest.approx(np.median(depth_mm[depth_mm > 0]) / 1000, abs=1e-3)
 
 
+def test_an_unknown_backend_is_bad_use_and_the_choice_is_named(images, tiny_coc_model, capsys):
+    with pytest.raises(SystemExit) as end:
+        predict(images, "--backend", "foo", model=tiny_coc_model)
+    assert end.value.code == 2
+    assert "openvino" in capsys.readouterr().err
+    assert not (images / "out").exists()
+
+
 def test_depth_outside_of_the_range_is_a_warning_and_exit_code_1(images, tiny_coc_model, capsys):
     arguments = ("--lens", str(images / "lens.yaml"), "--min-m", "9.998", "--max-m", "9.999")
     assert predict(images, *arguments, model=tiny_coc_model) == 1

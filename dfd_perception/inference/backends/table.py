@@ -86,7 +86,8 @@ def backend_names() -> tuple[str, ...]:
 
 def backend_choice() -> dict[str, Any]:
     """The option --backend of a command, for argparse."""
-    return {"default": AUTO, "metavar": "B", "help": f"{', '.join(backend_names())} (default: {AUTO})"}
+    names = backend_names()
+    return {"default": AUTO, "choices": names, "metavar": "B", "help": f"{', '.join(names)} (default: {AUTO})"}
 
 
 def precision_choice() -> dict[str, Any]:
