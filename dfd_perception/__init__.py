@@ -3,10 +3,11 @@
 
 """Depth from defocus: metric depth and a deblurred image from one defocused image.
 
->>> import dfd_perception as dfd
->>> meter = dfd.load("2hded-small", lens="lens.yaml")  # doctest: +SKIP
->>> result = meter("image.jpg")  # doctest: +SKIP
->>> result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()  # doctest: +SKIP
+Examples:
+    >>> import dfd_perception as dfd
+    >>> meter = dfd.load("2hded-small", lens="lens.yaml")  # doctest: +SKIP
+    >>> result = meter("image.jpg")  # doctest: +SKIP
+    >>> result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()  # doctest: +SKIP
 
 Importing this package imports nothing heavy: no numpy, no torch, no ROS.
 """

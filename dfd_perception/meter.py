@@ -3,10 +3,11 @@
 
 """The Python entry: load a model with a lens once, then call it with images.
 
->>> import dfd_perception as dfd
->>> meter = dfd.load("2hded-small", lens="lens.yaml")  # doctest: +SKIP
->>> result = meter("image.jpg")  # doctest: +SKIP
->>> result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()  # doctest: +SKIP
+Examples:
+    >>> import dfd_perception as dfd
+    >>> meter = dfd.load("2hded-small", lens="lens.yaml")  # doctest: +SKIP
+    >>> result = meter("image.jpg")  # doctest: +SKIP
+    >>> result.depth_m, result.std_m, result.blur_px, result.deblurred, result.points()  # doctest: +SKIP
 """
 
 from __future__ import annotations
