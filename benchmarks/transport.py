@@ -26,7 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from dfd_perception.ros.shared.camera_infos import stamp_ns
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.ros.shared.conversions import image_message
 from dfd_perception.ros.shared.qos import qos_profile
 
@@ -61,7 +61,7 @@ def listen(profile: str) -> list[float]:
     node.create_subscription(
         Image,
         "image",
-        lambda m: ages_s.append((time.time_ns() - stamp_ns(m.header)) * 1e-9),
+        lambda m: ages_s.append((time.time_ns() - header_stamp_ns(m.header)) * 1e-9),
         qos_profile(profile, DEPTH),
     )
     executor = SingleThreadedExecutor()

@@ -148,9 +148,3 @@ def camera_info_message(camera: CameraIntrinsics, stamp_ns: int, frame_id: str) 
         binning_y=0,
         roi=types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
     )
-
-
-def stamp_ns_of(message: Any) -> int:
-    """The header's time stamp [ns]."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

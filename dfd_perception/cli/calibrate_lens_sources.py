@@ -126,10 +126,7 @@ def camera_of(args: argparse.Namespace, shape: tuple[int, ...], known: Distorted
     if args.camera is not None:
         return distorted(image_camera(read_camera_file(args.camera), (height, width), rectified="false"))
     if args.fx is not None:
-        middle = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
-        return DistortedCamera(
-            intrinsics=CameraIntrinsics(width=width, height=height, fx=args.fx, fy=args.fx, **middle)
-        )
+        return DistortedCamera(intrinsics=CameraIntrinsics.centred((height, width), args.fx))
     if known is None:
         raise UsageError("the focal length of the images is not known; give --camera FILE or --fx PX")
     return known

@@ -39,15 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publish until the source ends, or interrupted."""
-    from dfd_perception.cli.view import size_of
+    from dfd_perception.core.size import size_from_text
     from dfd_perception.media.capture import CaptureRequest
     from dfd_perception.ros.tools.camera_publisher import CameraOptions, publish_source
 
-    width, height = size_of(args.size)
+    size = None if args.size is None else size_from_text(args.size, "--size", width_first=True)
     options = CameraOptions(
         rate_hz=args.rate, loop=args.loop, calibration=args.calibration, fx_px=args.fx, frame_id=args.frame_id
     )
-    request = CaptureRequest(width=width, height=height, rate_hz=args.rate)
+    request = CaptureRequest(size=size, rate_hz=args.rate)
     count = publish_source(args.source, request, options, args.ros_args)
     print(f"{count} images published")
     return 0

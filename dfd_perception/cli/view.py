@@ -131,6 +131,7 @@ def _topics(args: argparse.Namespace) -> Feed:
 
 def _source(args: argparse.Namespace) -> Feed:
     _refuse(args, OF_A_NODE, "for the topics of a node")
+    from dfd_perception.core.size import size_from_text
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.files.lens_file import read_lens
     from dfd_perception.inference.estimator import EstimatorOptions
@@ -142,7 +143,7 @@ def _source(args: argparse.Namespace) -> Feed:
     near_m, far_m = args.min_m or 0.0, 10.0 if args.max_m is None else args.max_m
     if not 0 <= near_m < far_m:
         raise UsageError(f"--min-m {near_m:g} and --max-m {far_m:g}: expected 0 or more, the first smaller")
-    width, height = size_of(args.size)
+    size = None if args.size is None else size_from_text(args.size, "--size", width_first=True)
     return open_feed(
         ViewRequest(
             words=args.what,
@@ -151,7 +152,7 @@ def _source(args: argparse.Namespace) -> Feed:
             lens=read_lens(args.lens) if args.lens else None,
             fx_px=args.fx,
             bag=BagOptions(image_topic=args.image_topic),
-            capture=CaptureRequest(width=width, height=height),
+            capture=CaptureRequest(size=size),
             estimator=EstimatorOptions(backend=args.backend or "auto", depth_min_m=near_m, depth_max_m=far_m),
         )
     )
@@ -161,17 +162,3 @@ def _refuse(args: argparse.Namespace, options: dict[str, str], what_for: str) ->
     present = [option for name, option in options.items() if getattr(args, name) not in (None, [])]
     if present:
         raise UsageError(f"{', '.join(present)}: {what_for}")
-
-
-def size_of(text: str | None) -> tuple[int | None, int | None]:
-    """Width and height of "640x480"; None, None where no size is asked for.
-
-    Raises:
-        UsageError: another form.
-    """
-    if text is None:
-        return None, None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise UsageError(f"--size is {text!r}; expected width and height such as 640x480")
-    return int(width), int(height)

@@ -38,6 +38,12 @@ class CameraIntrinsics:
             raise CalibrationError(f"cx, cy are {self.cx}, {self.cy}; they must be finite numbers [px]")
 
     @classmethod
+    def centred(cls, size: Size, fx_px: float) -> CameraIntrinsics:
+        """The camera of which only the focal length is known: square pixels, the axis through the middle."""
+        height, width = size
+        return cls(width=width, height=height, fx=fx_px, fy=fx_px, cx=(width - 1) / 2, cy=(height - 1) / 2)
+
+    @classmethod
     def from_matrix(cls, matrix_3x3: NDArray[np.floating], width: int, height: int) -> CameraIntrinsics:
         """From K [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] (flat row-major K of camera_info, or 3 x 3)."""
         k = np.asarray(matrix_3x3, np.float64).reshape(3, 3)

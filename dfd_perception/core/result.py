@@ -130,9 +130,7 @@ class Result:
         if self.fx_px is None:
             raise LensError("points need the focal length in pixels; give fx_px=..., or camera=... to points()")
         height, width = self.image_rgb.shape[:2]
-        return CameraIntrinsics(
-            width=width, height=height, fx=self.fx_px, fy=self.fx_px, cx=(width - 1) / 2, cy=(height - 1) / 2
-        )
+        return CameraIntrinsics.centred((height, width), self.fx_px)
 
 
 def percent(share: float | None) -> str:

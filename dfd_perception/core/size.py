@@ -15,11 +15,12 @@ Size = tuple[int, int]
 LARGEST_SIDE_PX = 8192
 
 
-def size_from_text(text: str, what: str) -> Size:
+def size_from_text(text: str, what: str, width_first: bool = False) -> Size:
     """Height and width of "480x640".
 
     Args:
         what: what the text is, for the message: "--size", "parameter input.size".
+        width_first: "640x480", as cameras are asked.
 
     Raises:
         ConfigError: anything else, or a side outside 1 to LARGEST_SIDE_PX.
@@ -27,7 +28,6 @@ def size_from_text(text: str, what: str) -> Size:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(1 <= side <= LARGEST_SIDE_PX for side in sides):
-        raise ConfigError(
-            f"{what} is {text!r}; expected HEIGHTxWIDTH in pixels, such as 480x640, {LARGEST_SIDE_PX} at most"
-        )
-    return sides
+        form = "WIDTHxHEIGHT in pixels, such as 640x480" if width_first else "HEIGHTxWIDTH in pixels, such as 480x640"
+        raise ConfigError(f"{what} is {text!r}; expected {form}, {LARGEST_SIDE_PX} at most")
+    return sides[::-1] if width_first else sides

@@ -161,13 +161,13 @@ class DatasetSummary:
     """What the depth would be in other units, where nobody stated one."""
 
 
-def describe_dataset(path: Path, kind: str | None = None) -> DatasetSummary:
+def describe_dataset(path: Path) -> DatasetSummary:
     """Recognise a data set, count it, and read its frames (at most 200, evenly spread) to find what is wrong.
 
     Raises:
         DatasetError: not recognised, or it cannot be opened at all.
     """
-    kind = kind or recognise(path)
+    kind = recognise(path)
     opened = _layout(kind).opened(path)
     problems = list(getattr(opened, "problems", []))
     parts: set[str] = set()

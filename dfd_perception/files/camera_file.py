@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class CameraFile:
     width: int
     height: int
     k: tuple[float, ...]
+    r: tuple[float, ...] = ()
     p: tuple[float, ...] = ()
     d: tuple[float, ...] = ()
     distortion_model: str = ""
@@ -39,28 +41,33 @@ class CameraFile:
 
 
 def read_camera_file(path: Path) -> CameraFile:
-    """Read image_width, image_height, camera_matrix, distortion_model, distortion_coefficients, projection_matrix.
+    """Read image size and camera_matrix, and distortion, rectification and projection where they are there.
 
     Raises:
         ConfigError: not readable as YAML.
-        CalibrationError: without a size or a camera matrix.
+        CalibrationError: without a size or a camera matrix, or with a matrix of another length.
     """
     content = read_yaml(path)
     try:
         return CameraFile(
             width=int(content["image_width"]),
             height=int(content["image_height"]),
-            k=_numbers(content["camera_matrix"]),
-            p=_numbers(content.get("projection_matrix", {"data": ()})),
-            d=_numbers(content.get("distortion_coefficients", {"data": ()})),
+            k=_numbers(content, "camera_matrix", 9),
+            r=_numbers(content, "rectification_matrix", 9) if "rectification_matrix" in content else (),
+            p=_numbers(content, "projection_matrix", 12) if "projection_matrix" in content else (),
+            d=_numbers(content, "distortion_coefficients") if "distortion_coefficients" in content else (),
             distortion_model=str(content.get("distortion_model", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise CalibrationError(
-            f"{path}: not a camera calibration ({error!r}); expected image_width, image_height and camera_matrix as "
+            f"{path}: not a camera calibration: {what}; expected image_width, image_height and camera_matrix as "
             "ROS camera_calibration writes them"
         ) from error
 
 
-def _numbers(matrix: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in matrix["data"])
+def _numbers(content: Any, name: str, count: int | None = None) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in content[name]["data"])
+    if count not in (None, len(numbers)) or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{name} has {len(numbers)} numbers; expected {count or 'only'} finite ones")
+    return numbers

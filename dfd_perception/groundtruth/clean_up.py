@@ -30,6 +30,8 @@ RELAXATIONS = 200
 
 EXPOSURE_BLUR_PX = 8.0
 FEWEST_EXPOSURE_PIXELS = 1000
+CUT_FRACTION = 0.001
+"""Part of the values that may clip at either end of a stretched pair."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,20 +144,19 @@ def crop(
 
 
 def normalise_pair(
-    defocused: NDArray[np.uint8], aif: NDArray[np.uint8], cut_fraction: float = 0.001
+    defocused: NDArray[np.uint8], aif: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Stretch both images by one and the same map, from their common darkest and brightest values.
 
     Args:
         defocused, aif: (H, W, 3) uint8 of one scene, exposed alike.
-        cut_fraction: part of the values that may clip at either end.
     """
     if defocused.shape != aif.shape:
         raise ImageError(f"images of a pair are {defocused.shape} and {aif.shape}; they must be alike")
     counts = np.bincount(defocused.ravel(), minlength=256) + np.bincount(aif.ravel(), minlength=256)
     below = np.cumsum(counts) / counts.sum()
-    low = int(np.searchsorted(below, cut_fraction))
-    high = int(np.searchsorted(below, 1 - cut_fraction))
+    low = int(np.searchsorted(below, CUT_FRACTION))
+    high = int(np.searchsorted(below, 1 - CUT_FRACTION))
     if high <= low:
         return defocused, aif
     table = np.clip(np.rint((np.arange(256) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)

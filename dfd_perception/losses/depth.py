@@ -30,12 +30,12 @@ def l1_depth(prediction_m: Tensor, target_m: Tensor) -> Tensor:
 
 
 @in_full_precision
-def gradient_matching(prediction_m: Tensor, target_m: Tensor, mask: Tensor | None = None) -> Tensor:
+def gradient_matching(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """Equation 3.2: mean |dx R| + mean |dy R| of the residual R = prediction - target [m per pixel].
 
     Forward differences; a step counts where both of its pixels are valid.
     """
-    mask = valid_depth(target_m) if mask is None else mask
+    mask = valid_depth(target_m)
     residual = masked_difference(prediction_m, target_m, mask)
     return masked_mean(step_x(residual).abs(), both_x(mask)) + masked_mean(step_y(residual).abs(), both_y(mask))
 

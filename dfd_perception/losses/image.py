@@ -25,19 +25,19 @@ SSIM_SIGMA_PX = 1.5
 
 @in_full_precision
 def charbonnier(
-    prediction: Tensor, target: Tensor, epsilon: float = CHARBONNIER_EPSILON, mask: Tensor | None = None
+    prediction: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
     """Equation 3.4: mean sqrt((prediction - target)^2 + epsilon^2); `mask` (B, 1, H, W) says which pixels count."""
     mask = _image_mask(prediction, mask)
     difference = torch.where(mask, prediction - target, 0.0)
-    return masked_mean((difference**2 + epsilon**2).sqrt(), mask)
+    return masked_mean((difference**2 + CHARBONNIER_EPSILON**2).sqrt(), mask)
 
 
 @in_full_precision
-def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
+def ssim_map(prediction: Tensor, target: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004) at every window that lies within the image.
 
-    Gaussian window of 11 x 11 px, sigma 1.5 px, C1 = (0.01 R)^2, C2 = (0.03 R)^2 with R the data range.
+    Gaussian window of 11 x 11 px, sigma 1.5 px, C1 = 0.01^2, C2 = 0.03^2: images in [0, 1].
 
     Returns:
         (B, C, H - 10, W - 10); differentiable.
@@ -52,33 +52,29 @@ def ssim_map(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> Ten
     variance_x = _window_mean(x * x) - mean_x**2
     variance_y = _window_mean(y * y) - mean_y**2
     covariance = _window_mean(x * y) - mean_x * mean_y
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     return luminance * (2 * covariance + c2) / (variance_x + variance_y + c2)
 
 
 @in_full_precision
-def ssim_loss(prediction: Tensor, target: Tensor, data_range: float = 1.0, mask: Tensor | None = None) -> Tensor:
+def ssim_loss(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Equation 3.5: 1 - mean SSIM; with a mask, over the windows that it fills."""
     mask = _image_mask(prediction, mask)
     keep = functional.max_pool2d((~mask).float(), SSIM_WINDOW_PX, stride=1) == 0
     filled = torch.where(mask, prediction, 0.0), torch.where(mask, target, 0.0)
-    return masked_mean(1 - ssim_map(*filled, data_range), keep)
+    return masked_mean(1 - ssim_map(*filled), keep)
 
 
 @in_full_precision
 def deblur_loss(
-    prediction: Tensor,
-    target: Tensor,
-    ssim_weight: float = SSIM_WEIGHT,
-    data_range: float = 1.0,
-    mask: Tensor | None = None,
+    prediction: Tensor, target: Tensor, ssim_weight: float = SSIM_WEIGHT, mask: Tensor | None = None
 ) -> Tensor:
     """Equation 3.6: Charbonnier + Psi * (1 - SSIM)."""
     loss = charbonnier(prediction, target, mask=mask)
     if ssim_weight == 0:
         return loss
-    return loss + ssim_weight * ssim_loss(prediction, target, data_range, mask)
+    return loss + ssim_weight * ssim_loss(prediction, target, mask)
 
 
 def _image_mask(image: Tensor, mask: Tensor | None) -> Tensor:

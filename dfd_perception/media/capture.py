@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.size import Size
 from dfd_perception.errors import ImageError
 from dfd_perception.media.source_image import SourceImage
 
@@ -30,8 +31,8 @@ DEVICES = "/dev"
 class CaptureRequest:
     """What to ask of a camera; None leaves it as it is. A camera that cannot do it gives what is nearest."""
 
-    width: int | None = None
-    height: int | None = None
+    size: Size | None = None
+    """(height, width)."""
     rate_hz: float | None = None
 
 
@@ -225,9 +226,10 @@ def _cannot_open(address: int | str) -> str:
 
 
 def _properties(request: CaptureRequest) -> list[tuple[int, float]]:
+    height, width = request.size or (None, None)
     wanted = [
-        (cv2.CAP_PROP_FRAME_WIDTH, request.width),
-        (cv2.CAP_PROP_FRAME_HEIGHT, request.height),
+        (cv2.CAP_PROP_FRAME_WIDTH, width),
+        (cv2.CAP_PROP_FRAME_HEIGHT, height),
         (cv2.CAP_PROP_FPS, request.rate_hz),
     ]
     # One frame of delay instead of four; drivers that cannot ignore it.

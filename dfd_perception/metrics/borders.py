@@ -53,7 +53,7 @@ class BorderSums(NamedTuple):
 
 
 def border_sums(
-    estimate: NDArray[np.floating], truth: NDArray[np.floating], steepest: float = STEEPEST_SURFACE
+    estimate: NDArray[np.floating], truth: NDArray[np.floating]
 ) -> BorderSums:
     """Compare the gradients of two maps (H, W) at the borders of the true one.
 
@@ -62,14 +62,13 @@ def border_sums(
     Args:
         estimate: of any unit, finite.
         truth: in the same unit, NaN where unknown.
-        steepest: gradient of the truth above which a pixel is a border [unit per px].
     """
     known = np.isfinite(truth)
     reach = 2 * round(2 * SCALE_PX) + 1
     sure = cv2.erode(known.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     true_y, true_x = _gradient(np.where(known, truth, 0))
     size = np.hypot(true_x, true_y)
-    border = sure & (size > steepest)
+    border = sure & (size > STEEPEST_SURFACE)
     read_y, read_x = _gradient(estimate)
     along = (read_x * true_x + read_y * true_y)[border] / size[border]
     return BorderSums(

@@ -26,7 +26,8 @@ class DeblurMetrics(NamedTuple):
     """Of the deblurred image and, for comparison, of the defocused input.
 
     psnr_db: 10 log10(range^2 / mean squared error); inf for equal images.
-    ssim: mean structural similarity, 11 x 11 Gaussian window of sigma 1.5 px, windows within the image only.
+    ssim: mean structural similarity (Wang et al. 2004, C1 = (0.01 range)^2, C2 = (0.03 range)^2), 11 x 11 Gaussian
+        window of sigma 1.5 px, windows within image and mask only; mean over the channels.
     """
 
     psnr_db: float = NAN
@@ -35,37 +36,10 @@ class DeblurMetrics(NamedTuple):
     input_ssim: float = NAN
 
 
-def psnr_db(
-    prediction: ImageArray, target: ImageArray, mask: NDArray[np.bool_] | None = None, data_range: float | None = None
-) -> float:
-    """Peak signal-to-noise ratio [dB] over all channels.
-
-    Args:
-        prediction: (H, W, C) or (H, W).
-        target: the same shape and type.
-        mask: (H, W), which pixels count.
-        data_range: distance of black and white; None: 255 for uint8, 1 for floating point.
-    """
-    squared, count = _squared_error(prediction, target, mask)
-    return _psnr(squared, count, _data_range(target, data_range))
-
-
-def ssim(
-    prediction: ImageArray, target: ImageArray, mask: NDArray[np.bool_] | None = None, data_range: float | None = None
-) -> float:
-    """Mean structural similarity (Wang et al. 2004), C1 = (0.01 R)^2, C2 = (0.03 R)^2; mean over the channels.
-
-    With a mask, over the windows that lie in it whole. NaN where there is none.
-    """
-    total, count = _ssim_sum(prediction, target, mask, _data_range(target, data_range))
-    return total / count if count else NAN
-
-
 class DeblurAccumulator:
-    """Streaming over images of one data range."""
+    """Streaming over images of one type: uint8, or floats from 0 to 1."""
 
-    def __init__(self, data_range: float | None = None) -> None:
-        self._data_range = data_range
+    def __init__(self) -> None:
         self._sums = np.zeros((2, 4))
         self._range = NAN
         self._per_image = RunningMeans()
@@ -78,7 +52,7 @@ class DeblurAccumulator:
         mask: NDArray[np.bool_] | None = None,
     ) -> DeblurMetrics:
         """Take in one image and return its own values."""
-        self._range = _data_range(target, self._data_range)
+        self._range = 255.0 if target.dtype == np.uint8 else 1.0
         values: list[float] = []
         for row, image in enumerate((prediction, defocused)):
             if image is None:
@@ -108,12 +82,6 @@ def _psnr(squared: float, count: float, data_range: float) -> float:
     if count == 0:
         return NAN
     return float("inf") if squared == 0 else float(10 * np.log10(data_range**2 * count / squared))
-
-
-def _data_range(target: ImageArray, data_range: float | None) -> float:
-    if data_range is not None:
-        return data_range
-    return 255.0 if target.dtype == np.uint8 else 1.0
 
 
 def _channels(image: ImageArray) -> NDArray[np.float64]:

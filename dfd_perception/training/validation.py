@@ -101,7 +101,7 @@ class _Figures:
         self._losses: list[float] = []
         self._ratios: list[NDArray[np.float32]] = []
         self._pairs: list[NDArray[np.float32]] = []
-        self._defocus, self._deblurred = DefocusAccumulator(), DeblurAccumulator(255)
+        self._defocus, self._deblurred = DefocusAccumulator(), DeblurAccumulator()
         self._depth = DepthAccumulator(with_edges=False)
         self._has = {"defocus": False, "depth": False, "deblurred": False}
         self._rows: list[PanelRow] = []

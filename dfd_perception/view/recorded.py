@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.image_encoding import (
@@ -20,6 +19,7 @@ from dfd_perception.core.image_encoding import (
     rgb_from_image,
 )
 from dfd_perception.core.prediction import Prediction
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.view.assembly import ENDINGS, FrameAssembler
 from dfd_perception.view.scene import SceneImage
 
@@ -64,7 +64,7 @@ class RecordedScene:
         for kind in kinds.values():
             assembler.add(kind, -1, None, 0.0)
         for record in self._bag.messages(list(kinds)):
-            stamp_ns = stamp_ns_of(record.message)
+            stamp_ns = header_stamp_ns(record.message.header)
             parts = assembler.add(kinds[record.topic], stamp_ns, record, 0.0)
             if parts is None:
                 continue

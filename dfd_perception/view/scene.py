@@ -208,8 +208,7 @@ class BagScene:
 
 
 def centred_camera(image_rgb: NDArray[np.uint8], fx_px: float | None) -> CameraIntrinsics | None:
-    """A camera of which only the focal length is known: square pixels, the axis through the middle."""
+    """The camera of an image whose focal length is known; None where it is not."""
     if fx_px is None:
         return None
-    height, width = image_rgb.shape[:2]
-    return CameraIntrinsics(width=width, height=height, fx=fx_px, fy=fx_px, cx=(width - 1) / 2, cy=(height - 1) / 2)
+    return CameraIntrinsics.centred((image_rgb.shape[0], image_rgb.shape[1]), fx_px)

@@ -13,11 +13,12 @@ import pytest
 
 pytest.importorskip("rosbags", reason="no rosbags in this environment")
 
-from dfd_perception.bags.messages import camera_info_message, image_message, stamp_ns_of
+from dfd_perception.bags.messages import camera_info_message, image_message
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.bags.storage import is_bag
 from dfd_perception.bags.writer import BagWriter
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import DatasetError
 from dfd_perception.files.configuration import read_yaml, write_yaml
 
@@ -71,7 +72,7 @@ def test_what_is_written_is_read(tmp_path, storage, compression):
     for number, message in enumerate(m.message for m in read):
         assert (message.height, message.width, message.step) == (40, 60, 180)
         assert message.header.frame_id == "camera_optical"
-        assert stamp_ns_of(message) == number * SECOND + 5
+        assert header_stamp_ns(message.header) == number * SECOND + 5
         assert np.array_equal(message.data.reshape(40, 60, 3), pixels(number))
     assert info.k.tolist() == [50, 0, 29, 0, 51, 20, 0, 0, 1]
 

@@ -58,13 +58,13 @@ class Depths:
         from sensor_msgs.msg import Image
 
         from dfd_perception.core.image_encoding import depth_m_from_image
-        from dfd_perception.ros.shared.camera_infos import stamp_ns
+        from dfd_perception.core.stamps import header_stamp_ns
 
         self.by_stamp = {}
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain_id)
         self._node = rclpy.create_node("witness", context=self._context)
-        keep = lambda m: self.by_stamp.__setitem__(stamp_ns(m.header), depth_m_from_image(m).copy())  # noqa: E731
+        keep = lambda m: self.by_stamp.__setitem__(header_stamp_ns(m.header), depth_m_from_image(m).copy())  # noqa: E731
         self._node.create_subscription(Image, "depth/image", keep, 20)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()

@@ -62,7 +62,7 @@ def test_a_video_is_served_until_a_signal_ends_it(clip, tiny_coc_model, how):
         (["view", "photo.png", "--node", "dfd"], "--node: for the topics of a node"),
         (["view", "topics", "--lens", "lens.yaml", "--fx", "3"], "--lens, --fx: for what the model runs on here"),
         (["view", "topics", "photo.png"], "topics stands alone; a folder of that name is ./topics"),
-        (["view", "photo.png", "--size", "big"], "--size is 'big'; expected width and height such as 640x480"),
+        (["view", "photo.png", "--size", "big"], "--size is 'big'; expected WIDTHxHEIGHT in pixels, such as 640x480"),
         (["view", "photo.png", "--min-m", "5", "--max-m", "1"], "expected 0 or more, the first smaller"),
         (["view", "photo.png", "--port", "99999"], "--port is 99999; expected 0 to 65535"),
         (["view", "photo.png", "--lens", "absent.yaml"], "absent.yaml"),

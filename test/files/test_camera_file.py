@@ -30,8 +30,20 @@ def test_a_calibration_of_ros_is_read_like_camera_info(tmp_path: Path) -> None:
     assert image_camera(info, (480, 640), rectified="true").intrinsics.fx == 560.0
 
 
-def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("camera_matrix", "camera_mtx"), "lacks 'camera_matrix'"),
+        (("data: [610.0, ", "data: ["), "camera_matrix has 8 numbers; expected 9"),
+        (("data: [560, ", "data: [.nan, "), "projection_matrix has 12 numbers; expected 12 finite"),
+        (("image_height: 480", "image_height: tall"), "tall"),
+        ((TEXT, "focal_length_mm: 35"), "lacks 'image_width'"),
+    ],
+)
+def test_another_file_is_refused_by_name_in_one_line(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     path = tmp_path / "camera.yaml"
-    path.write_text("focal_length_mm: 35\n")
-    with pytest.raises(CalibrationError, match=r"camera.yaml: not a camera calibration .*image_width"):
+    path.write_text(TEXT.replace(*change))
+    with pytest.raises(CalibrationError, match=r"camera.yaml: not a camera calibration") as error:
         read_camera_file(path)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from dfd_perception.errors import ImageError
-from dfd_perception.metrics.image_quality import DeblurAccumulator, DeblurMetrics, psnr_db, ssim
+from dfd_perception.metrics.image_quality import DeblurAccumulator, DeblurMetrics
+
+
+def psnr_db(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None = None) -> float:
+    return DeblurAccumulator().update(prediction, target, mask=mask).psnr_db
+
+
+def ssim(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None = None) -> float:
+    return DeblurAccumulator().update(prediction, target, mask=mask).ssim
 
 
 def _pair(dtype: type) -> tuple[np.ndarray, np.ndarray]:

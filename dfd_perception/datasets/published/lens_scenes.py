@@ -58,9 +58,7 @@ class LensScenes:
         defocused = read_rgb(parts["defocused"])
         size = (defocused.shape[0], defocused.shape[1])
         fx_px, curve = _lens(scene / "meta.json")
-        camera = CameraIntrinsics(
-            width=size[1], height=size[0], fx=fx_px, fy=fx_px, cx=(size[1] - 1) / 2, cy=(size[0] - 1) / 2
-        )
+        camera = CameraIntrinsics.centred(size, fx_px)
         return DefocusSample(
             name=scene.name,
             defocused=defocused,

@@ -89,18 +89,14 @@ def texture_bound_px(
     return float(np.sqrt(np.linalg.inv(information)[0, 0]))
 
 
-def edge_bound_px(
-    coc_px: float, contrast_over_noise_db: float, priors: Priors | None = None, rows: int = PATCH_PX
-) -> float:
-    """Least standard deviation of the diameter [px] from one straight edge.
+def edge_bound_px(coc_px: float, contrast_over_noise_db: float) -> float:
+    """Least standard deviation of the diameter [px] from one straight edge, which crosses PATCH_PX rows.
 
     Args:
         coc_px: true diameter.
         contrast_over_noise_db: 20 log10 of the step over the noise's standard deviation.
-        priors: what is known beforehand.
-        rows: that the edge crosses.
     """
-    priors = priors or Priors()
+    priors = Priors()
     pixels = np.arange(-EDGE_HALF_WIDTH_PX, EDGE_HALF_WIDTH_PX + 1, dtype=np.float64)
 
     def profile(theta: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,7 +106,7 @@ def edge_bound_px(
     theta = np.array([coc_px, 0.0, 1.0, 0.0, 0.1, SOFTNESS_PX])
     steps = np.array([0.05, 1e-2, 1e-3, 1e-3, 1e-2, 1e-2])
     jacobian = _derivatives(profile, theta, steps)
-    information = rows * jacobian @ jacobian.T * 10 ** (contrast_over_noise_db / 10)
+    information = PATCH_PX * jacobian @ jacobian.T * 10 ** (contrast_over_noise_db / 10)
     information[4:, 4:] += np.diag([priors.mix**-2, priors.softness_px**-2])
     return float(np.sqrt(np.linalg.inv(information)[0, 0]))
 

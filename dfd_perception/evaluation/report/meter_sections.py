@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from dfd_perception.core.result import percent
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
 
 LARGEST_SHOWN_PX = 10.0
@@ -58,8 +59,8 @@ def blur_map(report: dict[str, Any]) -> str:
         return ""
     floors = [s["blur_floor"] | {"unit": s["unit"]} for s in report["data"]["sources"] if "blur_floor" in s]
     rows = [
-        ("Gradient at true borders over truth", _percent(figures["border_gradient"])),
-        ("- of it along the true gradient", _percent(figures["border_gradient_along"])),
+        ("Gradient at true borders over truth", percent(figures["border_gradient"])),
+        ("- of it along the true gradient", percent(figures["border_gradient_along"])),
         ("Pattern of period 8 px: amplitude", _number(figures["plaid_px"], 3, " px")),
         ("- its spectral line over the neighbourhood", _number(figures["plaid_line"], 1, "")),
         ("Rank correlation of std and error", _number(figures["std_rank_correlation"], 2, "")),
@@ -124,10 +125,6 @@ def _pairs_note(pairs: dict[str, Any]) -> str:
         "small aperture's own blur and the blur floor in quadrature."
     )
     return f'<p class="note">{text}</p>'
-
-
-def _percent(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value * 100:.0f} %"
 
 
 def _number(value: float | None, digits: int, unit: str) -> str:

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.size import Size
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import DatasetError, ImageError
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
@@ -179,7 +179,7 @@ class BagSource:
     def _stamp_ns(self, record: BagMessage) -> int:
         if self.options.stamps == "log":
             return record.stamp_ns
-        stamp_ns = stamp_ns_of(record.message)
+        stamp_ns = header_stamp_ns(record.message.header)
         if stamp_ns == 0:
             raise DatasetError(
                 f"{self.path}: topic {record.topic} has a stamp of zero; frames cannot be paired by it, "

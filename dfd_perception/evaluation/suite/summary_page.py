@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from dfd_perception.evaluation.blur_chart.measure import chart_text
 from dfd_perception.evaluation.report import meter_sections
+from dfd_perception.files.atomic import write_text
 
 SUMMARY_HTML = "summary.html"
 
@@ -62,9 +62,7 @@ def summary_text(summary: dict[str, Any]) -> str:
 
 def write_summary_page(path: Path, summary: dict[str, Any]) -> None:
     """Write summary.html, whole or not at all."""
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_text(render_summary(summary), "utf-8")
-    draft.replace(path)
+    write_text(path, render_summary(summary))
 
 
 def render_summary(summary: dict[str, Any]) -> str:

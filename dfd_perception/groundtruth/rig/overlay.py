@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.core.colormap import ColourScale
+
 EDGE_FRACTION = 0.05
 """Neighbouring depths that differ by more than this are an edge."""
 
@@ -69,12 +71,9 @@ def overlay(image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> NDArray[n
     """(H, 2 W, 3) uint8 RGB: left the image with the depth's edges in red, right half depth, half image."""
     marked = image.copy()
     marked[depth_edges(depth_m)] = EDGE_COLOUR
-    known = np.isfinite(depth_m)
-    inverse = 1 / np.clip(np.nan_to_num(depth_m, nan=FAR_M), NEAR_M, FAR_M)
-    shade = (inverse - 1 / FAR_M) / (1 / NEAR_M - 1 / FAR_M) * 255
-    coloured = cv2.cvtColor(cv2.applyColorMap(shade.astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    coloured = ColourScale(NEAR_M, FAR_M, logarithmic=True).colours(depth_m)
     blended = (image.astype(np.uint16) + coloured) // 2
-    return np.hstack([marked, np.where(known[..., None], blended, image // 4).astype(np.uint8)])
+    return np.hstack([marked, np.where(np.isfinite(depth_m)[..., None], blended, image // 4).astype(np.uint8)])
 
 
 def sheet(overlays: list[NDArray[np.uint8]], titles: list[str], width_px: int = 1600) -> NDArray[np.uint8]:

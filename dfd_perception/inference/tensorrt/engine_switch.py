@@ -10,7 +10,6 @@ or a library crashes in it, what is lost is the child. The engine comes back thr
 from __future__ import annotations
 
 import json
-import logging
 import queue
 import subprocess
 import sys
@@ -28,8 +27,6 @@ from dfd_perception.errors import BackendError, EngineError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.inference.ladder import missing_package
-
-_log = logging.getLogger(__name__)
 
 REPORT_PERIOD_S = 5.0
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.frame_decoder import Frame
-from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
+from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
 from dfd_perception.ros.shared.diagnostics import Statistics, StatusFiller
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.shared.node_log import Log
@@ -62,7 +63,7 @@ class ImageInput:
         if self.on_frame is None:
             return
         self._statistics.received.tick()
-        stamp = stamp_ns(message.header)
+        stamp = header_stamp_ns(message.header)
         if stamp < self._last_stamp_ns - JUMP_BACK_NS:
             seconds = (self._last_stamp_ns - stamp) * 1e-9
             self._log("info", f"time stamps jumped back by {seconds:.1f} s (a bag that loops, or two publishers?)")

@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.prediction import Prediction
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import DfdPerceptionError, ModelError
 from dfd_perception.files.atomic import write_text
 from dfd_perception.files.images import write_png
@@ -28,7 +29,6 @@ from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.ros.depth_node.frame_pipeline import FramePipeline, LastFrame
 from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
-from dfd_perception.ros.shared.camera_infos import stamp_ns
 from dfd_perception.ros.shared.node_log import Log, one_line
 
 POLL_S = 0.002
@@ -174,7 +174,7 @@ def write_snapshot(folder: Path, last: LastFrame, prediction: Prediction, pipeli
     Raises:
         OSError: it cannot be written.
     """
-    target = folder / f"{stamp_ns(last.frame.header):019d}"
+    target = folder / f"{header_stamp_ns(last.frame.header):019d}"
     target.mkdir(parents=True, exist_ok=True)
     write_png(target / "input.png", last.frame.image_rgb)
     if prediction.deblurred is not None:
@@ -186,7 +186,7 @@ def write_snapshot(folder: Path, last: LastFrame, prediction: Prediction, pipeli
     model = pipeline.estimator.model
     curve = last.lens.curve
     described = {
-        "stamp_ns": stamp_ns(last.frame.header),
+        "stamp_ns": header_stamp_ns(last.frame.header),
         "frame_id": last.frame.header.frame_id,
         "model": model.name,
         "weights_sha256": model.card.weights.sha256,

@@ -19,10 +19,10 @@ from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.core.stamp_pairing import Pair, StampPairing
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import CalibrationError, DfdPerceptionError, ImageError
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame
 from dfd_perception.ros.recorder_node.robot_camera import Subscribe
-from dfd_perception.ros.shared.camera_infos import stamp_ns
 from dfd_perception.ros.shared.conversions import depth_m_of, rgb_of
 from dfd_perception.ros.shared.node_log import Log
 
@@ -123,10 +123,10 @@ class RgbdTopics:
         if not self._with_colour:
             self._give(message, None)
             return
-        self._give_pairs(self._pairing.add_right(stamp_ns(message.header), message))
+        self._give_pairs(self._pairing.add_right(header_stamp_ns(message.header), message))
 
     def _on_colour(self, message: AnyImage) -> None:
-        self._give_pairs(self._pairing.add_left(stamp_ns(message.header), message))
+        self._give_pairs(self._pairing.add_left(header_stamp_ns(message.header), message))
 
     def _give_pairs(self, pairs: list[Pair[AnyImage, AnyImage]]) -> None:
         for pair in pairs:
@@ -144,7 +144,7 @@ class RgbdTopics:
         try:
             frame = RgbdFrame(
                 depth_mm=depth_mm_of(depth, self._metres_per_count),
-                stamps=FrameStamps(arrival_ns=time.time_ns(), ros_ns=stamp_ns(depth.header)),
+                stamps=FrameStamps(arrival_ns=time.time_ns(), ros_ns=header_stamp_ns(depth.header)),
                 colour_rgb=None if colour is None else rgb_of(colour),
             )
         except ImageError as error:

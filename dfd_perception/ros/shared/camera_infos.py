@@ -11,12 +11,9 @@ from collections import OrderedDict
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from dfd_perception.core.stamps import header_stamp_ns
+
 KEPT = 10
-
-
-def stamp_ns(header: Header) -> int:
-    """The header's stamp [ns]."""
-    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
 class CameraInfoBuffer:
@@ -29,15 +26,15 @@ class CameraInfoBuffer:
     def add(self, info: CameraInfo) -> None:
         """Remember one."""
         with self._lock:
-            self._infos[stamp_ns(info.header)] = info
-            self._infos.move_to_end(stamp_ns(info.header))
+            self._infos[header_stamp_ns(info.header)] = info
+            self._infos.move_to_end(header_stamp_ns(info.header))
             while len(self._infos) > KEPT:
                 self._infos.popitem(last=False)
 
     def for_image(self, header: Header) -> CameraInfo | None:
         """The one of the image's stamp, else the newest; None before the first."""
         with self._lock:
-            exact = self._infos.get(stamp_ns(header))
+            exact = self._infos.get(header_stamp_ns(header))
             if exact is None and self._infos:
                 exact = next(reversed(self._infos.values()))
             return exact

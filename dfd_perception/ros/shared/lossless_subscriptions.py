@@ -77,10 +77,10 @@ class LosslessSubscriptions:
             ignored = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
             self._create(kind, topic, heard, "latched", depth, ignored, beside=True)
 
-    def silences(self, after_s: float = PATIENCE_S) -> list[str]:
+    def silences(self) -> list[str]:
         """Topics on which nothing has come for so long, each with who publishes there or near it."""
         now = time.monotonic()
-        return [silence_of(self._node, topic) for topic, since in self._silent.items() if now - since > after_s]
+        return [silence_of(self._node, topic) for topic, since in self._silent.items() if now - since > PATIENCE_S]
 
     def destroy(self) -> None:
         """End all of them."""

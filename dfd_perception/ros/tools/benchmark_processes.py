@@ -28,7 +28,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from dfd_perception.ros.shared.camera_infos import stamp_ns
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.ros.shared.conversions import image_message, rgb_of
 from dfd_perception.ros.shared.qos import qos_profile
 
@@ -103,7 +103,7 @@ class Listener(Node):
         ready.write_text("ready")
 
     def _note(self, message: Image) -> None:
-        stamp = stamp_ns(message.header)
+        stamp = header_stamp_ns(message.header)
         self._seen[stamp] = self._seen.get(stamp, 0) + 1
         if self._seen[stamp] == self._expected:
             self.delays_s.append((time.time_ns() - stamp) * 1e-9)

@@ -18,8 +18,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError, ConfigError
-from dfd_perception.files.configuration import read_yaml
+from dfd_perception.files.camera_file import CameraFile, read_camera_file
 from dfd_perception.media.capture import CaptureRequest
 from dfd_perception.media.source import open_source
 from dfd_perception.media.source_image import ImageSource, SourceImage
@@ -63,7 +65,8 @@ class CameraPublisher:
             CalibrationError: the file is not a calibration.
         """
         self._node, self._options = node, options
-        self._info = read_calibration(options.calibration) if options.calibration is not None else None
+        calibration = None if options.calibration is None else read_camera_file(options.calibration)
+        self._info = None if calibration is None else camera_info_message(calibration)
         reliable = qos_profile("reliable", QUEUE)
         self._images = node.create_publisher(Image, "image", reliable)
         calibrated = self._info is not None or options.fx_px is not None
@@ -90,7 +93,7 @@ class CameraPublisher:
     def _camera_info(self, header: Header, height: int, width: int) -> CameraInfo:
         if self._info is None:
             assert self._options.fx_px is not None
-            self._info = pinhole_info(self._options.fx_px, height, width)
+            self._info = camera_info_message(pinhole(self._options.fx_px, (height, width)))
         info = self._info
         if (info.height, info.width) != (height, width):
             raise CalibrationError(
@@ -101,50 +104,30 @@ class CameraPublisher:
         return info
 
 
-def pinhole_info(fx_px: float, height: int, width: int) -> CameraInfo:
-    """The camera_info of square pixels, no distortion, and an axis through the middle of the image."""
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    return CameraInfo(
-        height=height,
-        width=width,
+def pinhole(fx_px: float, size: Size) -> CameraFile:
+    """Square pixels, no distortion, and an axis through the middle of the image."""
+    camera = CameraIntrinsics.centred(size, fx_px)
+    return CameraFile(
+        width=camera.width,
+        height=camera.height,
+        k=tuple(camera.matrix().ravel()),
+        d=(0.0,) * 5,
         distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=[fx_px, 0.0, cx, 0.0, fx_px, cy, 0.0, 0.0, 1.0],
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[fx_px, 0.0, cx, 0.0, 0.0, fx_px, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
     )
 
 
-def read_calibration(path: Path) -> CameraInfo:
-    """A camera_info of the YAML that camera_calibration writes and camera drivers read.
-
-    Raises:
-        CalibrationError: not readable, or a part is missing or of another length.
-    """
-    try:
-        content = read_yaml(path)
-        matrices = {
-            name: [float(v) for v in content[key]["data"]]
-            for name, key in (
-                ("d", "distortion_coefficients"),
-                ("k", "camera_matrix"),
-                ("r", "rectification_matrix"),
-                ("p", "projection_matrix"),
-            )
-        }
-        height, width = int(content["image_height"]), int(content["image_width"])
-        model = str(content["distortion_model"])
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise CalibrationError(
-            f"{path}: not a camera calibration: {what}; expected the file of camera_calibration"
-        ) from error
-    for name, length in (("k", 9), ("r", 9), ("p", 12)):
-        if len(matrices[name]) != length or not np.isfinite(matrices[name]).all():
-            raise CalibrationError(
-                f"{path}: matrix {name} has {len(matrices[name])} numbers; expected {length} finite ones"
-            )
-    return CameraInfo(height=height, width=width, distortion_model=model, **matrices)
+def camera_info_message(camera: CameraFile) -> CameraInfo:
+    """The message of a calibration; without rectification the rectified image is the raw one."""
+    matrix = np.asarray(camera.k).reshape(3, 3)
+    return CameraInfo(
+        height=camera.height,
+        width=camera.width,
+        distortion_model=camera.distortion_model,
+        d=camera.d,
+        k=camera.k,
+        r=camera.r or np.eye(3).ravel(),
+        p=camera.p or np.hstack([matrix, np.zeros((3, 1))]).ravel(),
+    )
 
 
 def publish_source(

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.bags.messages import stamp_ns_of
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import DatasetError
 
 IMAGE_TOPIC = "/camera/image/compressed"
@@ -54,7 +54,7 @@ def read_scene(bag_path: Path) -> dict[int, SceneFrame]:
     parts: dict[int, dict[str, NDArray[Any]]] = {}
     with BagReader(bag_path) as bag:
         for topic, _, _, message in bag.messages([IMAGE_TOPIC, DEPTH_TOPIC, AIF_TOPIC]):
-            moment = parts.setdefault(stamp_ns_of(message), {})
+            moment = parts.setdefault(header_stamp_ns(message.header), {})
             if topic == DEPTH_TOPIC:
                 moment[topic] = depth_m_from_image(message)
             else:

@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CompressedImage, Image
 
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_image
-from dfd_perception.ros.shared.camera_infos import stamp_ns
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.demo_scene import IMAGE_TOPIC
 
@@ -63,19 +63,19 @@ class Subscriber:
         rclpy.shutdown()
 
     def _on_input(self, message: CompressedImage) -> None:
-        self._sent_s.setdefault(stamp_ns(message.header), time.monotonic())
+        self._sent_s.setdefault(header_stamp_ns(message.header), time.monotonic())
 
     def _on_depth(self, message: Image) -> None:
         self._note(message)
-        self.depths.setdefault(stamp_ns(message.header), depth_m_from_image(message))
+        self.depths.setdefault(header_stamp_ns(message.header), depth_m_from_image(message))
 
     def _on_image(self, message: Image) -> None:
         self._note(message)
-        self.images.setdefault(stamp_ns(message.header), rgb_from_image(message).copy())
+        self.images.setdefault(header_stamp_ns(message.header), rgb_from_image(message).copy())
 
     def _note(self, message: Image) -> None:
         self.last_answer_s = time.monotonic()
-        arrivals = self._answered_s.setdefault(stamp_ns(message.header), [])
+        arrivals = self._answered_s.setdefault(header_stamp_ns(message.header), [])
         if len(arrivals) < 2:
             arrivals.append(self.last_answer_s)
 

@@ -36,7 +36,7 @@ class LiveImage:
 
 
 def live_images(
-    topic: str, going: Callable[[], bool], ros_arguments: Sequence[str] = (), domain_id: int | None = None
+    topic: str, going: Callable[[], bool], ros_arguments: Sequence[str] = ()
 ) -> Iterator[LiveImage]:
     """The newest image of a topic each time that one is asked for; what came meanwhile is dropped.
 
@@ -44,13 +44,12 @@ def live_images(
         topic: of sensor_msgs/Image or CompressedImage.
         going: False ends it.
         ros_arguments: for rclpy, such as -r from:=to.
-        domain_id: None for that of the environment.
 
     Raises:
         UsageError: nobody publishes images there; the message names topics with images.
         DfdPerceptionError: somebody does, and nothing comes.
     """
-    with own_node("dfd_live_images", ros_arguments, domain_id) as (node, executor):
+    with own_node("dfd_live_images", ros_arguments) as (node, executor):
         name = node.resolve_topic_name(topic)
         kind = _kind_of(node, name, going)
         if kind is not None:

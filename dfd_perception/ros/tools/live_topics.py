@@ -23,9 +23,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image
+from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.environment import fastdds_setting
 from dfd_perception.errors import DfdPerceptionError
-from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer, stamp_ns
+from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
 from dfd_perception.ros.shared.conversions import rgb_of
 from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
@@ -145,7 +146,7 @@ class LiveTopics:
 
     def _collector(self, kind: str) -> Callable[[Any], None]:
         def collect(message: Any) -> None:
-            complete = self._assembler.add(kind, stamp_ns(message.header), message, time.monotonic())
+            complete = self._assembler.add(kind, header_stamp_ns(message.header), message, time.monotonic())
             if complete is not None:
                 self._complete = complete
 
@@ -161,10 +162,10 @@ class LiveTopics:
         except DfdPerceptionError as error:
             slot.report(Status(level=2, message=str(error), time_s=time.time()))
             return
-        age_s = node.get_clock().now().nanoseconds * 1e-9 - stamp_ns(header) * 1e-9
+        age_s = node.get_clock().now().nanoseconds * 1e-9 - header_stamp_ns(header) * 1e-9
         slot.show(
             ViewFrame(
-                stamp_ns=stamp_ns(header),
+                stamp_ns=header_stamp_ns(header),
                 images=images,
                 maps=maps,
                 camera=camera,

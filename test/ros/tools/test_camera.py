@@ -17,9 +17,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
 from sensor_msgs.msg import CameraInfo  # noqa: E402
 
 from dfd_perception.core.image_encoding import rgb_from_image  # noqa: E402
-from dfd_perception.errors import CalibrationError  # noqa: E402
 from dfd_perception.media.video_writer import VideoWriter  # noqa: E402
-from dfd_perception.ros.tools.camera_publisher import read_calibration  # noqa: E402
 
 CALIBRATION = """\
 image_width: 80
@@ -88,19 +86,3 @@ def test_a_calibration_of_another_size_is_one_line(run_camera, clip, tmp_path):
     assert result.returncode == 2
     assert "the calibration is for 640 x 48 px, the images have 80 x 48" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (("camera_matrix", "camera_mtx"), "lacks 'camera_matrix'"),
-        (("data: [61.5, ", "data: ["), "matrix k has 8 numbers; expected 9"),
-        (("image_height: 48", "image_height: tall"), "tall"),
-        ((CALIBRATION, "- a list"), "not a camera calibration"),
-    ],
-)
-def test_a_file_that_is_no_calibration_is_one_line(tmp_path, change, said):
-    (tmp_path / "ost.yaml").write_text(CALIBRATION.replace(*change))
-    with pytest.raises(CalibrationError, match=said) as error:
-        read_calibration(tmp_path / "ost.yaml")
-    assert "\n" not in str(error.value)

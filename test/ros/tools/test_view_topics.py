@@ -15,7 +15,7 @@ rclpy = pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image  # noqa: E402
-from dfd_perception.ros.shared.camera_infos import stamp_ns  # noqa: E402
+from dfd_perception.core.stamps import header_stamp_ns  # noqa: E402
 from dfd_perception.ros.tools.live_topics import LiveTopics  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
 
@@ -67,7 +67,7 @@ def test_the_page_gets_what_the_node_publishes(start_node, peer, look, eventuall
     whole = []
 
     def published(topic, stamp):
-        return [message for message in received[topic] if stamp_ns(message.header) == stamp]
+        return [message for message in received[topic] if header_stamp_ns(message.header) == stamp]
 
     def a_whole_frame_came_to_both():
         """Either may miss a frame that the other gets: on a busy machine, messages are dropped."""
