@@ -27,6 +27,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LONGEST_REASON = 160
+LONGEST_LINE = 600
+"""Characters of a line in a log; the rest is cut out of its middle."""
+LONGEST_MESSAGE = 1500
+"""Characters of a message: files quote themselves in it, and a name may be as long as its file."""
 
 LFS_POINTER = b"version https://git-lfs"
 """What a file of a repository that was cloned without git-lfs begins with."""
@@ -36,6 +40,10 @@ class DfdPerceptionError(Exception):
     """Base of all; `exit_code` is what the command line ends with."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= LONGEST_MESSAGE else shortened(text, LONGEST_MESSAGE)
 
 
 class UsageError(DfdPerceptionError):
@@ -82,6 +90,17 @@ class RecordingError(DfdPerceptionError):
 
 class TrainingError(DfdPerceptionError):
     """A training run had to stop; the last good checkpoint stays."""
+
+
+def shortened(text: str, longest: int = LONGEST_LINE) -> str:
+    """The text as one line of at most `longest` characters, what is too much cut out of its middle."""
+    line = " ".join(text.split()) if len(text) <= longest else " ".join(text[: 4 * longest].split())
+    cut = len(text) - longest
+    if cut <= 0 and len(line) <= longest:
+        return line
+    half = (longest - 40) // 2
+    end = " ".join(text[-half:].split())
+    return f"{line[:half]} ... ({max(cut, 0) + 40} characters more) ... {end}"
 
 
 def reason_of(error: BaseException) -> str:

@@ -62,7 +62,7 @@ def test_spoilt_input_is_refused_in_the_packages_own_words(name, tmp_path, reque
             kept.write_bytes(content)
             raise AssertionError(f"input {number} of seed {seed}, kept in {kept}: {refusal!r}") from refusal
         said = str(refusal)
-        assert len(said) < 3000, f"input {number} of seed {seed}: a refusal of {len(said)} characters"
+        assert len(said) < 2000, f"input {number} of seed {seed}: a refusal of {len(said)} characters"
         assert "\n" not in said, f"input {number} of seed {seed}: a refusal of several lines: {said}"
         assert time.monotonic() - began < 60, f"input {number} of seed {seed} took a minute"
     if not tried:

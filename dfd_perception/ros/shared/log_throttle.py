@@ -16,8 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LONGEST_LINE = 600
-"""Characters; the rest is cut out of the middle."""
+from dfd_perception.errors import shortened
 
 REPEAT_S = 10.0
 """Lines of one kind are said once in this time."""
@@ -30,17 +29,6 @@ REFILL_S = 3.0
 
 KINDS_KEPT = 100
 QUOTED_OR_NUMBER = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-
-
-def shortened(text: str, longest: int = LONGEST_LINE) -> str:
-    """The text as one line of at most `longest` characters, what is too much cut out of its middle."""
-    line = " ".join(text.split()) if len(text) <= longest else " ".join(text[: 4 * longest].split())
-    cut = len(text) - longest
-    if cut <= 0 and len(line) <= longest:
-        return line
-    half = (longest - 40) // 2
-    end = " ".join(text[-half:].split())
-    return f"{line[:half]} ... ({max(cut, 0) + 40} characters more) ... {end}"
 
 
 @dataclass

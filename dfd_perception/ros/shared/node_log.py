@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
-from dfd_perception.errors import DfdPerceptionError
-from dfd_perception.ros.shared.log_throttle import LineThrottle, shortened
+from dfd_perception.errors import DfdPerceptionError, shortened
+from dfd_perception.ros.shared.log_throttle import LineThrottle
 
 Log = Callable[[str, str], None]
 """log(severity, message); severity is info, warning or error."""

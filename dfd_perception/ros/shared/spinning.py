@@ -15,7 +15,7 @@ import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from dfd_perception.ros.shared.log_throttle import shortened
+from dfd_perception.errors import shortened
 from dfd_perception.ros.shared.node_log import Log, node_log
 
 EXIT_FAILED = 1

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dfd_perception.ros.shared.log_throttle import BURST, LONGEST_LINE, REFILL_S, REPEAT_S, LineThrottle, shortened
+from dfd_perception.errors import LONGEST_LINE, LONGEST_MESSAGE, DatasetError, shortened
+from dfd_perception.ros.shared.log_throttle import BURST, REFILL_S, REPEAT_S, LineThrottle
 
 
 class Clock:
@@ -59,3 +60,12 @@ def test_long_lines_lose_their_middle():
     assert "characters more" in line
     assert shortened("two\nlines") == "two lines"
     assert shortened("") == ""
+
+
+def test_an_error_that_quotes_a_file_is_held_short():
+    """A key of a file may be as long as the file."""
+    said = str(DatasetError(f"session.json has unknown keys {'{' * 100_000}; restore it, or record anew"))
+    assert len(said) <= LONGEST_MESSAGE
+    assert said.startswith("session.json has unknown keys {{{")
+    assert said.endswith("{; restore it, or record anew")
+    assert str(DatasetError("two\nlines")) == "two\nlines"
