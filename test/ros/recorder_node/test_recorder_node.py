@@ -188,6 +188,38 @@ def test_killed_recorder_leaves_a_session_that_can_be_rebuilt(robot, recorder, s
     assert set(np.unique(depth)) == {0, 1500}
 
 
+@pytest.mark.fault
+def test_hostile_messages_cost_themselves_alone(robot, recorder, start, tmp_path):
+    """200 of them on both topics, some stamped an hour or 40 years ahead: the pairs around them are recorded."""
+    process = recorder(record_colour="false", record_at_start="true", lossless="false")
+    publishers = {topic: robot.node.create_publisher(Image, topic, 10) for topic in ("image", "depth/image")}
+    publisher = start(PUBLISHER, 90, 15, 320, 240, "float")
+    rng = np.random.default_rng(0)
+    while publishers["depth/image"].get_subscription_count() == 0:
+        time.sleep(0.05)
+    time.sleep(2)
+    for number in range(200):
+        message = Image(height=119, width=214, step=428, encoding="16UC1", data=bytes(119 * 428))
+        message.header.frame_id = "camera"
+        message.header.stamp.sec = [int(time.time()) + 3600, 2**31 - 1, 0, int(time.time())][number % 4]
+        message.encoding = ["16UC1", "", "nonsense", "x" * 10_000, "rgb8"][number % 5]
+        message.width = int(rng.choice([214, 0, 2**31]))
+        publishers[str(rng.choice(list(publishers)))].publish(message)
+        time.sleep(0.01)
+    assert int(publisher.communicate(timeout=60)[0]) == 90
+    assert robot.call("stop").success
+    rows = read_index(tmp_path / "session" / RAW / "frames.csv")
+    depths = (tmp_path / "session" / RAW / "depth").iterdir()
+    sizes = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape for path in depths]
+    print(f"200 hostile messages: {len(rows)} moments of 90 pairs, {sizes.count((288, 320))} of the right size")
+    assert sizes.count((288, 320)) >= 60
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[0]
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 80
+
+
 def test_real_recording_is_played_into_a_session(robot, recorder, shared_data, tmp_path):
     path = shared_data / "kinect" / "recording.mkv"
     recorder(source="recording", recording=path, **{"input.transport": "none"})
