@@ -21,7 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, run_once
+from dfd_perception.benchmark.node_benchmark import run_once
+from dfd_perception.benchmark.processes import BenchmarkOptions
 from dfd_perception.environment import use_own_ros_domain
 
 USUAL = str(Path(__file__).with_name("usual_node.py"))

@@ -3,8 +3,9 @@
 
 """Measure rate and latency of the node on this machine, end to end, and of the network alone.
 
-Parts: node (camera process -> node -> listener process, beside a bare echo node), heads (depth head alone against
-both), thesis (2hded against plain torch; needs torch). Run it on a machine that does nothing else.
+Parts: node (camera process -> node -> listener process, beside a bare echo node), start (from the start of the process
+to the first answer, beside the echo node), heads (depth head alone against both), thesis (2hded against plain torch;
+needs torch). Run it on a machine that does nothing else.
 
 dfd benchmark --model 2hded-small --seconds 20 --out benchmark.json
 """
@@ -16,7 +17,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-PARTS = ("node", "heads", "thesis")
+PARTS = ("node", "start", "heads", "thesis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
         "model": {"name": model.name, "variant": model.card.variant, "weights_sha256": model.card.weights.sha256},
         "precision": args.precision,
     }
-    if "node" in args.parts:
-        from dfd_perception.benchmark.node_benchmark import BenchmarkOptions, measure_node
+    if {"node", "start"} & set(args.parts):
+        from dfd_perception.benchmark.processes import BenchmarkOptions
 
         environment.use_own_ros_domain()
         options = BenchmarkOptions(
@@ -63,7 +64,14 @@ def run(args: argparse.Namespace) -> int:
             rate=args.rate,
             duration_s=args.seconds,
         )
-        result["node"] = measure_node(options)
+        if "start" in args.parts:
+            from dfd_perception.benchmark.start_benchmark import measure_start
+
+            result["start"] = [measure_start(options, size) for size in sizes]
+        if "node" in args.parts:
+            from dfd_perception.benchmark.node_benchmark import measure_node
+
+            result["node"] = measure_node(options)
     if "heads" in args.parts:
         from dfd_perception.benchmark.timing import compare_heads
         from dfd_perception.inference.estimator import EstimatorOptions
@@ -89,6 +97,11 @@ def table(result: dict[str, Any]) -> str:
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
         ]
         lines += [_row(record) for record in result["node"]]
+    for record in result.get("start", []):
+        lines.append(
+            f"\n{record['size']}: first answer {record['node_s']} s after the start of the process; the echo node's "
+            f"{record['echo_s']} s ({record['over_echo']} x)"
+        )
     for record in result.get("heads", []):
         both, depth, ratio = record["both_ms"], record["depth_ms"], record["ratio"]
         lines.append(f"\n{record['size']}, {record['backend']}: both heads {both} ms, depth alone {depth} ms ({ratio})")

@@ -40,8 +40,8 @@ SUBSCRIBER_LIMIT_S = 90.0
 TOPICS = {"depth": "depth/image", "deblurred": "deblurred/image"}
 
 
-def camera(height: int, width: int, rate: float, duration_s: float) -> dict[str, Any]:
-    """Publish rgb8 images and camera_infos at a rate; returns how many."""
+def camera(height: int, width: int, rate: float, duration_s: float, at_once: bool = False) -> dict[str, Any]:
+    """Publish rgb8 images and camera_infos at a rate; returns how many. `at_once`: whether anybody listens or not."""
     node = rclpy.create_node("benchmark_camera")
     images = node.create_publisher(Image, "image", qos_profile("reliable", 1))
     infos = node.create_publisher(CameraInfo, "camera_info", qos_profile("reliable", 1))
@@ -51,9 +51,9 @@ def camera(height: int, width: int, rate: float, duration_s: float) -> dict[str,
     messages = [image_message(content, "rgb8", Header(frame_id="camera")) for content in contents]
     k = [FX_PX, 0.0, width / 2, 0.0, FX_PX, height / 2, 0.0, 0.0, 1.0]
     deadline = time.monotonic() + SUBSCRIBER_LIMIT_S
-    while images.get_subscription_count() == 0 and time.monotonic() < deadline:
+    while not at_once and images.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.5)
+    time.sleep(0.0 if at_once else 0.5)
     sent, began = 0, time.monotonic()
     while time.monotonic() - began < duration_s and rclpy.ok():
         time.sleep(max(0.0, began + sent / rate - time.monotonic()))
@@ -96,6 +96,7 @@ class Listener(Node):
         self.arrivals_s: list[float] = []
         self.stages: dict[str, float] = {}
         self._expected = len(topics)
+        self._first = ready.with_suffix(".first")
         self._seen: dict[int, int] = {}
         for topic in topics:
             self.create_subscription(Image, TOPICS[topic], self._note, qos_profile("reliable", 2))
@@ -108,6 +109,8 @@ class Listener(Node):
         if self._seen[stamp] == self._expected:
             self.delays_s.append((time.time_ns() - stamp) * 1e-9)
             self.arrivals_s.append(time.monotonic())
+            if len(self.arrivals_s) == 1:
+                self._first.touch()
             del self._seen[stamp]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
@@ -132,13 +135,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--at-once", action="store_true", help="camera: do not wait for a subscriber")
     parser.add_argument("--topics", nargs="+", default=list(TOPICS))
     parser.add_argument("--out", type=Path, help="where the result goes, as JSON")
     args = parser.parse_args(arguments)
     rclpy.init()
     result: dict[str, Any] = {}
     if args.role == "camera":
-        result = camera(args.height, args.width, args.rate, args.seconds)
+        with contextlib.suppress(KeyboardInterrupt):
+            result = camera(args.height, args.width, args.rate, args.seconds, args.at_once)
     elif args.role == "echo":
         spin(Echo())
     else:

@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("rclpy", reason="no rclpy in this environment")
 
 from dfd_perception.benchmark import node_benchmark as benchmark
+from dfd_perception.benchmark import start_benchmark
+from dfd_perception.benchmark.processes import BenchmarkOptions
 from dfd_perception.cli.benchmark import table
 
 
@@ -22,13 +24,25 @@ def test_every_figure_of_a_short_run_is_there(ros_environment, monkeypatch, tiny
     monkeypatch.setattr(benchmark, "WARM_UP_S", {False: 1.5, True: 0.5})
     for name, value in ros_environment.items():
         monkeypatch.setenv(name, value)
-    options = benchmark.BenchmarkOptions(model=str(tiny_coc_model), num_threads=1, duration_s=1.0)
+    options = BenchmarkOptions(model=str(tiny_coc_model), num_threads=1, duration_s=1.0)
     record = benchmark.run_once(options, (96, 128), 20.0, echo)
     assert 0 < record["answered"] <= record["sent"]
     assert record["dropped"] == record["sent"] - record["answered"]
     assert 0 < record["latency_ms"]["p50"] <= record["latency_ms"]["p95"]
     assert record["memory_mb"]["first"] > 10
     assert (record["stages_ms"].get("inference", 0) > 0) is not echo
+
+
+@pytest.mark.slow
+def test_a_start_is_measured_to_the_first_answer(ros_environment, monkeypatch, tiny_coc_model):
+    for name, value in ros_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(start_benchmark, "SETTLED_S", 0.5)
+    options = BenchmarkOptions(model=str(tiny_coc_model), backend="onnxruntime", num_threads=1)
+    record = start_benchmark.measure_start(options, (96, 128), repeat=1)
+    assert record["size"] == "128x96"
+    assert record["node_s"] > 0.3, "no Python process with rclpy is faster"
+    assert record["over_echo"] == pytest.approx(record["node_s"] / record["echo_s"], abs=0.05)
 
 
 def test_the_table_names_every_figure():
@@ -38,10 +52,12 @@ def test_the_table_names_every_figure():
     }  # fmt: skip
     node = {"size": "640x480", "throughput": run, "latency": run, "echo": run, "inference_p50_ms": 33.0,
             "overhead_p50_ms": 7.0, "overhead_over_echo": 0.18}  # fmt: skip
-    result = {"model": {"name": "m"}, "precision": "fp32", "machine": {"cpu": "c"}, "node": [node]}
-    row = table(result).splitlines()[-1]
+    start = {"size": "640x480", "node_s": 2.1, "echo_s": 0.9, "over_echo": 2.33, "repetitions": 3}
+    result = {"model": {"name": "m"}, "precision": "fp32", "machine": {"cpu": "c"}, "node": [node], "start": [start]}
+    row, _, began = table(result).splitlines()[-3:]
     expected = "| 640x480 | 30.0 of 60 | 300 of 600 | 40.0 / 50.0 ms | 33.0 ms | 7.0 / 40.0 ms = 0.18 | 1.5 |"
     assert row.startswith(expected)
+    assert began == "640x480: first answer 2.1 s after the start of the process; the echo node's 0.9 s (2.33 x)"
 
 
 def test_a_wrong_size_is_one_line(ros_environment, tiny_coc_model):
