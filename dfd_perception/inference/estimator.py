@@ -21,7 +21,7 @@ from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.backends.table import AUTO, BACKENDS, Precision
 from dfd_perception.inference.compiled_network import CompiledNetwork, LoadedBackend
-from dfd_perception.inference.ladder import ChosenBackend, compile_backend
+from dfd_perception.inference.ladder import ChosenBackend, compile_backend, import_runtime
 from dfd_perception.inference.model_trial import require_graph_of_weights
 from dfd_perception.inference.postprocessing import DepthLimits
 
@@ -76,6 +76,10 @@ class DepthEstimator:
         if row is None or row.reads_graph:
             require_graph_of_weights(model)
         self._loaded: OrderedDict[tuple[Heads, Size], LoadedBackend] = OrderedDict()
+
+    def prepare(self) -> None:
+        """Do beforehand what the first network needs whatever its size: import the runtime."""
+        import_runtime(self.options.backend, self.options.device, self.model.card.onnx is not None)
 
     def compiled(self, image_size: Size, heads: Heads = "both") -> CompiledNetwork:
         """The network for images of a size (height, width), compiled if need be.

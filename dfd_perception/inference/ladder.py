@@ -91,6 +91,23 @@ def ladder(device: str = AUTO) -> list[tuple[str, str]]:
     return [(name, row.devices["cuda"]) for name, row in on_cuda if with_driver or not row.last_resort] + rungs
 
 
+def import_runtime(name: str = AUTO, device: str = AUTO, with_graph: bool = True) -> str | None:
+    """Import the package of the backend that would be tried first; returns its name, None if nothing was imported.
+
+    That takes tenths of a second (OpenVINO) to seconds (torch), which whoever waits for the first answer need not wait
+    for. What cannot be imported is told by `compile_backend`.
+    """
+    candidates = [name] if name != AUTO else [candidate for candidate, _ in ladder(device)]
+    for candidate in candidates:
+        row = BACKENDS.get(candidate)
+        if row is None or (row.reads_graph and not with_graph) or missing_package(row.package) is not None:
+            continue
+        with contextlib.suppress(Exception):
+            importlib.import_module(row.package)
+            return row.package
+    return None
+
+
 def _has_cuda_driver() -> bool:
     return any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu"))
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,14 @@ def test_a_model_without_a_graph_says_how_to_write_one(request_for_tiny):
     bare = replace(request_for_tiny.model, card=replace(request_for_tiny.model.card, onnx=None))
     with pytest.raises(ModelError, match="dfd export"):
         compile_backend(replace(request_for_tiny, model=bare), "onnxruntime")
+
+
+def test_the_runtime_is_imported_before_anybody_waits_for_it():
+    """In a process of its own: here it has been imported already."""
+    script = (
+        "import sys; from dfd_perception.inference.ladder import import_runtime; before = 'onnxruntime' in sys.modules;"
+        "print(before, import_runtime('onnxruntime'), 'onnxruntime' in sys.modules, import_runtime('nonsense'),"
+        "import_runtime('onnxruntime', with_graph=False))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["False", "onnxruntime", "True", "None", "None"]

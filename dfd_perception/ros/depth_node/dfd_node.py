@@ -112,6 +112,7 @@ class DfdNode(ManagedNode):
         decoder = FrameDecoder(self._input.infos, self._status.topic)
         pipeline = FramePipeline(estimator, parameters, outputs, decoder, self.statistics, self._log, answered)
         worker = LatestItemWorker(pipeline.process, self._on_error, "dfd_worker")
+        worker.call(estimator.prepare)  # while the images are looked for, not when the first has come
         self.pipeline, self._worker = pipeline, worker
         self._input.on_jump = worker.clear
         self._input.max_age_s = parameters.max_age_s
