@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
     from dfd_perception.groundtruth.sensors.recording_file import AzureKinectRecording
     from dfd_perception.groundtruth.sensors.rgbd_source import all_frames
-    from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter
+    from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter, remove_unwritten
 
     if args.every < 1:
         raise ConfigError(f"--every is {args.every}; expected 1 or more")
@@ -57,8 +57,11 @@ def run(args: argparse.Namespace) -> int:
                     break
         finally:
             done = recorder.stop({"without_colour": left_out, "damaged": source.damaged})
+    if not done.written:
+        remove_unwritten(args.out)
     if done.error:
-        raise RecordingError(done.error)
+        kept = f"; {done.written} captures are in {args.out}: remove it before the next try" if done.written else ""
+        raise RecordingError(f"{done.error}{kept}")
     if not done.written:
         raise DatasetError(f"{args.recording} holds no capture with all of {', '.join(parts)}; nothing to work with")
     counts = {"written": done.written, "without_colour": left_out, "damaged": source.damaged}

@@ -20,8 +20,10 @@ process loses nothing that was written, a power failure the last second.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field, fields
@@ -129,6 +131,13 @@ class SessionDescription:
             return cls(**body | {"parts": tuple(body["parts"])})
 
 
+def remove_unwritten(session: Path) -> None:
+    """Remove a session that was begun and holds no moment, so that its name is free for the next try."""
+    shutil.rmtree(session / RAW, ignore_errors=True)
+    with contextlib.suppress(OSError):  # something else is in it, or it cannot be removed
+        session.rmdir()
+
+
 def write_complete(path: Path, body: bytes) -> None:
     """Write a file so that it is complete or absent, whenever the process ends; `SessionWriter` syncs many at once."""
     with replacing(path, durable=False) as file:
@@ -187,6 +196,7 @@ class SessionWriter:
             self._index = (self.raw / INDEX_NAME).open("ab", buffering=0)
             self._index.write(index_text([]).encode())
         except OSError as error:
+            remove_unwritten(session)
             raise RecordingError(f"{session} cannot be written: {error.strerror}; choose another folder") from error
 
     def free_bytes(self) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def recording(shared_data: Path) -> Path:
 
 def said(capsys) -> dict:
     return json.loads(capsys.readouterr().out)
+
+
+def test_an_ingest_that_failed_does_not_stand_in_the_way(recording, tmp_path, capsys):
+    """No file as large as an image can be written: what a disk that is nearly full does."""
+    arguments = ["ingest", str(recording), "--out", str(tmp_path / "session"), "--json"]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        assert main(arguments) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "File too large" in capsys.readouterr().err
+    assert not (tmp_path / "session").exists()
+    assert main(arguments) == 0
 
 
 def test_recording_becomes_a_dataset(recording, tmp_path, capsys, shared_data):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -196,6 +197,19 @@ def test_full_disk_stops_cleanly(tmp_path):
     counts = description["counts"]
     assert counts["moments"] == len(rows)
     assert counts["moments"] + counts["failed"] + counts["dropped"] == counts["offered"] == 400
+
+
+@pytest.mark.fault
+def test_a_session_that_cannot_begin_leaves_its_name_free(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(RecordingError, match="cannot be written"):
+            new_writer(tmp_path / "session")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "session").exists()
+    new_writer(tmp_path / "session").close()
 
 
 @pytest.mark.fault
