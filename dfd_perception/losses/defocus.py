@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.image import charbonnier, ssim_loss
-from dfd_perception.losses.masking import masked_difference, masked_mean, step_x, step_y
+from dfd_perception.losses.masking import masked_difference, masked_mean, mean_of_steps, step_x, step_y
 
 REBLUR_SSIM_SHARE = 0.85
 """alpha of equation 5.1."""
@@ -141,8 +141,7 @@ def defocus_smoothness(
     keep = torch.ones_like(coc_px, dtype=torch.bool) if mask is None else mask
     along_x = step_x(coc_px).abs() * torch.exp(-edge_sensitivity * step_x(aif).abs().mean(1, keepdim=True))
     along_y = step_y(coc_px).abs() * torch.exp(-edge_sensitivity * step_y(aif).abs().mean(1, keepdim=True))
-    keep_x, keep_y = keep[..., :, 1:] & keep[..., :, :-1], keep[..., 1:, :] & keep[..., :-1, :]
-    return masked_mean(along_x, keep_x) + masked_mean(along_y, keep_y)
+    return mean_of_steps(along_x, along_y, keep)
 
 
 class SelfSupervisedWeights(NamedTuple):

@@ -8,15 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from dfd_perception.losses.full_precision import in_full_precision
-from dfd_perception.losses.masking import (
-    both_x,
-    both_y,
-    masked_difference,
-    masked_mean,
-    step_x,
-    step_y,
-    valid_depth,
-)
+from dfd_perception.losses.masking import masked_difference, masked_mean, mean_of_steps, step_x, step_y, valid_depth
 
 GRADIENT_WEIGHT = 0.001
 """mu of equation 3.3."""
@@ -37,7 +29,7 @@ def gradient_matching(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     """
     mask = valid_depth(target_m)
     residual = masked_difference(prediction_m, target_m, mask)
-    return masked_mean(step_x(residual).abs(), both_x(mask)) + masked_mean(step_y(residual).abs(), both_y(mask))
+    return mean_of_steps(step_x(residual).abs(), step_y(residual).abs(), mask)
 
 
 @in_full_precision

@@ -36,11 +36,8 @@ def step_y(values_BCHW: Tensor) -> Tensor:
     return values_BCHW[..., 1:, :] - values_BCHW[..., :-1, :]
 
 
-def both_x(mask_BCHW: Tensor) -> Tensor:
-    """Where both ends of a step along x are valid."""
-    return mask_BCHW[..., :, 1:] & mask_BCHW[..., :, :-1]
-
-
-def both_y(mask_BCHW: Tensor) -> Tensor:
-    """Where both ends of a step along y are valid."""
-    return mask_BCHW[..., 1:, :] & mask_BCHW[..., :-1, :]
+def mean_of_steps(along_x: Tensor, along_y: Tensor, mask: Tensor) -> Tensor:
+    """Mean of what was made of `step_x`, plus that of `step_y`, over the steps of which both ends are valid."""
+    both_x = mask[..., :, 1:] & mask[..., :, :-1]
+    both_y = mask[..., 1:, :] & mask[..., :-1, :]
+    return masked_mean(along_x, both_x) + masked_mean(along_y, both_y)

@@ -19,15 +19,7 @@ from torch.nn import functional
 from dfd_perception.errors import ConfigError
 from dfd_perception.losses.depth import gradient_matching
 from dfd_perception.losses.full_precision import in_full_precision
-from dfd_perception.losses.masking import (
-    both_x,
-    both_y,
-    masked_difference,
-    masked_mean,
-    step_x,
-    step_y,
-    valid_depth,
-)
+from dfd_perception.losses.masking import masked_difference, masked_mean, mean_of_steps, step_x, step_y, valid_depth
 
 SMALLEST_DEPTH_M = 1e-3
 """Predictions are raised to this before a logarithm or an inverse: an unbounded head may go below zero."""
@@ -74,8 +66,7 @@ def eigen(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     mask = valid_depth(target_m)
     log_target = torch.log(torch.where(mask, target_m, 1.0))
     difference = masked_difference(torch.log(prediction_m.clamp(min=SMALLEST_DEPTH_M)), log_target, mask)
-    along_x = masked_mean(step_x(difference) ** 2, both_x(mask))
-    return along_x + masked_mean(step_y(difference) ** 2, both_y(mask))
+    return mean_of_steps(step_x(difference) ** 2, step_y(difference) ** 2, mask)
 
 
 @in_full_precision
@@ -125,8 +116,9 @@ def godard_modified(prediction_m: Tensor, target_m: Tensor) -> Tensor:
     count = mask.sum((1, 2, 3), keepdim=True).clamp(min=1)
     relative = filled / (filled.sum((1, 2, 3), keepdim=True) / count + 1e-7)
     guide = torch.where(mask, target_m, 0.0)
-    along_x = masked_mean(step_x(relative).abs() * torch.exp(-step_x(guide).abs()), both_x(mask))
-    return along_x + masked_mean(step_y(relative).abs() * torch.exp(-step_y(guide).abs()), both_y(mask))
+    along_x = step_x(relative).abs() * torch.exp(-step_x(guide).abs())
+    along_y = step_y(relative).abs() * torch.exp(-step_y(guide).abs())
+    return mean_of_steps(along_x, along_y, mask)
 
 
 REGULARISERS: dict[str, Regulariser] = {

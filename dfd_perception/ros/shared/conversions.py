@@ -12,6 +12,7 @@ a 1280x720 depth image); on later distributions a numpy array or memoryview is a
 
 from __future__ import annotations
 
+import copy
 from array import array
 from typing import Any
 
@@ -104,19 +105,8 @@ def scaled_camera_info(
     K, P and the ROI follow; distortion and rectification do not depend on the size. Without a change of size
     everything but the header is the input's.
     """
-    scaled = CameraInfo(
-        header=header,
-        height=info.height,
-        width=info.width,
-        distortion_model=info.distortion_model,
-        d=info.d,
-        k=info.k,
-        r=info.r,
-        p=info.p,
-        binning_x=info.binning_x,
-        binning_y=info.binning_y,
-        roi=info.roi,
-    )
+    scaled = copy.copy(info)
+    scaled.header = header
     if image_size == output_size:
         return scaled
     sy, sx = (out / size for out, size in zip(output_size, image_size, strict=True))
