@@ -11,12 +11,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from dfd_perception.cli.calibrate_lens_sources import MeasuredImage, distorted, measured
 from dfd_perception.errors import CalibrationError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dfd_perception.core.distortion import DistortedCamera
     from dfd_perception.groundtruth.rig.board import Board
 
@@ -49,7 +53,9 @@ def moved_images(args: argparse.Namespace, board: Board | None) -> Iterator[Meas
         )
 
 
-def _of_topic(args: argparse.Namespace, going: Callable[[], bool]) -> Iterator[tuple[Any, DistortedCamera | None]]:
+def _of_topic(
+    args: argparse.Namespace, going: Callable[[], bool]
+) -> Iterator[tuple[NDArray[np.uint8], DistortedCamera | None]]:
     from dfd_perception.core.camera_info import image_camera
     from dfd_perception.ros.tools.live_images import live_images
 
@@ -71,7 +77,7 @@ def _until_interrupted(duration_s: float) -> Iterator[Callable[[], bool]]:
     ended: list[int] = []
     end_s = time.monotonic() + duration_s
 
-    def end(number: int, frame: Any) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         ended.append(number)
         signal.signal(signal.SIGINT, before)
 
