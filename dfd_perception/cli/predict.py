@@ -26,14 +26,13 @@ Exit code 1: an image in which no pixel has depth; 2: a file that is no image. T
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from dfd_perception.cli.predict_report import Done, finish, sheet_facts
 from dfd_perception.core.size import Size, size_from_text
 from dfd_perception.errors import ImageError, LensError, UsageError
 
@@ -42,11 +41,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dfd_perception.core.camera_info import ImageCamera
-    from dfd_perception.core.result import Result, ResultSummary
     from dfd_perception.media.source_image import ImageSource
     from dfd_perception.meter import Meter
 
-EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 ASSUMED_RATE_HZ = 15.0
 """Of the video that a camera without a rate of its own becomes."""
 
@@ -84,16 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what was written, and statistics, as JSON")
 
 
-class Done(NamedTuple):
-    """An image and what came of it; not its maps, of which many images would fill the memory."""
-
-    name: str
-    files: list[str]
-    summary: ResultSummary
-    backend: str
-    latency_s: dict[str, float]
-
-
 def run(args: argparse.Namespace) -> int:
     """Run the model on every image."""
     from tqdm import tqdm
@@ -129,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.json:
                 made = videos[-1]
                 tqdm.write(f"{made['source']}: {made['frames']} frames; {', '.join(made['files'])}")
-    return _finish(args, meter, done, failures, videos)
+    return finish(args, meter, done, failures, videos)
 
 
 def _sources(words: list[str]) -> tuple[list[Path], list[ImageSource]]:
@@ -271,65 +258,7 @@ def _predict(args: argparse.Namespace, meter: Meter, name: str, stem: str, image
         stem,
         result,
         depth_range_m=None if args.range_m is None else (args.range_m[0], args.range_m[1]),
-        facts=_facts(meter, name, result),
+        facts=sheet_facts(meter, name, result),
         points=args.ply and result.summary().median_depth_m is not None,
     )
     return Done(name, [str(path) for path in files], result.summary(), chosen.backend.name, result.latency_s)
-
-
-def _facts(meter: Meter, name: str, result: Result) -> list[str]:
-    """Lines of the sheet's last cell."""
-    from dfd_perception.core.result import percent
-
-    lines = [Path(name).name, f"model {meter.model.name}"]
-    if result.curve is not None:
-        lens = result.curve
-        lines.append(f"lens: {lens.gain_px_per_dioptre:.1f} px per dioptre")
-        lines.append(f"focus {lens.focus_distance_m:g} m, scene on the {lens.side} side")
-    figures = result.summary()
-    if figures.median_depth_m is not None:
-        span = f"{figures.near_depth_m:.2f} to {figures.far_depth_m:.2f} m"
-        lines.append(f"median {figures.median_depth_m:.2f} m ({span})")
-    if figures.depth_share is not None:
-        lines.append(f"{percent(figures.depth_share)} of the image has depth")
-    if figures.near_focus_share is not None:
-        lines.append(f"{percent(figures.near_focus_share)} near focus: depth unresolved")
-    return lines
-
-
-def _finish(
-    args: argparse.Namespace, meter: Meter, done: list[Done], failures: list[str], videos: list[dict[str, Any]]
-) -> int:
-    """Say what came of it all; returns the exit code."""
-    empty = [item.name for item in done if item.summary.depth_share == 0]
-    if args.json:
-        images = [
-            {
-                "image": item.name,
-                "files": item.files,
-                **_rounded(asdict(item.summary)),
-                "backend": item.backend,
-                "latency_ms": {stage: round(s * 1e3, 2) for stage, s in item.latency_s.items()},
-            }
-            for item in done
-        ]
-        report = {"model": str(meter.model.path), "notes": meter.notes, "images": images, "failed": failures}
-        report |= {"videos": videos} if videos else {}
-        print(json.dumps(report, indent=2))
-    elif done:
-        counts = f"{len(done)} image{'s' if len(done) > 1 else ''}" + (f", {len(failures)} failed" if failures else "")
-        sheet = next(name for name in done[0].files if name.endswith("_sheet.png"))
-        print(f"{counts}; results in {args.out}; look at {sheet}{' and its like' if len(done) > 1 else ''}")
-    if empty:
-        print(
-            f"warning: no pixel of {', '.join(empty[:3])}{' and more' if len(empty) > 3 else ''} has depth: every "
-            "reading is outside of the lens' range or of --min-m to --max-m; are the lens' numbers those of the image?",
-            file=sys.stderr,
-        )
-    if failures:
-        return EXIT_BAD_INPUT
-    return EXIT_FAILED if empty else 0
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
