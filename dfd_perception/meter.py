@@ -35,7 +35,7 @@ from dfd_perception.files.configuration import from_mapping
 from dfd_perception.files.images import read_image
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
-from dfd_perception.inference.backends.table import AUTO, Precision
+from dfd_perception.inference.backends.table import AUTO, PRECISIONS, Precision, backend_names
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
 __all__ = (
@@ -171,11 +171,15 @@ def load(
             None = as they are.
 
     Raises:
+        UsageError: an option that is none of its choices.
         ModelError: no such model, or one that is damaged.
         LensError, ConfigError: a lens that cannot be, or cannot be read.
     """
     if not (0 <= min_m < max_m):
         raise UsageError(f"min_m is {min_m:g} and max_m {max_m:g}; expected 0 or more, and the first smaller")
+    for name, given, known in (("backend", backend, backend_names()), ("precision", precision, PRECISIONS)):
+        if given not in known:
+            raise UsageError(f"{name} is {given!r}; expected one of {', '.join(known)}")
     folder = model if isinstance(model, ModelFolder) else load_model_folder(os.fspath(model))
     options = EstimatorOptions(
         backend=backend,

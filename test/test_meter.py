@@ -145,6 +145,10 @@ def test_other_wrong_uses_are_one_line_too(tiny_coc_model, meter, image):
         dfd.load("no_such_model")
     with pytest.raises(UsageError, match="min_m is 3"):
         dfd.load(tiny_coc_model, min_m=3, max_m=2)
+    with pytest.raises(UsageError, match="backend is 'foo'; expected one of auto, tensorrt"):
+        dfd.load(tiny_coc_model, backend="foo")
+    with pytest.raises(UsageError, match="precision is 'fp8'; expected one of fp32"):
+        dfd.load(tiny_coc_model, precision="fp8")
     with pytest.raises(LensError, match=r"give it to dfd\.load"):
         dfd.Result(image_rgb=image).points()
     with pytest.raises(LensError, match="fx_px"):

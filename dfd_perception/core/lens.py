@@ -101,7 +101,7 @@ class LensDescription:
                 missing = [name for name in ("focal_length_mm", "pixel_pitch_um") if getattr(self, name) is None]
                 raise LensError(
                     "the focal length in pixels is not known: give the calibrated one of the images (--fx, "
-                    f"camera_info), or add {' and '.join(missing)} to the lens"
+                    f"fx_px, camera_info), or add {' and '.join(missing)} to the lens"
                 )
             fx_px = sheet_fx_px
         elif sheet_fx_px is not None and abs(sheet_fx_px / fx_px - 1) > FX_TOLERANCE:
