@@ -177,9 +177,9 @@ def load(
     """
     if not (0 <= min_m < max_m):
         raise UsageError(f"min_m is {min_m:g} and max_m {max_m:g}; expected 0 or more, and the first smaller")
-    for name, given, known in (("backend", backend, backend_names()), ("precision", precision, PRECISIONS)):
-        if given not in known:
-            raise UsageError(f"{name} is {given!r}; expected one of {', '.join(known)}")
+    for name, requested, known in (("backend", backend, backend_names()), ("precision", precision, PRECISIONS)):
+        if requested not in known:
+            raise UsageError(f"{name} is {requested!r}; expected one of {', '.join(known)}")
     folder = model if isinstance(model, ModelFolder) else load_model_folder(os.fspath(model))
     options = EstimatorOptions(
         backend=backend,
