@@ -160,6 +160,10 @@ def test_the_topics_of_a_node_move_and_the_value_under_the_cursor_is_the_topics(
     assert page.evaluate(CLOUD) != before
     page.until("document.querySelectorAll('#facts dt').length > 5", "diagnostics are shown")
     page.until("document.querySelectorAll('#plots canvas').length === 3", "plots are shown")
+    stages = "[...document.querySelectorAll('#plots .plot')[1].querySelectorAll('.names i')]"
+    page.until(f"{stages}.length > 5", "the latency of each stage is named")
+    colours = page.evaluate(f"{stages}.map((line) => line.style.background)")
+    assert len(set(colours)) == len(colours), colours
 
 
 def test_images_are_leafed_through_by_buttons_and_keys(page, show_album):

@@ -139,6 +139,6 @@ class FramePipeline:
             "device": backend.device,
             "model hash": self.estimator.model.hash_of(backend.name),
             "heads": heads,
-            "size": f"{size[0]}x{size[1]}",
+            "size": f"{size[1]} x {size[0]}",
             **backend.details,
         }

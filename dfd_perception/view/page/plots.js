@@ -4,7 +4,8 @@
 import { niceStep, short } from "./format.js";
 
 const WINDOW_S = 120;
-const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5"];
+// As many as the node has stages: no two lines of a chart look alike.
+const COLOURS = [1, 2, 3, 4, 5, 6, 7].map((number) => `--series-${number}`);
 const RATES = ["rate in", "rate out"];
 const NO_DEPTH = "without depth";
 
