@@ -204,16 +204,18 @@ def _opened(address: int | str, problem: str) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the complaints of OpenCV off the terminal: one line of ours says what is wrong."""
-    opencv: Any = cv2
-    if not hasattr(opencv, "setLogLevel"):  # before OpenCV 4.5.5
+    opencv: Any = cv2  # the two functions moved between 4.6 and 4.14
+    places = (opencv, getattr(getattr(opencv, "utils", None), "logging", None))
+    log = next((place for place in places if hasattr(place, "setLogLevel")), None)
+    if log is None:  # before OpenCV 4.5.5
         yield
         return
-    level = opencv.getLogLevel()
-    opencv.setLogLevel(0)
+    level = log.getLogLevel()
+    log.setLogLevel(0)
     try:
         yield
     finally:
-        opencv.setLogLevel(level)
+        log.setLogLevel(level)
 
 
 def _cannot_open(address: int | str) -> str:

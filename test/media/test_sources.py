@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 
@@ -83,6 +85,20 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, monkeypatch, capfd, w
     assert said in str(error.value)
     assert "\n" not in str(error.value)
     assert capfd.readouterr().err == ""
+
+
+def test_opencv_itself_says_nothing_of_a_camera_that_is_not_there():
+    program = """
+from dfd_perception.errors import ImageError
+from dfd_perception.media.source import open_source
+try:
+    open_source("99")  # from 100 on a number names a kind of camera, which is asked in silence
+except ImageError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=True)
+    assert said.stdout.startswith("camera 99 cannot be opened")
+    assert said.stderr == ""
 
 
 def test_a_video_gives_every_frame_with_its_time(clip):
