@@ -31,6 +31,8 @@ class ResolvedLens(NamedTuple):
     """Focal length of the images."""
     notes: tuple[str, ...] = ()
     """What the user should be told, one line each."""
+    floor_assumed: bool = False
+    """The description states no blur floor: that of the curve stands in for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,13 @@ class LensDescription:
             self.side,
             floor_px if self.blur_floor_px is None else self.blur_floor_px,
         )
-        return ResolvedLens(curve.scaled(resize), self._on_camera(fx_px * resize), fx_px * resize, tuple(notes))
+        return ResolvedLens(
+            curve.scaled(resize),
+            self._on_camera(fx_px * resize),
+            fx_px * resize,
+            tuple(notes),
+            floor_assumed=self.blur_floor_px is None,
+        )
 
     def curve(self, fx_px: float | None = None) -> DefocusCurve:
         """Blur against depth alone; see `resolved`."""

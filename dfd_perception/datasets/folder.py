@@ -85,8 +85,12 @@ class DatasetDescription:
             return 0.0
         return lens.focal_length_mm / lens.diameter_mm / self.aif_f_number
 
-    def resolved(self) -> ResolvedLens | None:
-        """The lens on the camera of the stored images; None where either is not known."""
+    def resolved(self, floor_px: float = 0.0) -> ResolvedLens | None:
+        """The lens on the camera of the stored images; None where either is not known.
+
+        Args:
+            floor_px: blur floor where the lens states none.
+        """
         if self.lens is None:
             return None
         fx_px = None if self.camera is None else self.camera.fx
@@ -96,7 +100,7 @@ class DatasetDescription:
             fx_px = None
         if fx_px is None and self.lens.data_sheet_fx_px is None:
             return None
-        return self.lens.resolved(fx_px)
+        return self.lens.resolved(fx_px, floor_px=floor_px)
 
 
 def read_description(folder: Path) -> DatasetDescription:

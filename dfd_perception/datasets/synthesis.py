@@ -20,11 +20,14 @@ from dfd_perception.errors import DatasetError, LensError
 from dfd_perception.files.images import write_png
 
 
-def lens_on(lens: LensDescription, source: SharpSource, fx_px: float | None = None) -> ResolvedLens:
+def lens_on(
+    lens: LensDescription, source: SharpSource, fx_px: float | None = None, floor_px: float = 0.0
+) -> ResolvedLens:
     """A lens on the camera of a source: one for all its frames, that of the first.
 
     Args:
         fx_px: focal length of the images, for sources that state none; wins over theirs.
+        floor_px: blur floor where the lens states none.
 
     Raises:
         LensError: the focal length in pixels cannot be known.
@@ -33,7 +36,7 @@ def lens_on(lens: LensDescription, source: SharpSource, fx_px: float | None = No
     if fx_px is None and camera is not None:
         fx_px = camera.fx
     try:
-        return lens.resolved(fx_px)
+        return lens.resolved(fx_px, floor_px=floor_px)
     except LensError as error:
         raise LensError(f"{source.name} states no intrinsics: {error}" if fx_px is None else str(error)) from error
 

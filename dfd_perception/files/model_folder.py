@@ -173,7 +173,7 @@ class ModelFolder:
             LensError: as LensDescription.resolved.
         """
         resolved = lens.resolved(fx_px, floor_px=self.card.typical_floor_px)
-        note = self.card.floor_note() if lens.blur_floor_px is None else None
+        note = self.card.floor_note() if resolved.floor_assumed else None
         return resolved if note is None else resolved._replace(notes=(*resolved.notes, note))
 
     def resized(self, curve: DefocusCurve, factor: float) -> DefocusCurve:

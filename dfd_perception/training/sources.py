@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dfd_perception.core.depth_encoding import parse_depth_unit
-from dfd_perception.core.lens import LensDescription, ResolvedLens
+from dfd_perception.core.lens import ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
 from dfd_perception.datasets.augmentation import cropped
 from dfd_perception.datasets.depth_units import unit_lines_of
@@ -118,18 +118,23 @@ def open_sources(config: DataConfig, seed: int, typical_floor_px: float = 0.0) -
     if config.path is None:
         raise ConfigError(f"data.kind {config.kind} needs a folder; give --data DIR or data.path")
     kind = recognise(config.path) if config.kind == "auto" else config.kind
-    is_sharp = LAYOUTS.get(kind, LAYOUTS["folder"]).sharp
-    resolved, floor_px = _lens_of(config, config.path, kind, typical_floor_px)
+    resolved = _lens_of(config, config.path, kind, typical_floor_px)
     curve = None if resolved is None else resolved.curve
     unit_m = None if config.depth_unit is None else parse_depth_unit(config.depth_unit)
     dataset = open_dataset(
         config.path, kind, curve=curve, point_spread=config.point_spread, seed=seed, depth_unit_m=unit_m
     )
     notes = [] if resolved is None else list(resolved.notes)
+    added_px = 0.0
+    if resolved is not None and resolved.floor_assumed and typical_floor_px:
+        notes.append(
+            f"the lens states no blur_floor_px: {typical_floor_px:.1f} px, typical of ordinary cameras, is part of the "
+            "blur that is taught; `dfd calibrate-lens` measures it"
+        )
+        added_px = 0.0 if _holds_sharp(kind) else typical_floor_px  # what is blurred here holds it already
     notes += unit_lines_of(dataset, "depth_unit_m in dataset.yaml, or data.depth_unit of the recipe,")
     train = select_split(dataset, config.train_split)
     validation = _validation(dataset, config)
-    added_px = 0.0 if is_sharp else floor_px  # what is blurred here holds it already
     return Sources(
         _with_lens(train, curve, config, added_px),
         _with_lens(validation, curve, config, added_px),
@@ -224,47 +229,28 @@ def _with_floor(sample: DefocusSample, floor_px: float) -> DefocusSample:
     return replace(sample, curve=curve, coc_px=coc_px)
 
 
-def _lens_of(config: DataConfig, path: Path, kind: str, typical_floor_px: float) -> tuple[ResolvedLens | None, float]:
-    """The lens of a data set's images, and the blur floor [px] that stands in where it states none.
-
-    The lens is what the data set states itself, else that of the recipe on its camera.
-    """
-    if LAYOUTS.get(kind, LAYOUTS["folder"]).sharp:
-        if config.lens is None:
-            return None, 0.0
-        return _unless_stated(config.lens, typical_floor_px, lens_on(config.lens, open_sharp(path, kind)))
+def _lens_of(config: DataConfig, path: Path, kind: str, floor_px: float) -> ResolvedLens | None:
+    """The lens of a data set's images: what it states itself, else that of the recipe on its camera."""
+    if _holds_sharp(kind):
+        return None if config.lens is None else lens_on(config.lens, open_sharp(path, kind), floor_px=floor_px)
     described = read_description(path) if (path / DESCRIPTION_NAME).is_file() else None
-    own = None if described is None else described.resolved()
-    if own is not None:
-        assert described is not None
-        assert described.lens is not None
-        own, floor_px = _unless_stated(described.lens, typical_floor_px, own)
+    own = None if described is None else described.resolved(floor_px)
     if config.lens is None:
-        return (None, 0.0) if own is None else (own, floor_px)
+        return own
     camera = open_dataset(path, kind)[0].camera
-    of_recipe, recipe_floor_px = None, 0.0
+    of_recipe = None
     if camera is not None or own is None:
-        of_recipe, recipe_floor_px = _unless_stated(
-            config.lens, typical_floor_px, config.lens.resolved(None if camera is None else camera.fx)
-        )
+        of_recipe = config.lens.resolved(None if camera is None else camera.fx, floor_px=floor_px)
     if own is None:
-        return of_recipe, recipe_floor_px
+        return of_recipe
     if of_recipe is None or of_recipe.curve == own.curve:
-        return own, floor_px
+        return own
     note = (
         f"{path.name} states its lens (K {own.curve.gain_px_per_dioptre:.2f} px per dioptre); data.lens of the recipe "
         f"(K {of_recipe.curve.gain_px_per_dioptre:.2f}) is not used"
     )
-    return own._replace(notes=(*own.notes, note)), floor_px
+    return own._replace(notes=(*own.notes, note))
 
 
-def _unless_stated(lens: LensDescription, floor_px: float, resolved: ResolvedLens) -> tuple[ResolvedLens, float]:
-    """A lens with the typical floor where it states none, and that floor; else as it is, and 0."""
-    if lens.blur_floor_px is not None or not floor_px:
-        return resolved, 0.0
-    note = (
-        f"the lens states no blur_floor_px: {floor_px:.1f} px, typical of ordinary cameras, is part of the blur "
-        "that is taught; `dfd calibrate-lens` measures it"
-    )
-    curve = replace(resolved.curve, blur_floor_px=floor_px)
-    return resolved._replace(curve=curve, notes=(*resolved.notes, note)), floor_px
+def _holds_sharp(kind: str) -> bool:
+    return LAYOUTS.get(kind, LAYOUTS["folder"]).sharp
