@@ -34,8 +34,6 @@ class DefocusAccumulator:
     def __init__(self) -> None:
         self._sums = np.zeros(2)
         self._count = 0
-        self._bins = np.zeros((2, len(BLUR_EDGES_PX) - 1))
-        """Sum of absolute errors, and pixels, by true blur."""
         self._per_image = RunningMeans()
 
     def update(self, prediction_px: NDArray[np.floating], target_px: NDArray[np.floating]) -> DefocusMetrics:
@@ -47,10 +45,7 @@ class DefocusAccumulator:
         if prediction_px.shape != target_px.shape:
             raise ImageError(f"defocus map is {prediction_px.shape}, truth {target_px.shape}; resize one of them first")
         difference = prediction_px.astype(np.float64) - target_px
-        known = np.isfinite(difference)
-        difference = difference[known]
-        for row, weights in enumerate((np.abs(difference), None)):
-            self._bins[row] += np.histogram(target_px[known], BLUR_EDGES_PX, weights=weights)[0]
+        difference = difference[np.isfinite(difference)]
         sums = np.array([(difference**2).sum(), np.abs(difference).sum()])
         self._sums += sums
         self._count += difference.size
@@ -62,17 +57,32 @@ class DefocusAccumulator:
         """Every pixel of the set counts alike."""
         return _means(self._sums, self._count)
 
-    def by_blur(self) -> tuple[BlurErrorBin, ...]:
-        """Mean absolute error in the bins of true blur that hold enough pixels."""
-        return tuple(
-            BlurErrorBin(float(low), float(high), float(total / count))
-            for low, high, total, count in zip(BLUR_EDGES_PX[:-1], BLUR_EDGES_PX[1:], *self._bins, strict=True)
-            if count >= LEAST_PIXELS
-        )
-
     def mean_of_images(self) -> DefocusMetrics:
         """Mean of the per-image values."""
         return DefocusMetrics(*(self._per_image[name] for name in DefocusMetrics._fields))
+
+
+class BlurErrorAccumulator:
+    """Errors of defocus maps by the true blur, for the card of a model. Maps [px], NaN where unknown."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((2, len(BLUR_EDGES_PX) - 1))
+        """Sum of absolute errors, and pixels, of each bin."""
+
+    def update(self, prediction_px: NDArray[np.floating], target_px: NDArray[np.floating]) -> None:
+        """Add one image."""
+        error_px = np.abs(prediction_px.astype(np.float64) - target_px)
+        known = np.isfinite(error_px)
+        for row, weights in enumerate((error_px[known], None)):
+            self._sums[row] += np.histogram(target_px[known], BLUR_EDGES_PX, weights=weights)[0]
+
+    def bins(self) -> tuple[BlurErrorBin, ...]:
+        """Mean absolute error in the bins of true blur that hold enough pixels."""
+        return tuple(
+            BlurErrorBin(float(low), float(high), float(total / count))
+            for low, high, total, count in zip(BLUR_EDGES_PX[:-1], BLUR_EDGES_PX[1:], *self._sums, strict=True)
+            if count >= LEAST_PIXELS
+        )
 
 
 def _means(sums: NDArray[np.float64], count: int) -> DefocusMetrics:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.blur_error import BlurErrorBin
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample
 from dfd_perception.errors import TrainingError
-from dfd_perception.metrics.defocus import DefocusAccumulator
+from dfd_perception.metrics.defocus import BlurErrorAccumulator, DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
 from dfd_perception.network.two_headed import TwoHeadedNet, TwoHeadedOutput
@@ -102,6 +102,7 @@ class _Figures:
         self._ratios: list[NDArray[np.float32]] = []
         self._pairs: list[NDArray[np.float32]] = []
         self._defocus, self._deblurred = DefocusAccumulator(), DeblurAccumulator()
+        self._by_blur = BlurErrorAccumulator()
         self._depth = DepthAccumulator(with_edges=False)
         self._has = {"defocus": False, "depth": False, "deblurred": False}
         self._rows: list[PanelRow] = []
@@ -136,7 +137,7 @@ class _Figures:
             predicted, target = np.concatenate(self._pairs, axis=1)
             if predicted.std() > 0 and target.std() > 0:
                 metrics["defocus.correlation"] = float(np.corrcoef(predicted, target)[0, 1])
-        return Validation(metrics, self._rows, self._defocus.by_blur(), factor)
+        return Validation(metrics, self._rows, self._by_blur.bins(), factor)
 
     def _add_map(
         self, sample: DefocusSample, output: TwoHeadedOutput
@@ -152,6 +153,7 @@ class _Figures:
         if target_px is not None:
             self._has["defocus"] = True
             self._defocus.update(coc_px, target_px)
+            self._by_blur.update(coc_px, target_px)
             std_px = output.coc_log_var[0, 0].float().mul(0.5).exp().cpu().numpy()
             ratio = (np.abs(coc_px - target_px) / std_px).ravel()
             known = np.isfinite(ratio)

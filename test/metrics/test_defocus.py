@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dfd_perception.errors import ImageError
-from dfd_perception.metrics.defocus import DefocusAccumulator
+from dfd_perception.metrics.defocus import BlurErrorAccumulator, DefocusAccumulator
 
 NAN = float("nan")
 
@@ -31,6 +31,6 @@ def test_nothing_known_is_nan_and_sizes_must_agree() -> None:
 def test_errors_by_the_true_blur() -> None:
     """Bins of too few pixels state nothing; what is not known counts in none."""
     target = np.concatenate([np.full(1000, 2.0), np.full(999, 5.0), np.full(2000, 7.0), [NAN]])[None]
-    accumulator = DefocusAccumulator()
+    accumulator = BlurErrorAccumulator()
     accumulator.update(target + np.where(np.arange(target.size) % 2, 1.0, -0.5), target)
-    assert accumulator.by_blur() == ((1.5, 3.0, pytest.approx(0.75)), (6.0, 12.0, pytest.approx(0.75)))
+    assert accumulator.bins() == ((1.5, 3.0, pytest.approx(0.75)), (6.0, 12.0, pytest.approx(0.75)))
