@@ -9,10 +9,7 @@ What is measured is read from outside: is it alive, does it answer good images, 
 
 from __future__ import annotations
 
-import signal
 import struct
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -28,6 +25,8 @@ from rcl_interfaces.srv import ListParameters, SetParameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
+from support.node_process import NodeProcess
+
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
 ALLOWED_GROWTH_MB = 400
@@ -35,16 +34,15 @@ FORMATS = ("png", "jpeg", "", "x" * 10_000, "32FC1; compressedDepth")
 GOOD = np.random.default_rng(0).integers(0, 256, (48, 80, 3), np.uint8)
 
 
-class AttackedNode:
+class AttackedNode(NodeProcess):
     """The node as a process, and the peer that attacks it."""
 
+    end_within_s = 30
+
     def __init__(self, environment, peer, *arguments: str) -> None:
-        command = [sys.executable, "-m", "dfd_perception.ros.depth_node.dfd_node", "--ros-args", *arguments]
-        self.peer, self.answers = peer, peer.subscribe("defocus/image", qos=50)
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self.answers = peer.subscribe("defocus/image", qos=50)
         self.publisher = None
+        super().__init__(environment, peer, "dfd_perception.ros.depth_node.dfd_node", *arguments)
 
     def status(self, name: str) -> int:
         """A figure of /proc: VmRSS and VmHWM [kB], Threads."""
@@ -55,7 +53,7 @@ class AttackedNode:
         """Send good images until one of them is answered: what a newer one replaces is not."""
         stamps, deadline = set(), time.monotonic() + 60
         while not any(answer.header.stamp.sec in stamps for answer in self.answers):
-            assert self.process.poll() is None, self.process.communicate()[0][-3000:]
+            self.require_alive()
             assert time.monotonic() < deadline, "a good image is not answered"
             stamps.add(send())
             time.sleep(0.1)
@@ -71,14 +69,6 @@ class AttackedNode:
         self.publisher.publish(message)
         return message.header.stamp.sec
 
-    def end(self) -> str:
-        assert self.process.poll() is None, self.process.communicate()[0][-3000:]
-        self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0, said
-        assert "Traceback" not in said
-        return said
-
 
 @pytest.fixture
 def start(ros_environment, peer, tiny_coc_model):
@@ -91,8 +81,7 @@ def start(ros_environment, peer, tiny_coc_model):
 
     yield start
     for node in started:
-        node.process.kill()
-        node.process.communicate()
+        node.kill()
 
 
 def bomb(side_px: int) -> bytes:

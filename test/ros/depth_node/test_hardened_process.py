@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,8 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from rosgraph_msgs.msg import Clock
 
+from support.node_process import NodeProcess
+
 pytestmark = pytest.mark.fault
 
 NODES = {
@@ -30,15 +31,12 @@ NODES = {
 }
 
 
-class Process:
+class Process(NodeProcess):
     """A node as its users run it, and a peer that knows its name."""
 
     def __init__(self, environment, peer, name: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", NODES[name], "--ros-args", *arguments]
-        self.name, self.peer = name, peer
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self.name = name
+        super().__init__(environment, peer, NODES[name], *arguments)
 
     def state(self) -> str:
         return self.peer.call(GetState, f"/{self.name}/get_state", GetState.Request()).current_state.label
@@ -52,14 +50,6 @@ class Process:
     def change(self, number: int, label: str = "") -> bool:
         request = ChangeState.Request(transition=Transition(id=number, label=label))
         return self.peer.call(ChangeState, f"/{self.name}/change_state", request).success
-
-    def end(self) -> str:
-        assert self.process.poll() is None, self.process.communicate()[0]
-        self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, said
-        assert "Traceback" not in said
-        return said
 
 
 @pytest.fixture
@@ -76,8 +66,7 @@ def start(ros_environment, peer, tiny_coc_model, tmp_path):
 
     yield start
     for process in started:
-        process.process.kill()
-        process.process.communicate()
+        process.kill()
 
 
 @pytest.mark.parametrize("name", NODES)
