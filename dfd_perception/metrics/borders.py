@@ -52,9 +52,7 @@ class BorderSums(NamedTuple):
         )
 
 
-def border_sums(
-    estimate: NDArray[np.floating], truth: NDArray[np.floating]
-) -> BorderSums:
+def border_sums(estimate: NDArray[np.floating], truth: NDArray[np.floating]) -> BorderSums:
     """Compare the gradients of two maps (H, W) at the borders of the true one.
 
     Gaussian derivatives of SCALE_PX in both; where the truth is NaN within twice that distance there is no border.

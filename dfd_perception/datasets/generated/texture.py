@@ -22,7 +22,6 @@ PHOTOGRAPH_SHARE = 0.6
 """The rest is painted, mostly nearly plain, as walls and tables are."""
 
 
-
 class TextureBank:
     """Draws random textures; photographs where there are any, procedural ones beside them.
 
