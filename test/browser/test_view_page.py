@@ -209,9 +209,7 @@ def test_it_fits_a_phone_in_light_and_dark(page, show_album, dark):
     page.until("Boolean(dfdView.frame.maps.depth)", "depth is on its way")
     page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     page.move_mouse("#depth", 0.5, 0.5)
-    x, y = page.evaluate(
-        "((b) => [b.left + 50, b.top + 50])(document.getElementById('depth').getBoundingClientRect())"
-    )
+    x, y = page.evaluate("((b) => [b.left + 50, b.top + 50])(document.getElementById('depth').getBoundingClientRect())")
     for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
         page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     page.until(
