@@ -118,7 +118,7 @@ class DiagnosticsPublisher:
         """The status, with what is wrong with the node's own time; logged when it begins."""
         problem = self._sim_time.problem()
         if problem is not None and not self._without_time:
-            self._log("warning", problem)
+            self._log("info" if self._sim_time.had_time else "warning", problem)
         self._without_time = problem is not None
         if problem is None:
             return level, message, values

@@ -31,7 +31,7 @@ from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
 from dfd_perception.ros.shared.message_types import message_class
 from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
-from dfd_perception.ros.tools.player import BagPlayer, PlayOptions
+from dfd_perception.ros.tools.player import BagPlayer, PlayOptions, StandingClock
 
 ANSWERS = (DEPTH, DEPTH_STD, DEBLURRED, DEFOCUS)
 QUEUE = 50
@@ -164,12 +164,13 @@ def _played(
     executor.add_node(collecting)
     thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
     try:
+        clock = StandingClock(collecting, bag.start_ns)
+        thread.start()
         node_topics = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
         check_transport(node_topics, topics.image, bag.topics[topics.image].msgtype)
         kind = message_class(bag.topics[topics.image].msgtype)
         collector = AnswerCollector(collecting, (node_topics.image, kind), node_topics.answers, results)
-        thread.start()
-        _play(request, bag, topics, node_topics, context, collector, progress)
+        _play(request, bag, topics, node_topics, context, collector, clock, progress)
         _wait_for_the_end(collector)
         played = collector.finish()
         if played.sent and not played.answered:
@@ -192,6 +193,7 @@ def _play(
     node_topics: NodeTopics,
     context: rclpy.Context,
     collector: AnswerCollector,
+    clock: StandingClock,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     remapped = [(topics.image, node_topics.image), (topics.camera_info, node_topics.camera_info)]
@@ -215,6 +217,7 @@ def _play(
     try:
         player = BagPlayer(node, bag, PlayOptions(topics=played, rate=request.rate, clock=True))
         _wait_for_subscribers(node, node_topics.image)
+        clock.close()
         with suppress(_Enough):
             player.play(count)
     finally:

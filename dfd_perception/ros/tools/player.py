@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
+import rclpy.clock
 import rclpy.executors
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -26,6 +27,7 @@ from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
 
 CLOCK_PERIOD_S = 0.01
+STANDING_PERIOD_S = 0.1
 QUEUE = 10
 
 
@@ -144,6 +146,23 @@ class BagPlayer:
 
     def _alive(self) -> bool:
         return bool(self._node.context.ok())
+
+
+class StandingClock:
+    """Publishes one time on /clock until it is closed: for a node that waits for its time before a bag is played."""
+
+    def __init__(self, node: Node, now_ns: int) -> None:
+        """Begin; the node has to be spun."""
+        self._node = node
+        self._publisher = node.create_publisher(Clock, "/clock", QUEUE)
+        message = _clock_message(now_ns)
+        steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
+        self._timer = node.create_timer(STANDING_PERIOD_S, lambda: self._publisher.publish(message), clock=steady)
+
+    def close(self) -> None:
+        """Leave /clock to the player."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
 
 
 def _clock_message(now_ns: int) -> Clock:

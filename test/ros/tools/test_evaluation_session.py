@@ -92,6 +92,15 @@ def test_without_the_node_it_says_what_runs(ros_domain_id, arguments, tmp_path, 
     assert error.count("\n") == 1
 
 
+def test_a_node_that_takes_its_time_from_clock_has_one_while_it_is_waited_for(peer, arguments, tmp_path):
+    """evaluate.launch.py starts it with use_sim_time; without, it warned of a /clock that nobody publishes."""
+    from rosgraph_msgs.msg import Clock
+
+    times = peer.subscribe("/clock", Clock)
+    assert main([*arguments, "--out", str(tmp_path / "live"), "--live", "--wait", "3"]) == 1
+    assert {message.clock.sec * 10**9 + message.clock.nanosec for message in times} == {START_NS}
+
+
 def test_a_second_playing_is_not_mixed_with_the_first(arguments, tmp_path, capsys):
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "report.json").write_text("{}")
