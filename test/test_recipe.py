@@ -53,7 +53,7 @@ def on_this_machine(line: str, home: Path, source: Path) -> str:
     return line
 
 
-def bash(script: str, folder: Path, timeout_s: float = 100) -> subprocess.CompletedProcess:
+def bash(script: str, folder: Path, timeout_s: float = 300) -> subprocess.CompletedProcess:
     environment = {**ENVIRONMENT, "PATH": "/usr/local/bin:/usr/bin:/bin", "COLCON_HOME": str(folder / "colcon")}
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, timeout=timeout_s,
@@ -81,7 +81,7 @@ def recipe(home: Path, project_root: Path) -> subprocess.CompletedProcess:
     return result
 
 
-def inside(command: str, home: Path, timeout_s: float = 100) -> subprocess.CompletedProcess:
+def inside(command: str, home: Path, timeout_s: float = 300) -> subprocess.CompletedProcess:
     """A command in a new terminal: the environment activated and the workspace sourced, as the README says."""
     prepare = f"set +u; source {home}/dfd_venv/bin/activate; cd {home}/dfd_ws; source install/setup.bash"
     return bash(f"{prepare}; {command}", home, timeout_s)
@@ -112,7 +112,7 @@ def test_the_recipe_ends_in_a_machine_that_is_ready(recipe, home) -> None:
     assert opencv.startswith("/usr/lib/python3/dist-packages/")
     assert version.split(".")[0] == built_for.split(".")[0]
     command = last.removeprefix("ready: try ").strip().replace("dfd ", f"{INSTALLED}/dfd ", 1)
-    tried = inside(command, home, timeout_s=200)
+    tried = inside(command, home, timeout_s=600)
     assert tried.returncode == 0, tried.stdout
 
 
@@ -128,15 +128,19 @@ def test_the_node_of_the_recipe_answers_a_bag(recipe, home, ros_domain_id) -> No
 export {" ".join(names)} ROS_LOG_DIR={home}/log
 {INSTALLED}/dfd_node --ros-args {lens} {camera} -p input.transport:=compressed & node=$!
 trap 'kill -INT $node 2>/dev/null || true; wait $node' EXIT
-{INSTALLED}/dfd record-bag answers --topic /depth/image --duration 60 & recorder=$!
-sleep 4
-{INSTALLED}/dfd play {source}/demo/scene_bag --wait 10 --rate 0.5
-sleep 1; kill -INT $recorder; wait $recorder
+{INSTALLED}/dfd play {source}/demo/scene_bag --wait 120 --loop & player=$!
+{INSTALLED}/dfd record-bag answers --topic /depth/image & recorder=$!
+for second in $(seq 240); do
+    sleep 1
+    [ $(cat answers/*.mcap 2>/dev/null | wc -c) -lt 3000000 ] || break
+done
+kill -INT $recorder; wait $recorder; kill -INT $player; wait $player
 """
-    result = inside(script, home, timeout_s=200)
+    # The bag is played until some answers lie on the disk: a busy machine takes longer, and drops more on the way.
+    result = inside(script, home, timeout_s=600)
     counts = re.findall(r"^ *(\d+)  /depth/image$", result.stdout, re.MULTILINE)
     assert counts, result.stdout
-    assert int(counts[-1]) > 1, result.stdout  # how many depends on the machine and its load
+    assert int(counts[-1]) > 1, result.stdout
 
 
 @pytest.mark.timeout(900)
@@ -156,7 +160,7 @@ def test_the_opencv_of_the_distribution_has_what_the_package_uses(home, project_
 
 def test_plain_colcon_gives_executables_that_follow_the_environment(recipe, home) -> None:
     """Plain `colcon` runs on /usr/bin/python3; an executable that named it would see nothing of the environment."""
-    result = inside("colcon build --build-base build2 --install-base install2", home, 200)
+    result = inside("colcon build --build-base build2 --install-base install2", home, 600)
     assert result.returncode == 0, result.stdout
     for base in ("install", "install2"):
         node = home / "dfd_ws" / base / "dfd_perception" / "lib" / "dfd_perception" / "dfd_node"
