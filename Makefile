@@ -12,7 +12,6 @@ VENV_KILTED ?= .venv-kilted
 VENV_RUNTIME ?= .venv-runtime-$(notdir $(PYTHON))
 VENV_COLCON ?= .venv-colcon
 VENV_KINECT ?= .venv-kinect
-VENV_RERUN ?= .venv-rerun
 TESTS ?= test
 PYTEST_OPTIONS ?=
 WORKERS ?= auto
@@ -87,8 +86,8 @@ test-recipe: $(VENV)/.installed ## The README's recipe for a robot, on the OpenC
 test-browser: $(VENV)/.installed-browser ## The page of dfd view in a headless Chromium (apt install chromium chromium-driver)
 	$(VENV)/bin/python -m pytest test/browser $(PYTEST_OPTIONS)
 
-test-rerun: $(VENV_RERUN)/.installed ## Recordings for the Rerun viewer (Python 3.11 or newer)
-	$(VENV_RERUN)/bin/python -m pytest test/view/test_rerun_log.py $(PYTEST_OPTIONS)
+test-rerun: $(VENV)/.installed-rerun ## Recordings for the Rerun viewer, which needs Python 3.11 or newer and 670 MB
+	$(VENV)/bin/python -m pytest test/view/test_rerun_log.py $(PYTEST_OPTIONS)
 
 fuzz: $(VENV)/.installed ## Spoilt messages, bags, recordings, YAML, models, sessions for MINUTES=2 (SEED=0)
 	$(VENV)/bin/python -m pytest -s test/fuzz --fuzz-minutes $(MINUTES) --fuzz-seed $(SEED) --timeout 0 $(PYTEST_OPTIONS)
@@ -115,7 +114,7 @@ format: $(VENV)/.installed ## Sort imports and lay out the code
 	$(VENV)/bin/python -m ruff format .
 
 clean: ## Remove environments, caches and results
-	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) $(VENV_RERUN) build install log dist site *.egg-info demo_output
+	rm -rf $(VENV) $(VENV_KILTED) .venv-runtime-* $(VENV_COLCON) $(VENV_KINECT) build install log dist site *.egg-info demo_output
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -131,9 +130,6 @@ $(VENV_RUNTIME)/.installed: $(SETUP_FILES) $(RUNTIME_SET)
 $(VENV_KINECT)/.installed: scripts/make_venv.sh requirements/kinect.txt $(PACKAGE_FILES)
 	@CONSTRAINTS=requirements/kinect.txt scripts/make_venv.sh $(VENV_KINECT) $(PYTHON) requirements/kinect.txt && touch $@
 
-$(VENV_RERUN)/.installed: $(SETUP_FILES) requirements/runtime.txt requirements/rerun.txt requirements/test.txt
-	@scripts/make_venv.sh $(VENV_RERUN) $(PYTHON) requirements/runtime.txt requirements/rerun.txt requirements/test.txt && touch $@
-
 $(VENV_COLCON)/.installed: $(SETUP_FILES) requirements/colcon.txt requirements/test.txt
 	@scripts/make_venv.sh $(VENV_COLCON) $(PYTHON) requirements/colcon.txt requirements/test.txt && touch $@
 
@@ -142,6 +138,9 @@ $(VENV)/.installed-browser: $(VENV)/.installed requirements/browser.txt
 
 $(VENV)/.installed-docs: $(VENV)/.installed requirements/docs.txt
 	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/docs.txt && touch $@
+
+$(VENV)/.installed-rerun: $(VENV)/.installed requirements/rerun.txt
+	@scripts/make_venv.sh $(VENV) $(PYTHON) requirements/rerun.txt && touch $@
 
 # The stubs stay out of the environment: there a folder named tensorrt would pass for the library.
 $(VENV)/.installed-tensorrt: $(VENV)/.installed requirements/tensorrt.txt requirements/tensorrt-stubs.txt

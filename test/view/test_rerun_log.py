@@ -29,6 +29,8 @@ def frame(number: int) -> ViewFrame:
 
 @pytest.fixture
 def read_back():
+    if sys.version_info < (3, 11):
+        pytest.skip("rerun-sdk needs Python 3.11 or newer")
     chunk = pytest.importorskip("rerun.chunk", reason="no rerun-sdk in this environment: make test-rerun")
 
     def read(path):
