@@ -100,6 +100,13 @@ def test_the_recipe_has_the_lines_that_keep_it_working(project_root: Path) -> No
     docker = (project_root / "Dockerfile").read_text("utf-8")
     assert "pip install --no-cache-dir -r src/dfd_perception/requirements/robot.txt" in docker
     assert next(line for line in lines if "colcon" in line).split(" && ")[0] in docker
+    # No rosdep there: what it would install by apt stands in the list. The rest of ROS is in the base image.
+    wanted = re.findall(r"<exec_depend>(\S+)</exec_depend>", (project_root / "package.xml").read_text("utf-8"))
+    for key in wanted:
+        if key.startswith("python3-") and not key.endswith("-pip"):
+            assert f" {key} " in docker, key
+        elif key in ("cv_bridge", "sensor_msgs_py", "tf2_ros_py"):
+            assert f"ros-$ROS_DISTRO-{key.replace('_', '-')} " in docker, key
 
 
 @pytest.mark.timeout(1800)

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dfd_perception import __version__, environment
-from dfd_perception.cli.doctor_advice import NUMPY_1_ADVICE, is_numpy_clash, next_step, with_numpy_clash_named
+from dfd_perception.cli.doctor_advice import (
+    NUMPY_1_ADVICE,
+    is_numpy_clash,
+    next_step,
+    runnable,
+    with_numpy_clash_named,
+)
 from dfd_perception.environment import Package
 
 SYMBOLS = {"ok": "ok", "missing": "--", "warning": "!!", "error": "XX"}
@@ -56,7 +62,8 @@ OTHERS = (
     Wanted("lightning_fabric", "lightning-fabric", "training", f"{PIP} -r requirements/train.txt", compiled=False),
     Wanted("onnxscript", "onnxscript", "export to ONNX", f"{PIP} -r requirements/train.txt", compiled=False),
     Wanted("rosbags", "rosbags", "bags: evaluate, play, record-bag", f"{PIP} rosbags", compiled=False),
-    Wanted("aiohttp", "aiohttp", "the page of dfd view", f"{PIP} aiohttp", compiled=False),
+    Wanted("aiohttp", "aiohttp", "the page of dfd view", f"{PIP} aiohttp, or {APT} python3-aiohttp",
+           compiled=False),
     Wanted("safetensors", "safetensors", "weights: torch backend, training", f"{PIP} safetensors", compiled=False),
     Wanted("tqdm", "tqdm", "progress bars", f"{PIP} tqdm, or {APT} python3-tqdm", compiled=False),
     Wanted("pyk4a", "pyk4a-bundle", "Azure Kinect, live or recorded",
@@ -189,7 +196,7 @@ def package_entries(packages: dict[str, Package]) -> list[Entry]:
 
 def advice_for(package: Package, wanted: Wanted) -> str:
     """What gives a package that cannot be used."""
-    return NUMPY_1_ADVICE if is_numpy_clash(package) else wanted.advice
+    return NUMPY_1_ADVICE if is_numpy_clash(package) else runnable(wanted.advice, wanted.distribution)
 
 
 def tensorrt_entries(packages: dict[str, Package], has_gpu: bool) -> list[Entry]:
@@ -214,7 +221,7 @@ def ros_entries(rclpy: Package) -> list[Entry]:
     if middleware.startswith("rmw_fastrtps"):
         problem = environment.fastdds_profile_problem()
         profile = environment.shipped_fastdds_profile()
-        advice = " ".join(f"export {variable}={profile};" for variable in environment.FASTDDS_VARIABLES)
+        advice = "; ".join(f"export {variable}={profile}" for variable in environment.FASTDDS_VARIABLES)
         loss = "best-effort images above 512 KiB can be lost"
         entry = Entry("ros", "Fast DDS profile", "ok", os.environ.get(environment.FASTDDS_VARIABLES[0], ""))
         entries.append(Entry("ros", entry.name, "warning", f"{problem}: {loss}", advice) if problem else entry)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 
 from dfd_perception.environment import Package, shipped_path
 
@@ -14,6 +15,8 @@ from dfd_perception.environment import Package, shipped_path
 NUMPY_1_SIGNS = ("numpy.core.multiarray failed to import", "_ARRAY_API not found", "compiled using NumPy 1")
 NUMPY_1_ADVICE = 'pip install "numpy<2"'
 RUNTIME_ADVICE = "pip install onnxruntime openvino"
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""Where requirements/ lies, unless the package was installed without them (colcon, a wheel)."""
 
 
 def with_numpy_clash_named(packages: Mapping[str, Package]) -> dict[str, Package]:
@@ -36,6 +39,19 @@ def _explained(package: Package, numpy: str) -> Package:
 def is_numpy_clash(package: Package) -> bool:
     """Whether `with_numpy_clash_named` found the reason."""
     return (package.problem or "").endswith("built for NumPy 1")
+
+
+def runnable(advice: str, distribution: str, checkout: Path = CHECKOUT) -> str:
+    """Advice that works in the present folder: its requirement files named where they lie, or done without.
+
+    Args:
+        advice: written for the top folder of a checkout.
+        distribution: what pip installs in place of a requirement file that is not there.
+        checkout: that folder.
+    """
+    if not (checkout / "requirements").is_dir():
+        return advice.replace("-c requirements/constraints.txt ", "").replace("-r requirements/train.txt", distribution)
+    return advice if checkout == Path.cwd() else advice.replace("requirements/", f"{checkout}/requirements/")
 
 
 def next_step(packages: Mapping[str, Package], first_missing: str | None, has_backend: bool) -> str:

@@ -13,6 +13,7 @@ import pytest
 from dfd_perception import environment
 from dfd_perception.cli import __main__ as cli
 from dfd_perception.cli import doctor
+from dfd_perception.cli.doctor_advice import runnable
 from dfd_perception.environment import Package
 
 
@@ -142,6 +143,18 @@ def test_the_text_says_first_which_backend_runs(machine, capsys):
     text = capsys.readouterr().out
     assert text.startswith("backend  onnxruntime: ")
     assert "-> " in text
+
+
+def test_advice_can_be_followed_where_one_stands(tmp_path, monkeypatch):
+    """A robot's install folder holds no requirement files, and pip would answer that it cannot open them."""
+    for_checkout = "pip install -c requirements/constraints.txt -r requirements/train.txt"
+    assert runnable(for_checkout, "torch", tmp_path) == "pip install torch"
+    assert runnable("pip install -c requirements/constraints.txt tqdm, or", "x", tmp_path) == "pip install tqdm, or"
+    (tmp_path / "requirements").mkdir()
+    full = f"pip install -c {tmp_path}/requirements/constraints.txt -r {tmp_path}/requirements/train.txt"
+    assert runnable(for_checkout, "torch", tmp_path) == full
+    monkeypatch.chdir(tmp_path)
+    assert runnable(for_checkout, "torch", tmp_path) == for_checkout
 
 
 def test_without_the_fast_dds_profile_it_says_how_to_set_it(machine, capsys, monkeypatch):
