@@ -79,7 +79,7 @@ class DepthEstimator:
 
     def prepare(self) -> None:
         """Do beforehand what the first network needs whatever its size: import the runtime."""
-        import_runtime(self.options.backend, self.options.device, self.model.card.onnx is not None)
+        import_runtime(self.model, self.options.backend, self.options.device)
 
     def compiled(self, image_size: Size, heads: Heads = "both") -> CompiledNetwork:
         """The network for images of a size (height, width), compiled if need be.

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dfd_perception.errors import BackendError
+from dfd_perception.errors import BackendError, ModelError
+from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest, InferenceBackend
 from dfd_perception.inference.backends.table import AUTO, BACKENDS, backend_names, cpu_order
 
@@ -61,18 +62,15 @@ def compile_backend(
     for candidate, why in ladder(request.device):
         if failed and candidate in failed:
             continue
-        row = BACKENDS[candidate]
-        absent = missing_package(row.package)
-        if absent is None and row.reads_graph and request.model.card.onnx is None:
-            absent = f"the model folder {request.model.path} has no ONNX graph"
-        if absent:
-            passed_over[candidate] = absent
+        in_the_way = obstacle(candidate, request.model)
+        if in_the_way:
+            passed_over[candidate] = in_the_way
             continue
         try:
             return ChosenBackend(backend_class(candidate)(request), why, passed_over)
         except BackendError as error:
             passed_over[candidate] = str(error)
-        if candidate in cpu_order() and not row.last_resort and request.precision != "fp32":
+        if candidate in cpu_order() and not BACKENDS[candidate].last_resort and request.precision != "fp32":
             # Reduced precision is a wish for speed; on a CPU that has none of it, float32 is the answer, not nothing.
             with contextlib.suppress(BackendError):
                 backend = backend_class(candidate)(replace(request, precision="fp32"))
@@ -91,7 +89,7 @@ def ladder(device: str = AUTO) -> list[tuple[str, str]]:
     return [(name, row.devices["cuda"]) for name, row in on_cuda if with_driver or not row.last_resort] + rungs
 
 
-def import_runtime(name: str = AUTO, device: str = AUTO, with_graph: bool = True) -> str | None:
+def import_runtime(model: ModelFolder, name: str = AUTO, device: str = AUTO) -> str | None:
     """Import the package of the backend that would be tried first; returns its name, None if nothing was imported.
 
     That takes tenths of a second (OpenVINO) to seconds (torch), which whoever waits for the first answer need not wait
@@ -99,12 +97,12 @@ def import_runtime(name: str = AUTO, device: str = AUTO, with_graph: bool = True
     """
     candidates = [name] if name != AUTO else [candidate for candidate, _ in ladder(device)]
     for candidate in candidates:
-        row = BACKENDS.get(candidate)
-        if row is None or (row.reads_graph and not with_graph) or missing_package(row.package) is not None:
+        if candidate not in BACKENDS or obstacle(candidate, model):
             continue
+        package = BACKENDS[candidate].package
         with contextlib.suppress(Exception):
-            importlib.import_module(row.package)
-            return row.package
+            importlib.import_module(package)
+            return package
     return None
 
 
@@ -112,8 +110,20 @@ def _has_cuda_driver() -> bool:
     return any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu"))
 
 
+def obstacle(name: str, model: ModelFolder) -> str | None:
+    """Why a backend of the table cannot run a model here, as far as is known without importing it; None if nothing."""
+    row = BACKENDS[name]
+    absent = missing_package(row.package)
+    if absent is None and row.reads_graph:
+        try:
+            _ = model.onnx_path
+        except ModelError as error:
+            return str(error)
+    return absent
+
+
 def missing_package(name: str) -> str | None:
-    """Why a backend cannot be imported here, or None if it can."""
+    """Why a package cannot be imported here, or None if it can."""
     if importlib.util.find_spec(name) is None:
         return f"the Python package {name} is not installed"
     return None

@@ -25,7 +25,7 @@ from dfd_perception.errors import BackendError, ModelError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.backends.table import BACKENDS
-from dfd_perception.inference.ladder import compile_backend, ladder, missing_package
+from dfd_perception.inference.ladder import compile_backend, ladder, obstacle
 
 TOLERANCE = 3e-4
 """Of each mean, or of 1 where it is smaller: runtimes differ by a thirtieth of it, trainings by far more."""
@@ -85,7 +85,7 @@ def _answers(model: ModelFolder) -> dict[str, NDArray[np.float32]] | None:
     heads: Heads = "both" if len(model.card.heads) == 2 else model.card.heads[0]
     request = BackendRequest(model=model, heads=heads, size=PROBE_SIZE, device="cpu", num_threads=1)
     for name, _ in ladder("cpu"):
-        if not BACKENDS[name].reads_graph or missing_package(BACKENDS[name].package) is not None:
+        if not BACKENDS[name].reads_graph or obstacle(name, model):
             continue
         try:
             chosen = compile_backend(request, name)

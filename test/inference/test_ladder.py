@@ -15,7 +15,7 @@ from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.inference import ladder as backends
 from dfd_perception.inference.backends import table
 from dfd_perception.inference.backends.interface import BackendRequest
-from dfd_perception.inference.ladder import compile_backend, ladder
+from dfd_perception.inference.ladder import compile_backend, ladder, obstacle
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -125,12 +125,29 @@ def test_a_model_without_a_graph_says_how_to_write_one(request_for_tiny):
         compile_backend(replace(request_for_tiny, model=bare), "onnxruntime")
 
 
-def test_the_runtime_is_imported_before_anybody_waits_for_it():
+def test_what_is_in_the_way_of_a_backend_is_known_before_it_is_imported(monkeypatch, request_for_tiny):
+    from dataclasses import replace
+
+    model = request_for_tiny.model
+    bare = replace(model, card=replace(model.card, onnx=None))
+    monkeypatch.setattr(backends, "missing_package", lambda name: None)
+    assert [obstacle(name, model) for name in table.BACKENDS] == [None] * len(table.BACKENDS)
+    assert "dfd export" in obstacle("onnxruntime", bare)
+    assert obstacle("torch", bare) is None
+    monkeypatch.setattr(backends, "missing_package", lambda name: f"{name} is absent")
+    assert obstacle("torch", bare) == "torch is absent"
+
+
+def test_the_runtime_is_imported_before_anybody_waits_for_it(request_for_tiny):
     """In a process of its own: here it has been imported already."""
     script = (
-        "import sys; from dfd_perception.inference.ladder import import_runtime; before = 'onnxruntime' in sys.modules;"
-        "print(before, import_runtime('onnxruntime'), 'onnxruntime' in sys.modules, import_runtime('nonsense'),"
-        "import_runtime('onnxruntime', with_graph=False))"
+        "import sys; from dataclasses import replace; from pathlib import Path;"
+        "from dfd_perception.files.model_folder import load_model_folder;"
+        "from dfd_perception.inference.ladder import import_runtime; before = 'onnxruntime' in sys.modules;"
+        "model = load_model_folder(Path(sys.argv[1])); bare = replace(model, card=replace(model.card, onnx=None));"
+        "print(before, import_runtime(model, 'onnxruntime'), 'onnxruntime' in sys.modules,"
+        "import_runtime(model, 'nonsense'), import_runtime(bare, 'onnxruntime'))"
     )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", script, str(request_for_tiny.model.path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.split() == ["False", "onnxruntime", "True", "None", "None"]

@@ -203,4 +203,4 @@ def test_a_folder_without_a_graph_runs_on_torch(folder):
     assert prediction.deblurred is not None
     chosen = estimator.compiled((32, 32)).chosen
     assert chosen.backend.name == "torch"
-    assert "has no ONNX graph" in chosen.passed_over["openvino"]
+    assert "dfd export" in chosen.passed_over["openvino"]

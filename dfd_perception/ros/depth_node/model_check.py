@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dfd_perception.errors import BackendError, ConfigError
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
-from dfd_perception.inference.backends.table import BACKENDS
-from dfd_perception.inference.ladder import missing_package
+from dfd_perception.inference.ladder import obstacle
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 
 LENS_TOLERANCE = 0.02
@@ -18,7 +17,7 @@ def checked_model(parameters: DfdParameters) -> ModelFolder:
     """The model of the parameters, with the lens and the backend that they name.
 
     Raises:
-        DfdPerceptionError: no such model, files altered, another lens than its own, or a backend that is not installed.
+        DfdPerceptionError: no such model, files altered, another lens than its own, or a backend that cannot run it.
     """
     model = load_model_folder(parameters.model)
     problem = depth_model_lens_problem(model, parameters)
@@ -26,9 +25,9 @@ def checked_model(parameters: DfdParameters) -> ModelFolder:
         raise ConfigError(problem)
     # TensorRT is asked by whoever imports it: what to do about its absence depends on the machine.
     checked_elsewhere = parameters.backend in ("auto", "tensorrt")
-    absent = None if checked_elsewhere else missing_package(BACKENDS[parameters.backend].package)
-    if absent:
-        raise BackendError(f"parameter backend is {parameters.backend!r}, but {absent}")
+    in_the_way = None if checked_elsewhere else obstacle(parameters.backend, model)
+    if in_the_way:
+        raise BackendError(f"parameter backend is {parameters.backend!r}, but {in_the_way}")
     return model
 
 

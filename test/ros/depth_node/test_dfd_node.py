@@ -203,6 +203,18 @@ def test_a_wrong_parameter_fails_configure_by_name_and_the_process_stays_up(star
     assert state.current_state.label == "unconfigured"
 
 
+def test_a_backend_that_cannot_run_the_model_fails_configure(start_node, capfd, tiny_coc_model, tmp_path):
+    bare = tmp_path / "model"
+    shutil.copytree(tiny_coc_model, bare)
+    card = read_yaml(bare / "model.yaml")
+    del card["onnx"]
+    write_yaml(bare / "model.yaml", card)
+    start_node(model=bare, backend="onnxruntime")
+    said = capfd.readouterr().err
+    assert "parameter backend is 'onnxruntime', but" in said
+    assert "dfd export" in said
+
+
 def test_a_whole_number_is_a_number(start_node, peer):
     running = start_node(lens__focus_distance_m=1)
     assert running.node.get_parameter("lens.focus_distance_m").value == 1.0
