@@ -4,20 +4,21 @@
 """The camera of an image, out of sensor_msgs/CameraInfo: K and distortion for raw images, P for rectified ones.
 
 Works on any object with the message's fields, of rclpy or of a bag. Following REP 104 and sensor_msgs/CameraInfo:
-K and D describe the raw image, P the rectified one, both at the sensor's full size; the region of interest cuts, then
-binning reduces. A bin of b pixels has its centre between them: c' = (c - offset + 1/2) / b - 1/2.
+K and D describe the raw image, P the rectified one, both at the sensor's full size (`camera_window` has what follows).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_window import CameraInfoLike, is_in_the_middle, reduced, stated_size
 from dfd_perception.core.distortion import DistortedCamera, Distortion, EquidistantDistortion
 from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
@@ -29,33 +30,13 @@ BROWN_CONRADY = ("", "plumb_bob", "rational_polynomial")
 EQUIDISTANT = ("equidistant", "fisheye")
 RECTIFIED_TOPIC = re.compile(r"(?:^|[/_])rect", re.IGNORECASE)
 """image_rect, image_rect_color, rectified/image; not direct/image."""
-MIDDLE = (0.25, 0.75)
-"""Where a principal point lies, as fractions of width and height; lens shift and stereo rectification included."""
 FX_OVER_WIDTH = (0.05, 200.0)
 """Fields of view from a fisheye's to a telescope's; K of an uncalibrated driver (zeros, identity) lies outside."""
-
-
-class CameraInfoLike(Protocol):
-    """The fields of sensor_msgs/CameraInfo that matter here."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def distortion_model(self) -> str: ...
-    @property
-    def d(self) -> Any: ...
-    @property
-    def k(self) -> Any: ...
-    @property
-    def p(self) -> Any: ...
-    @property
-    def binning_x(self) -> int: ...
-    @property
-    def binning_y(self) -> int: ...
-    @property
-    def roi(self) -> Any: ...
+FX_OVER_FY = (0.25, 4.0)
+"""Anamorphic lenses and binning of one side alone; a matrix half filled in lies outside."""
+LEAST_RADIUS = 0.3
+"""Of a ray at the border over that of a pinhole. Lenses that pull the border in so far are fisheyes, which a polynomial
+of this kind does not describe: D is of another image, or of another order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +82,7 @@ def camera_of(info: CameraInfoLike, image_size: Size) -> CameraIntrinsics:
         raise CalibrationError(
             f"camera_info has fx {k[0, 0]:g}, fy {k[1, 1]:g}, cx {k[0, 2]:g}, cy {k[1, 2]:g}; not calibrated"
         )
-    return _reduced(info, k, image_size).intrinsics
+    return reduced(info, k, image_size).intrinsics
 
 
 def distorted_camera_of(info: CameraInfoLike, image_size: Size | None = None) -> DistortedCamera:
@@ -139,11 +120,12 @@ def image_camera(
     """
     k, p = (_calibrated(matrix, info.width) for matrix in (_matrix(info.k, 3), _matrix(info.p, 4)))
     coefficients = np.asarray(info.d, np.float64)
-    undistorted = not coefficients.any()
+    # A fisheye whose four coefficients are 0 is the ideal one, no pinhole.
+    undistorted = not coefficients.any() and not (info.distortion_model in EQUIDISTANT and coefficients.size)
     notes: list[str] = []
     by_name = bool(RECTIFIED_TOPIC.search(topic))
     is_rectified = rectified == "true" or (rectified == "auto" and (by_name or (p is not None and undistorted)))
-    if rectified == "auto" and not by_name and k is not None and not _is_in_the_middle(k, (info.height, info.width)):
+    if rectified == "auto" and not by_name and k is not None and not is_in_the_middle(k, (info.height, info.width)):
         # K and P of an undistorted camera are one. Where they are not, K is what was measured, and it says so below.
         is_rectified = False
     if rectified == "auto" and k is None and p is not None and not is_rectified:
@@ -159,18 +141,23 @@ def image_camera(
     else:
         matrix = k
     if matrix is None:
+        (k_fx, k_fy), (p_fx, p_fy) = (np.diag(_matrix(*m))[:2] for m in ((info.k, 3), (info.p, 4)))
         raise CalibrationError(
-            f"camera_info has fx {_matrix(info.k, 3)[0, 0]:g} in K and {_matrix(info.p, 4)[0, 0]:g} in P for "
-            f"{info.width} px; not calibrated"
+            f"camera_info has fx, fy {k_fx:g}, {k_fy:g} in K and {p_fx:g}, {p_fy:g} in P for {info.width} px; "
+            "not calibrated"
         )
-    reduced = _reduced(info, matrix, image_size)
+    window = reduced(info, matrix, image_size)
     distortion = None if is_rectified or undistorted else _distortion(info.distortion_model, coefficients)
     if isinstance(distortion, EquidistantDistortion):
         notes.append(
             "fisheye lens (equidistant): points are right everywhere; blur is turned into depth by fx of the middle, "
             "which holds less and less away from it. Rectified images do not have this error"
         )
-    return replace(reduced, distortion=distortion, rectified=is_rectified, notes=(*notes, *reduced.notes))
+    elif distortion is not None:
+        notes += _border_notes(window.intrinsics, distortion)
+    return ImageCamera(
+        intrinsics=window.intrinsics, distortion=distortion, rectified=is_rectified, notes=(*notes, *window.notes)
+    )
 
 
 def shown_camera(info: CameraInfoLike | None, image_size: Size, topic: str = "") -> CameraIntrinsics | None:
@@ -188,12 +175,6 @@ def shown_camera(info: CameraInfoLike | None, image_size: Size, topic: str = "")
     return None if camera is None else camera.scaled(image_size).intrinsics
 
 
-def stated_size(info: CameraInfoLike) -> Size:
-    """(height, width) of the images that a camera_info describes: of its region of interest, binned."""
-    binning_x, binning_y = max(1, info.binning_x), max(1, info.binning_y)
-    return (info.roi.height or info.height) // binning_y, (info.roi.width or info.width) // binning_x
-
-
 def _matrix(values: Any, columns: int) -> NDArray[np.float64]:
     """The left 3 x 3 of a flat row-major matrix; of zeros where it has another size."""
     flat = np.asarray(values, np.float64).ravel()
@@ -205,74 +186,7 @@ def _calibrated(matrix: NDArray[np.float64], width: int) -> NDArray[np.float64] 
     if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
         return None
     plausible = width <= 0 or FX_OVER_WIDTH[0] <= matrix[0, 0] / width <= FX_OVER_WIDTH[1]
-    return matrix if plausible else None
-
-
-class _Window(NamedTuple):
-    """What cuts and reduces the full image."""
-
-    x_offset: float
-    y_offset: float
-    binning_x: int
-    binning_y: int
-
-
-def _reduced(info: CameraInfoLike, matrix: NDArray[np.float64], image_size: Size) -> ImageCamera:
-    """The intrinsics of the image, with a note where the principal point lies where no lens has it."""
-    stated = stated_size(info)
-    if stated != image_size:
-        raise CalibrationError(
-            f"camera_info is for {stated[1]}x{stated[0]} pixels, the image has {image_size[1]}x{image_size[0]}; "
-            "calibrate at the size in use, or remap camera_info"
-        )
-    full = _Window(info.roi.x_offset, info.roi.y_offset, max(1, info.binning_x), max(1, info.binning_y))
-    window, note = full, None
-    if not _is_in_the_middle(matrix, (info.height, info.width)):
-        window, note = _window_of_misplaced(matrix, info, full, image_size)
-    intrinsics = CameraIntrinsics(
-        width=image_size[1],
-        height=image_size[0],
-        fx=float(matrix[0, 0]) / window.binning_x,
-        fy=float(matrix[1, 1]) / window.binning_y,
-        cx=(float(matrix[0, 2]) - window.x_offset + 0.5) / window.binning_x - 0.5,
-        cy=(float(matrix[1, 2]) - window.y_offset + 0.5) / window.binning_y - 0.5,
-    )
-    return ImageCamera(intrinsics=intrinsics, notes=() if note is None else (note,))
-
-
-def _window_of_misplaced(
-    matrix: NDArray[np.float64], info: CameraInfoLike, full: _Window, image_size: Size
-) -> tuple[_Window, str]:
-    """What probably cuts and reduces the image of a camera_info whose principal point is far off the sensor's middle.
-
-    Drivers are known that state binning or a region of interest beside a K that was measured on the reduced image.
-    """
-    where = (
-        f"the principal point ({matrix[0, 2]:.0f}, {matrix[1, 2]:.0f}) is far from the middle of the {info.width} x "
-        f"{info.height} px of camera_info"
-    )
-    region = (info.roi.height or info.height, info.roi.width or info.width)
-    is_binned = full.binning_x > 1 or full.binning_y > 1
-    if is_binned and _is_in_the_middle(matrix, image_size):
-        return _Window(0, 0, 1, 1), (
-            f"{where}, but in that of the binned image: K and P are taken as those of the image, binning "
-            f"{full.binning_x} x {full.binning_y} is not applied again; correct camera_info (K of the full sensor)"
-        )
-    if region != (info.height, info.width) and _is_in_the_middle(matrix, region):
-        return full._replace(x_offset=0, y_offset=0), (
-            f"{where}, but in that of the region of interest: its offset is not applied again; correct camera_info "
-            "(K of the full sensor)"
-        )
-    return full, (
-        f"{where}: no lens looks so. Is it the camera_info of this image? Was the image cropped without saying so "
-        "(region of interest)? Points and blur are computed with it all the same"
-    )
-
-
-def _is_in_the_middle(matrix: NDArray[np.float64], size: Size) -> bool:
-    height, width = size
-    x, y = (matrix[0, 2] + 0.5) / max(width, 1), (matrix[1, 2] + 0.5) / max(height, 1)
-    return bool(MIDDLE[0] <= x <= MIDDLE[1] and MIDDLE[0] <= y <= MIDDLE[1])
+    return matrix if plausible and FX_OVER_FY[0] <= matrix[0, 0] / matrix[1, 1] <= FX_OVER_FY[1] else None
 
 
 def _distortion(model: str, coefficients: NDArray[np.float64]) -> Distortion | EquidistantDistortion:
@@ -284,3 +198,26 @@ def _distortion(model: str, coefficients: NDArray[np.float64]) -> Distortion | E
             "one of them, or use rectified images (camera.rectified)"
         )
     return Distortion.from_coefficients(coefficients)
+
+
+@lru_cache(maxsize=8)
+def _border_notes(intrinsics: CameraIntrinsics, distortion: Distortion) -> tuple[str, ...]:
+    """What to say where the lens model fails inside the image: tried at the corners and in the middle of each side."""
+    columns, rows = (np.array([0.0, (side - 1) / 2, side - 1.0]) for side in (intrinsics.width, intrinsics.height))
+    x, y = np.meshgrid((columns - intrinsics.cx) / intrinsics.fx, (rows - intrinsics.cy) / intrinsics.fy)
+    ray_x, ray_y = distortion.undistort(x, y)
+    border = np.arange(9) != 4
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = (np.hypot(ray_x, ray_y) / np.hypot(x, y)).ravel()[border]
+    lost = int(np.isnan(growth).sum())
+    if lost:
+        return (
+            f"the distortion of camera_info has no ray for {lost} of 8 pixels tried around the border: such pixels "
+            "have depth and no point. Is D that of this image?",
+        )
+    if growth.min() < LEAST_RADIUS:
+        return (
+            f"the distortion of camera_info draws the border to {growth.min():.0%} of its distance from the middle, "
+            "which no such lens does. Is D that of this image?",
+        )
+    return ()

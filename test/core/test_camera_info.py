@@ -160,6 +160,46 @@ def test_a_fisheye_is_used_and_its_limit_is_said() -> None:
     assert "fisheye" in camera.notes[0]
 
 
+def test_a_fisheye_of_four_zeros_is_the_ideal_one_and_no_pinhole() -> None:
+    """A ray at the angle theta lands at fx theta: x / z of its point is tan theta."""
+    matrix = [120.0, 0, 160, 0, 120.0, 119.0, 0, 0, 1]
+    camera = image_camera(_info(distortion_model="equidistant", d=[0.0] * 4, k=matrix), SIZE, "image_raw")
+    points = _points(camera, np.full(SIZE, 2.0, np.float32))
+    np.testing.assert_allclose(points[119, 280, 0], 2 * np.tan(120 / 120), rtol=1e-6)
+    pinhole = image_camera(_info(d=[0.0] * 4, k=matrix, p=[0.0] * 12), SIZE, "image_raw")
+    assert pinhole.distortion is None
+
+
+def test_a_fisheye_has_no_point_kilometres_beside_the_camera() -> None:
+    info = _info(distortion_model="equidistant", d=[0.0] * 4, k=[95.0, 0, 160, 0, 95.0, 119.0, 0, 0, 1])
+    points = _points(image_camera(info, SIZE, "image_raw"), np.ones(SIZE, np.float32))
+    assert np.isnan(points[119, 0, 0])  # at 96 degrees
+    assert float(np.nanmax(np.abs(points))) < np.tan(np.radians(85.01))
+
+
+@pytest.mark.parametrize(("fx", "fy"), [(300.0, 1.0), (300.0, 3010.0), (1.0, 300.0)])
+def test_a_matrix_half_filled_in_is_no_calibration(fx: float, fy: float) -> None:
+    matrix = [fx, 0, 160, 0, fy, 119.0, 0, 0, 1]
+    with pytest.raises(CalibrationError, match=rf"fx, fy {fx:g}, {fy:g} in K.*not calibrated"):
+        image_camera(_info(k=matrix, p=[0.0] * 12), SIZE, "image_raw")
+
+
+@pytest.mark.parametrize("region", [(300, 0, 320, 240), (0, 0, 640, 480), (4_000_000_000, 0, 320, 240), (9, 9, 0, 0)])
+def test_a_region_that_is_not_on_the_sensor_is_refused(region: tuple[int, int, int, int]) -> None:
+    fields = dict(zip(("x_offset", "y_offset", "width", "height"), region, strict=True))
+    size = (region[3] or 240, region[2] or 320)
+    with pytest.raises(CalibrationError, match=r"region of interest .* reaches beyond its 320 x 240 px"):
+        image_camera(_info(roi=SimpleNamespace(**fields)), size, "image_raw")
+
+
+@pytest.mark.parametrize(
+    ("d", "says"),
+    [([-1.5, 0, 0, 0, 0], "no ray for 8 of 8"), ([0, 0, 0, 0, 0, -4.0, 0, 0], "no ray for"), ([1e4, 0, 0, 0], "draws")],
+)
+def test_a_distortion_that_no_such_lens_has_is_said(d: list[float], says: str) -> None:
+    assert says in image_camera(_info(d=d), SIZE, "image_raw").notes[0]
+
+
 def test_pixels_beyond_the_lens_model_have_no_point() -> None:
     wide = _info(d=[-0.9, 0.0, 0.0, 0.0, 0.0], k=[120.0, 0, 160, 0, 120.0, 119.0, 0, 0, 1])
     points = _points(image_camera(wide, SIZE, "image_raw"), np.ones(SIZE, np.float32))

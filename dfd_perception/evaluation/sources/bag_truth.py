@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.bags.reader import BagMessage
-from dfd_perception.core.camera_info import Rectified, image_camera, stated_size
+from dfd_perception.core.camera_info import Rectified, image_camera
+from dfd_perception.core.camera_window import stated_size
 from dfd_perception.core.compressed_depth import depth_m_from_compressed
 from dfd_perception.core.depth_encoding import MILLIMETRES
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
