@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from dfd_perception.files.configuration import from_mapping
 from dfd_perception.files.images import read_image
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
-from dfd_perception.inference.backends.table import AUTO, PRECISIONS, Precision, backend_names
+from dfd_perception.inference.backends.table import AUTO, Precision
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
 __all__ = (
@@ -175,12 +175,10 @@ def load(
         ModelError: no such model, or one that is damaged.
         LensError, ConfigError: a lens that cannot be, or cannot be read.
     """
-    if not (0 <= min_m < max_m):
-        raise UsageError(f"min_m is {min_m:g} and max_m {max_m:g}; expected 0 or more, and the first smaller")
-    for name, requested, known in (("backend", backend, backend_names()), ("precision", precision, PRECISIONS)):
-        if requested not in known:
-            raise UsageError(f"{name} is {requested!r}; expected one of {', '.join(known)}")
-    folder = model if isinstance(model, ModelFolder) else load_model_folder(os.fspath(model))
+    if not isinstance(model, (str, os.PathLike, ModelFolder)):
+        raise UsageError(f"model is {model!r}; expected a name or a folder")
+    if heads not in (None, *get_args(Heads)):
+        raise UsageError(f"heads is {heads!r}; expected one of {', '.join(get_args(Heads))}, or None")
     options = EstimatorOptions(
         backend=backend,
         precision=precision,
@@ -191,6 +189,7 @@ def load(
         depth_max_m=max_m,
         depth_max_rel_std=max_rel_std,
     )
+    folder = model if isinstance(model, ModelFolder) else load_model_folder(os.fspath(model))
     return Meter(folder, lens, fx_px=fx_px, heads=heads, options=options)
 
 
@@ -219,6 +218,7 @@ def as_rgb(image: AnyImage, colour_order: ColourOrder = "rgb") -> NDArray[np.uin
 
 
 def _as_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.dtype in (np.uint8, np.uint16):
         return eight_bits(image)
     if not np.issubdtype(image.dtype, np.floating):
@@ -232,7 +232,7 @@ def _as_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
 def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
     if lens is None or isinstance(lens, (LensDescription, DefocusCurve)):
         return lens
-    if isinstance(lens, str) and is_lens_text(lens):
+    if isinstance(lens, str) and is_lens_text(lens) and not Path(lens).exists():
         return lens_from_text(lens)
     if isinstance(lens, (str, os.PathLike)):
         return read_lens(Path(lens))
@@ -246,7 +246,7 @@ def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
             pixel_pitch_um=lens.pixel_pitch_um,
         )
     if isinstance(lens, tuple) and len(lens) == 2:
-        return LensDescription(aperture_diameter_mm=float(lens[0]), focus_distance_m=float(lens[1]))
+        return LensDescription(aperture_diameter_mm=lens[0], focus_distance_m=lens[1])
     raise LensError(
         f"lens is {lens!r}; expected a lens file, its keys as a mapping, a lens object, or the two numbers "
         "(aperture diameter [mm], focus distance [m])"

@@ -132,6 +132,11 @@ def test_a_lens_in_every_form_is_the_same_lens(tiny_coc_model, image, tmp_path):
         ({"focal_length_mm": 0.035, "f_number": 1.4, "focus_distance_m": 0.6}, LensError, "focal_length_mm is 0.035"),
         ({"focal": 35}, ConfigError, "unknown key focal"),
         (35.0, LensError, "expected a lens file"),
+        (("a", "b"), LensError, "focus_distance_m is 'b'; expected a number"),
+        ((25, None), LensError, "focus_distance_m is None"),
+        ("35mm f/2.8 infinity 36um", LensError, "'infinity' says nothing of a lens"),
+        ("35mm f/2.8 -1.7m 36um", LensError, "'-1.7m' says nothing of a lens"),
+        ({**NUMBERS, "blur_floor_px": 500.0}, LensError, "blur_floor_px is 500; expected 0 to 100 px"),
         ("no_such.yaml", ConfigError, "no_such.yaml"),
     ],
 )
@@ -143,16 +148,45 @@ def test_a_lens_that_cannot_be_is_refused_when_it_is_given(tiny_coc_model, lens,
 def test_other_wrong_uses_are_one_line_too(tiny_coc_model, meter, image):
     with pytest.raises(ModelError, match="no_such_model"):
         dfd.load("no_such_model")
-    with pytest.raises(UsageError, match="min_m is 3"):
-        dfd.load(tiny_coc_model, min_m=3, max_m=2)
-    with pytest.raises(UsageError, match="backend is 'foo'; expected one of auto, tensorrt"):
-        dfd.load(tiny_coc_model, backend="foo")
-    with pytest.raises(UsageError, match="precision is 'fp8'; expected one of fp32"):
-        dfd.load(tiny_coc_model, precision="fp8")
+    with pytest.raises(LensError, match=r"fx_px is '800'; expected a number"):
+        meter(image, lens=(25, 0.6), fx_px="800")
     with pytest.raises(LensError, match=r"give it to dfd\.load"):
         dfd.Result(image_rgb=image).points()
     with pytest.raises(LensError, match="fx_px"):
         dfd.Result(image_rgb=image, depth_m=np.ones((48, 64), np.float32)).points()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"min_m": 3, "max_m": 2}, r"range of depth is \(3, 2\); expected .* the first smaller"),
+        ({"min_m": "0"}, r"range of depth is \('0', inf\)"),
+        ({"max_m": None}, r"range of depth is \(0.0, None\)"),
+        ({"max_rel_std": -1}, "largest relative std is -1"),
+        ({"max_rel_std": float("nan")}, "largest relative std is nan"),
+        ({"backend": "foo"}, "backend is 'foo'; expected one of auto, tensorrt"),
+        ({"precision": "fp8"}, "precision is 'fp8'; expected one of fp32"),
+        ({"device": "gpu"}, "device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
+        ({"device": None}, "device is None"),
+        ({"num_threads": -3}, "num_threads is -3"),
+        ({"num_threads": "all"}, "num_threads is 'all'"),
+        ({"input_size": (0, 0)}, r"input_size is \(0, 0\); expected \(height, width\)"),
+        ({"input_size": "480x640"}, "input_size is '480x640'"),
+        ({"input_size": (480.5, 640)}, r"input_size is \(480.5, 640\)"),
+        ({"input_size": 480}, "input_size is 480"),
+        ({"heads": "aif"}, "heads is 'aif'; expected one of both, depth, deblurred"),
+        ({"model": None}, "model is None; expected a name or a folder"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_runs(tiny_coc_model, options, says):
+    with pytest.raises(UsageError, match=says):
+        dfd.load(**{"model": tiny_coc_model, "backend": "onnxruntime", **options})
+
+
+def test_arrays_of_the_other_byte_order_are_the_same_image(meter, image):
+    words = image.astype(np.uint16) * 257
+    expected = meter(words, lens=(25, 0.6), fx_px=FX_PX).depth_m
+    np.testing.assert_array_equal(meter(words.astype(">u2"), lens=(25, 0.6), fx_px=FX_PX).depth_m, expected)
 
 
 def test_the_summary_counts_what_is_near_focus():

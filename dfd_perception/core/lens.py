@@ -10,10 +10,10 @@ pitch. The calibrated one always wins: a pitch of the data sheet is not that of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
-from dfd_perception.core.optics import DefocusCurve, Lens, Side, require_focusable, require_possible
+from dfd_perception.core.optics import LIMITS, DefocusCurve, Lens, Side, require_focusable, require_possible
 from dfd_perception.errors import LensError
 
 FX_TOLERANCE = 0.02
@@ -60,9 +60,9 @@ class LensDescription:
             raise LensError("a lens needs f_number or aperture_diameter_mm, exactly one of them")
         if self.f_number is not None and self.focal_length_mm is None:
             raise LensError("f_number says nothing without focal_length_mm; add it, or give aperture_diameter_mm")
-        names = ("focal_length_mm", "f_number", "aperture_diameter_mm", "focus_distance_m", "pixel_pitch_um")
-        stated = {name: getattr(self, name) for name in names}
-        require_possible(**{name: value for name, value in stated.items() if value is not None})
+        stated = {field.name: getattr(self, field.name) for field in fields(self) if field.name in LIMITS}
+        optional = {name: value for name, value in stated.items() if value is not None}
+        require_possible(**{"focus_distance_m": self.focus_distance_m, **optional})
         if self.focal_length_mm is not None:
             require_focusable(self.focus_distance_m, self.focal_length_mm)
 

@@ -51,9 +51,9 @@ def lens_from_text(words: str | Iterable[str], **known: Any) -> LensDescription:
 
 
 def is_lens_text(text: str) -> bool:
-    """Whether every word of a text says something of a lens, so that it is no file name."""
+    """Whether a text is meant as a lens in words, no file name: two of its words say something of one."""
     words = _SPACED_UNIT.sub(r"\1\2", text.strip()).split()
-    return len(words) > 1 and all(any(form.fullmatch(word) for form, _, _ in _FORMS) for word in words)
+    return sum(any(form.fullmatch(word) for form, _, _ in _FORMS) for word in words) > 1
 
 
 def _meaning(word: str) -> tuple[str, float]:

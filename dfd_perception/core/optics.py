@@ -18,6 +18,7 @@ it (optics in focus, demosaicing, resizing), as the diameter of a disk of equal 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -59,6 +60,8 @@ LIMITS = {
     # Sensors have 0.5 um and more; an image resized to a thumbnail has pixels of up to a twelfth of a full frame.
     "pixel_pitch_um": Limit(0.4, 3000, "um", "a value in millimetres is 1000 times too small", "is it in nm?"),
     "fx_px": Limit(5, 1e6, "px", "is it in mm? focal length [mm] * 1000 / pixel pitch [um]", "is the image so large?"),
+    # A camera that softens 100 px in focus measures no blur at all; most have 1 to 3 px.
+    "blur_floor_px": Limit(0, 100, "px", "", "that much blur in focus hides every other"),
     # Below, a metre of difference in depth moves blur by a hundredth of a pixel; above, a hundredth of a dioptre (1 cm
     # at 1 m) blurs by 100 px.
     "gain_px_per_dioptre": Limit(
@@ -76,6 +79,9 @@ def require_possible(**quantities: float) -> None:
     """
     for name, value in quantities.items():
         limit = LIMITS[name]
+        if not isinstance(value, Real) or isinstance(value, bool):
+            expected = f"a number from {limit.smallest:g} to {limit.largest:g} {limit.unit}"
+            raise LensError(f"{name} is {value!r}; expected {expected}")
         if limit.smallest <= value <= limit.largest:
             continue
         hint = limit.above if value > limit.largest else limit.below

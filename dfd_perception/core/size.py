@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from numbers import Integral
+from typing import Any
 
 from dfd_perception.errors import ConfigError
 
@@ -13,6 +15,15 @@ Size = tuple[int, int]
 """Height and width [px]."""
 
 LARGEST_SIDE_PX = 8192
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value is a height and a width, each of 1 to LARGEST_SIDE_PX."""
+    return (
+        isinstance(value, (tuple, list))
+        and len(value) == 2
+        and all(isinstance(side, Integral) and 1 <= side <= LARGEST_SIDE_PX for side in value)
+    )
 
 
 def size_from_text(text: str, what: str, width_first: bool = False) -> Size:

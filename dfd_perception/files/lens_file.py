@@ -59,7 +59,7 @@ def _only_stated(parameters: Mapping[str, Any]) -> dict[str, Any]:
     stated = {
         name: value
         for name, value in parameters.items()
-        if not _is_number(value) or (value >= 0 if name == "blur_floor_px" else value != 0)
+        if not _is_number(value) or value != (-1 if name == "blur_floor_px" else 0)
     }
     if "aperture_diameter_mm" in stated:
         stated.pop("f_number", None)  # as the node reads them: the diameter is given instead

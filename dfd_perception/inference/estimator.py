@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,11 @@ from numpy.typing import NDArray
 from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.prediction import Heads, Prediction
-from dfd_perception.core.size import Size
-from dfd_perception.errors import ModelError
+from dfd_perception.core.size import LARGEST_SIDE_PX, Size, is_size
+from dfd_perception.errors import ModelError, UsageError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
-from dfd_perception.inference.backends.table import AUTO, BACKENDS, Precision
+from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, Precision, backend_names
 from dfd_perception.inference.compiled_network import CompiledNetwork, LoadedBackend
 from dfd_perception.inference.ladder import ChosenBackend, compile_backend, import_runtime
 from dfd_perception.inference.model_trial import require_graph_of_weights
@@ -28,6 +30,8 @@ from dfd_perception.inference.postprocessing import DepthLimits
 NETWORKS_KEPT = 4
 """Compiled networks that are kept: a size of image with each set of heads, and one more. Each holds tens of megabytes
 and its threads, and a detector in front of the node that cuts out regions asks for any number of sizes."""
+
+DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +56,36 @@ class EstimatorOptions:
     build_engines: bool = True
     """TensorRT: build an engine that the cache lacks; False leaves that to `EngineSwitch`."""
 
+    def __post_init__(self) -> None:
+        """Check what every entry (node, commands, Python) passes on.
+
+        Raises:
+            UsageError: a value that cannot be, with its name.
+        """
+        for name, known in (("backend", backend_names()), ("precision", PRECISIONS)):
+            _require(name, getattr(self, name), getattr(self, name) in known, f"one of {', '.join(known)}")
+        device, threads = self.device, self.num_threads
+        is_device = isinstance(device, str) and DEVICE.fullmatch(device) is not None
+        _require("device", device, is_device, "auto, cpu, cuda or cuda:N")
+        _require("num_threads", threads, isinstance(threads, int) and threads >= 0, "a number of threads, 0 for all")
+        for name in ("input_size", "output_size"):
+            size = getattr(self, name)
+            expected = f"(height, width) of 1 to {LARGEST_SIDE_PX} px, or None"
+            _require(name, size, size is None or is_size(size), expected)
+        near, far, doubt = self.depth_min_m, self.depth_max_m, self.depth_max_rel_std
+        are_limits = isinstance(near, Real) and isinstance(far, Real) and 0 <= near < far
+        _require("range of depth", (near, far), are_limits, "(nearest, farthest) [m], 0 or more, and the first smaller")
+        _require("largest relative std", doubt, isinstance(doubt, Real) and doubt >= 0, "0 (keep all) or more")
+
     @property
     def limits(self) -> DepthLimits:
         """Which depth is given."""
         return DepthLimits(min_m=self.depth_min_m, max_m=self.depth_max_m, max_rel_std=self.depth_max_rel_std)
+
+
+def _require(name: str, value: object, holds: bool, expected: str) -> None:
+    if not holds:
+        raise UsageError(f"{name} is {value!r}; expected {expected}")
 
 
 class DepthEstimator:

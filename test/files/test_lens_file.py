@@ -85,3 +85,13 @@ def test_an_impossible_lens_is_refused(tmp_path: Path) -> None:
     text = "focal_length_mm: 35\nf_number: 0\nfocus_distance_m: 0.6\npixel_pitch_um: 5\n"
     with pytest.raises(LensError, match="lens.yaml: f_number"):
         read_lens(_lens(tmp_path, text))
+
+
+@pytest.mark.parametrize("floor", ["-3.0", ".nan", "500.0"])
+@pytest.mark.parametrize("form", ["flat", "node"])
+def test_a_floor_that_cannot_be_is_refused_in_both_forms(tmp_path: Path, floor: str, form: str) -> None:
+    """Of a node's parameters only -1 stands for "not given"."""
+    keys = f"aperture_diameter_mm: 25.0, focus_distance_m: 0.6, blur_floor_px: {floor}"
+    text = f"{{{keys}}}" if form == "flat" else f"/**: {{ros__parameters: {{lens: {{{keys}}}}}}}"
+    with pytest.raises(LensError, match=r"lens.yaml: blur_floor_px is .*; expected 0 to 100 px"):
+        read_lens(_lens(tmp_path, text))
