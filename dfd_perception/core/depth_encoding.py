@@ -27,6 +27,10 @@ LARGEST_DEPTH_M = 65.534
 FARTHEST_FLOAT_M = 1000.0
 """Float depth from here on is a sentinel (renderers write 1e10 for the sky), and out of reach of any lens' blur."""
 
+BEYOND_METRES_M = 100.0
+"""Float depth that mostly lies beyond is in millimetres: no lens' blur tells anything from there on."""
+LARGEST_MILLIMETRES = 65_535.0
+
 
 def parse_depth_unit(text: str | float) -> float:
     """Metres per count of "mm", "tum", "kitti", "m", or a number such as 0.000125.
@@ -74,11 +78,29 @@ def depth_m_from_uint16_mm(depth_mm: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 def depth_m_from_float(depth: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Float metres with NaN where the value is no measurement: not finite, not positive, or 1 km and more."""
+    """Float metres with NaN where the value is no measurement: not finite, not positive, or 1 km and more.
+
+    Raises:
+        ImageError: most of it is beyond 100 m and within 65.5 km: millimetres.
+    """
     depth_m = np.asarray(depth, np.float32)
     with np.errstate(invalid="ignore"):
+        _require_metres(depth_m[(depth_m > 0) & (depth_m < LARGEST_MILLIMETRES)])
         measured = (depth_m > 0) & (depth_m < FARTHEST_FLOAT_M)
     return np.where(measured, depth_m, np.float32(np.nan))
+
+
+def _require_metres(values: NDArray[np.float32]) -> None:
+    far = values > BEYOND_METRES_M
+    if 2 * np.count_nonzero(far) <= values.size:
+        return
+    # The largest value may be the far plane of a renderer, in metres like the rest.
+    below = values < values.max()
+    if 2 * np.count_nonzero(far & below) > np.count_nonzero(below):
+        raise ImageError(
+            f"float depth has a median of {float(np.median(values)):.4g}: millimetres? Float depth is metres; divide "
+            "it by 1000, or store it as 16-bit counts, which have a unit"
+        )
 
 
 def uint16_mm_from_depth_m(depth_m: NDArray[np.floating]) -> NDArray[np.uint16]:

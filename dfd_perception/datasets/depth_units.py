@@ -26,6 +26,8 @@ class DepthUnit(NamedTuple):
     metres_per_count: float = MILLIMETRES
     stated: bool = False
     """By the folder or by whoever opened it; else it is an assumption."""
+    is_float: bool = False
+    """The files hold floats, which are metres: the unit of counts says nothing of them."""
 
 
 def unit_name(metres_per_count: float) -> str:
@@ -45,8 +47,13 @@ def depth_unit_lines(unit: DepthUnit, depth_maps_m: Iterable[NDArray[np.floating
         option: how to state another one, such as "--depth-unit".
 
     Returns:
-        No line where a unit was stated, or where there is no depth.
+        No line where a unit was stated, or where there is no depth; of float depth one where a unit was stated that is
+        not metres.
     """
+    if unit.is_float:
+        if not unit.stated or unit.metres_per_count == 1:
+            return []
+        return [f"depth is float, which is metres: the unit stated ({unit_name(unit.metres_per_count)}) is not used"]
     known = [depth[np.isfinite(depth)] for depth in depth_maps_m]
     known = [values for values in known if values.size]
     if unit.stated or not known:
@@ -69,7 +76,7 @@ def unit_lines_of(dataset: Any, option: str) -> list[str]:
     while hasattr(dataset, "underlying"):  # a split, or images that would be blurred for it
         dataset = dataset.underlying
     unit = getattr(dataset, "depth_unit", None)
-    if unit is None or unit.stated or not len(dataset):
+    if unit is None or (unit.stated and not unit.is_float) or not len(dataset):
         return []
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), FRAMES_LOOKED_AT)).round().astype(int))
     frames = (dataset[int(index)] for index in chosen)

@@ -29,7 +29,7 @@ from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import ConfigError, DatasetError, UsageError
 from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
-from dfd_perception.files.images import DEPTH_SUFFIXES, STORED_SUFFIXES, read_depth_m
+from dfd_perception.files.images import DEPTH_SUFFIXES, STORED_SUFFIXES, holds_float, read_depth_m
 
 FORMAT = 1
 DESCRIPTION_NAME = "dataset.yaml"
@@ -160,7 +160,11 @@ def open_folder(folder: Path, depth_unit_m: float | None = None) -> FilesDataset
     resolved = description.resolved()
     curve = None if resolved is None else resolved.curve
     stated_m = depth_unit_m if depth_unit_m is not None else description.depth_unit_m
-    unit = DepthUnit(MILLIMETRES if stated_m is None else stated_m, stated=stated_m is not None)
+    unit = DepthUnit(
+        MILLIMETRES if stated_m is None else stated_m,
+        stated=stated_m is not None,
+        is_float="depth" in files and holds_float(files["depth"][stems[0]]),
+    )
     return FilesDataset(
         description.name or folder.name,
         frames,

@@ -24,7 +24,7 @@ from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import files_by_stem, unpaired
 from dfd_perception.datasets.sample import DefocusSample, tail_split
 from dfd_perception.errors import DatasetError
-from dfd_perception.files.images import DEPTH_SUFFIXES, read_depth_m, read_mask, read_rgb
+from dfd_perception.files.images import DEPTH_SUFFIXES, holds_float, read_depth_m, read_mask, read_rgb
 
 NO_NOISE = SensorNoise()
 
@@ -128,9 +128,11 @@ class RgbdFolder:
 
     def __init__(self, folder: Path, depth_unit_m: float | None = None) -> None:
         self.name = folder.name
-        self.depth_unit = DepthUnit(depth_unit_m or MILLIMETRES, stated=depth_unit_m is not None)
         self._measured = files_by_stem(folder / "measured") if (folder / "measured").is_dir() else {}
         self._frames = _flat_frames(folder) if (folder / "rgb").is_dir() else _nested_frames(folder)
+        self.depth_unit = DepthUnit(
+            depth_unit_m or MILLIMETRES, stated=depth_unit_m is not None, is_float=holds_float(self._frames[0][2])
+        )
         self.splits: Mapping[str, Sequence[int]] = tail_split(len(self._frames))
 
     @property

@@ -125,6 +125,17 @@ def read_depth_m(
         return depth_m
 
 
+def holds_float(path: Path) -> bool:
+    """Whether a depth map is float, in metres; False of counts and of what cannot be read."""
+    if path.suffix.lower() == ".png":
+        return False
+    try:
+        with _named(path):
+            return _stored_map(path).dtype.kind == "f"
+    except DatasetError:
+        return False
+
+
 def read_mask(path: Path, size: Size) -> NDArray[np.bool_]:
     """(H, W) of an 8-bit image: True where it is not 0.
 

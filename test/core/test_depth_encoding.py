@@ -60,3 +60,12 @@ def test_sentinels_of_float_depth_are_no_depth() -> None:
     depth = np.array([0.5, 0.0, -1.0, np.inf, np.nan, 1e10, 3.4e38, 1000.0, 999.0], np.float32)
     expected = [0.5, *[np.nan] * 7, 999.0]
     np.testing.assert_array_equal(depth_m_from_float(depth), expected)
+
+
+def test_float_millimetres_are_refused_and_a_far_plane_is_not() -> None:
+    millimetres = np.linspace(400, 5000, 100, dtype=np.float32)
+    with pytest.raises(ImageError, match="median of 2700: millimetres"):
+        depth_m_from_float(millimetres)
+    sky = np.where(np.arange(100) < 80, np.float32(1000), np.float32(2.5))
+    assert float(np.nanmax(depth_m_from_float(sky))) == 2.5
+    assert float(np.nanmax(depth_m_from_float(np.linspace(5, 190, 100, dtype=np.float32)))) == 190

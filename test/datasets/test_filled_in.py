@@ -11,7 +11,7 @@ import pytest
 
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.datasets.augmentation import Augmentation
-from dfd_perception.datasets.depth_units import DepthUnit, depth_unit_lines
+from dfd_perception.datasets.depth_units import DepthUnit, depth_unit_lines, unit_lines_of
 from dfd_perception.datasets.folder import DatasetDescription, open_folder, write_dataset_yaml
 from dfd_perception.datasets.rgbd import DefocusedRgbd, RgbdFolder
 from dfd_perception.errors import DatasetError
@@ -201,3 +201,16 @@ def test_images_of_every_ordinary_kind_and_broken_ones(tmp_path):
         read_rgb(tmp_path / "turned.jpg", beside_map=True)
     with pytest.raises(DatasetError, match=r"none\.png: cannot be read .No such file"):
         read_rgb(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(("unit", "says"), [(None, []), (1.0, []), (1 / 5000, ["the unit stated (tum) is not used"])])
+def test_a_unit_of_counts_says_nothing_of_float_depth(tmp_path, unit, says):
+    write_folder(tmp_path, depth_unit_m=unit)
+    for stem in ("a", "b"):
+        (tmp_path / "depth" / f"{stem}.png").unlink()
+        np.save(tmp_path / "depth" / f"{stem}.npy", np.full(SIZE, 1.25, np.float32))
+    dataset = open_folder(tmp_path)
+    assert np.nanmax(dataset[0].depth_m) == 1.25
+    lines = unit_lines_of(dataset, "--depth-unit")
+    assert len(lines) == len(says)
+    assert all(words in line for words, line in zip(says, lines, strict=True))
