@@ -22,7 +22,7 @@ def is_size(value: Any) -> bool:
     return (
         isinstance(value, (tuple, list))
         and len(value) == 2
-        and all(isinstance(side, Integral) and 1 <= side <= LARGEST_SIDE_PX for side in value)
+        and all(isinstance(side, Integral) and 1 <= int(side) <= LARGEST_SIDE_PX for side in value)
     )
 
 
