@@ -22,6 +22,7 @@ A message says what was got, what was expected, and what to do.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ LONGEST_LINE = 600
 """Characters of a line in a log; the rest is cut out of its middle."""
 LONGEST_MESSAGE = 1500
 """Characters of a message: files quote themselves in it, and a name may be as long as its file."""
+
+_CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
 
 LFS_POINTER = b"version https://git-lfs"
 """What a file of a repository that was cloned without git-lfs begins with."""
@@ -42,7 +45,8 @@ class DfdPerceptionError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        text = super().__str__()
+        # Files quote themselves in messages: neither line breaks nor codes that a terminal obeys may come from there.
+        text = _CONTROL.sub(" ", super().__str__())
         return text if len(text) <= LONGEST_MESSAGE else shortened(text, LONGEST_MESSAGE)
 
 

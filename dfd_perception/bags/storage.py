@@ -150,7 +150,10 @@ def open_file(path: Path, scratch: Path) -> OpenFile:
     """
     source = unpack_file(path, scratch) if path.suffix == PACKED else path
     if source.suffix == ".db3":
-        database = SqliteStorage(source)
+        try:
+            database = SqliteStorage(source)
+        except DatasetError as error:  # names what was unpacked, which nobody knows
+            raise DatasetError(str(error).replace(str(source), str(path))) from error
         return OpenFile(path, database, database.start_ns, database.end_ns, database.counts, database.problem)
     reader = McapReader(source)
     try:

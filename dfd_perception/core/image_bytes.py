@@ -57,16 +57,23 @@ def decoded_rgb(content: bytes, upright: bool = False) -> NDArray[np.uint8]:
     Raises:
         ImageError: no image, cut short, or larger than any camera's.
     """
-    pixels = decoded_pixels(content)
-    if pixels.ndim == 2:
-        rgb = cv2.cvtColor(eight_bits(pixels), cv2.COLOR_GRAY2RGB)
-    elif pixels.shape[2] in (3, 4):
-        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
-        rgb = cv2.cvtColor(eight_bits(pixels), code)
-    else:
-        raise ImageError(f"image has {pixels.shape[2]} channels; expected 1, 3 or 4")
+    rgb = rgb_of_decoded(decoded_pixels(content))
     turn = _TURNS.get(orientation_of(content)) if upright else None
     return rgb if turn is None else np.ascontiguousarray(turn(rgb))
+
+
+def rgb_of_decoded(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of what `decoded_pixels` gives.
+
+    Raises:
+        ImageError: of another number of channels or bits.
+    """
+    if pixels.ndim == 2:
+        return cv2.cvtColor(eight_bits(pixels), cv2.COLOR_GRAY2RGB)
+    if pixels.shape[2] in (3, 4):
+        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        return cv2.cvtColor(eight_bits(pixels), code)
+    raise ImageError(f"image has {pixels.shape[2]} channels; expected 1, 3 or 4")
 
 
 def decoded_pixels(content: bytes) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.compressed_depth import holds_depth
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
-from dfd_perception.core.image_bytes import decoded_rgb, eight_bits
+from dfd_perception.core.image_bytes import decoded_pixels, eight_bits, rgb_of_decoded
 from dfd_perception.core.image_header import is_jpeg_or_png, require_area
 from dfd_perception.errors import ImageError
 
@@ -103,10 +103,12 @@ ENCODINGS: dict[str, Encoding] = {
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
+    "yvyu": _YUYV._replace(to_rgb=_by(cv2.COLOR_YUV2RGB_YVYU)),
     "nv12": _PLANAR,
     "nv21": _PLANAR._replace(to_rgb=_by(cv2.COLOR_YUV2RGB_NV21)),
     "nv24": Encoding("u1", 1, _rgb_from_nv24, rows=(3, 1)),
     "i420": _PLANAR._replace(to_rgb=_by(cv2.COLOR_YUV2RGB_I420)),
+    "yv12": _PLANAR._replace(to_rgb=_by(cv2.COLOR_YUV2RGB_YV12)),
     # OpenCV's own names, without an order of colours: cv_bridge takes them for blue, green, red.
     "8uc1": _GREY,
     "8uc3": _BGR,
@@ -116,13 +118,18 @@ ENCODINGS: dict[str, Encoding] = {
 }
 """Colour and grey encodings in small letters; uyvy and yuyv are what Iron calls yuv422 and yuv422_yuy2."""
 
+_MOSAIC_ENCODINGS = tuple(encoding for name, encoding in ENCODINGS.items() if name.startswith("bayer_"))
+"""image_transport packs them as colour; what is packed with one channel still is the mosaic."""
+
 SPELLINGS = {
     "rgb": "rgb8", "rgb888": "rgb8", "bgr": "bgr8", "bgr888": "bgr8", "rgba": "rgba8", "bgra": "bgra8",
     "mono": "mono8", "grey": "mono8", "gray": "mono8", "gray8": "mono8", "grey8": "mono8", "y8": "mono8",
     "y16": "mono16", "gray16": "mono16", "grey16": "mono16",
     "yuy2": "yuyv", "yuv422_uyvy": "uyvy", "yuv420": "i420", "yuv420p": "i420", "yuv_i420": "i420",
+    **{f"bayer{name}{bits}": f"bayer_{pattern}{bits}" for bits in (8, 16) for name, pattern in
+       {"rg": "rggb", "bg": "bggr", "gb": "gbrg", "gr": "grbg"}.items()},
 }  # fmt: skip
-"""What drivers also call them."""
+"""What drivers also call them; BayerRG8 is GenICam's name, by the first row's first two pixels as in ROS."""
 
 DEPTH_ENCODINGS = {"32FC1": "f4", "16UC1": "u2"}
 
@@ -132,7 +139,8 @@ LONGEST_NAME = 40
 
 def encoding_named(name: str) -> Encoding | None:
     """The layout of an encoding, however a driver spells it; None for one that is no image to look at."""
-    plain = name.strip().lower().replace("-", "_")
+    # Microcontrollers send the byte that ends a text in C with it.
+    plain = name.strip(" \t\r\n\0").lower().replace("-", "_")
     return ENCODINGS.get(SPELLINGS.get(plain, plain))
 
 
@@ -207,7 +215,11 @@ def rgb_from_compressed(data: Any, described: str) -> NDArray[np.uint8]:
             f"compressed image of format {_shown(described)} is neither JPEG nor PNG ({len(content)} bytes)"
         )
     try:
-        return decoded_rgb(content)
+        pixels = decoded_pixels(content)
+        stored = encoding_named(described.partition(";")[0])
+        if pixels.ndim == 2 and stored in _MOSAIC_ENCODINGS:
+            return stored.to_rgb(pixels)
+        return rgb_of_decoded(pixels)
     except ImageError as error:
         raise ImageError(f"compressed image of format {_shown(described)}: {error}") from error
 

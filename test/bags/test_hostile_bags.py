@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sqlite3
@@ -288,3 +289,21 @@ def test_a_hostile_description_is_passed_over(tmp_path, text):
     values, problems = read(bag)
     assert values == firsts(6)
     assert "metadata.yaml" in problems[0]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_database_that_quotes_itself_is_refused_in_one_line_by_its_own_name(tmp_path, packed):
+    bag = write_bag(tmp_path / "bag", "sqlite3", count=2)
+    file = file_of(bag)
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("PRAGMA writable_schema = 1")
+        database.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE topics('' TEXT,\n\x1b[2J other TEXT)'")
+    if packed:
+        file.with_name(f"{file.name}.zstd").write_bytes(zstd.compress(file.read_bytes()))
+        file.unlink()
+    with pytest.raises(DatasetError) as refused:
+        read(bag)
+    said = str(refused.value)
+    assert "malformed database schema" in said
+    assert said.isprintable()
+    assert "dfd_bag_" not in said

@@ -12,7 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
-from dfd_perception.core.image_encoding import ENCODINGS, depth_m_from_image, rgb_from_compressed, rgb_from_image
+from dfd_perception.core.image_encoding import (
+    ENCODINGS,
+    depth_m_from_image,
+    encoding_named,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 from dfd_perception.errors import ImageError
 
 HEIGHT, WIDTH = 6, 8
@@ -77,8 +83,26 @@ def test_bayer_mosaics_of_one_colour(pattern):
     assert np.array_equal(rgb[2:-2, 2:-2], np.broadcast_to(np.array([200, 120, 40], np.uint8), (4, 4, 3)))
 
 
+@pytest.mark.parametrize(("name", "same"), [("BayerRG8", "rggb"), ("BayerBG8", "bggr"), ("BayerGB8", "gbrg"),
+                                           ("bayer_gr8", None), ("BayerGR8", "grbg")])  # fmt: skip
+def test_mosaics_by_the_names_of_genicam(name, same):
+    assert encoding_named(name) is (None if same is None else ENCODINGS[f"bayer_{same}8"])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_mosaic_that_was_packed_as_one_channel_is_still_a_mosaic(suffix):
+    tile = np.array([[200, 120], [120, 40]], np.uint8)
+    packed = cv2.imencode(suffix, np.tile(tile, (16, 16)))[1].tobytes()
+    rgb = rgb_from_compressed(packed, f"bayer_rggb8; {suffix[1:]} compressed ")
+    bound = 0 if suffix == ".png" else 12
+    assert np.abs(rgb[4:-4, 4:-4].astype(int) - [200, 120, 40]).max() <= bound
+    colour = cv2.imencode(".png", np.full((8, 8, 3), (40, 120, 200), np.uint8))[1].tobytes()
+    rgb = rgb_from_compressed(colour, "bayer_rggb8; png compressed bgr8")
+    assert (rgb == [200, 120, 40]).all()
+
+
 @pytest.mark.parametrize(("encoding", "order"), [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuv422_yuy2", "yuyv"),
-                                                ("yuyv", "yuyv")])  # fmt: skip
+                                                ("yuyv", "yuyv"), ("yvyu", "yvyu")])  # fmt: skip
 def test_yuv422_red_is_red(encoding, order):
     # Red in BT.601, video range: Y 81, U 90, V 240.
     value = {"y": 81, "u": 90, "v": 240}
@@ -214,7 +238,7 @@ def test_layouts_with_the_colour_below_the_luminance():
                 assert np.abs(rgb.astype(int) - flat(colour)).max() <= 3, (encoding, colour)
 
 
-@pytest.mark.parametrize("spelling", ["RGB8", " rgb8 ", "rgb888", "RGB"])
+@pytest.mark.parametrize("spelling", ["RGB8", " rgb8 ", "rgb888", "RGB", "rgb8\0"])
 def test_other_spellings(spelling):
     rgb = colours()
     assert np.array_equal(rgb_from_image(message(rgb, spelling)), rgb)

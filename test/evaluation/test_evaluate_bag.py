@@ -9,17 +9,22 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
 import pytest
 
-from dfd_perception.bags.reader import BagReader
+from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.cli.__main__ import main
+from dfd_perception.core.image_bytes import png_bytes
+from dfd_perception.errors import ImageError
 from dfd_perception.evaluation import worker
 from dfd_perception.evaluation.report.report_json import read_report, schema
 from dfd_perception.evaluation.run import evaluate
 from dfd_perception.evaluation.sources.bag_options import BagOptions
+from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
+from dfd_perception.evaluation.sources.bag_truth import depth_m_of
 from dfd_perception.inference.estimator import DepthEstimator
 
 
@@ -160,6 +165,16 @@ def test_mono16_depth_needs_its_unit(make_bag, plan_for):
     assert caught.value.exit_code == 2
     plan = plan_for(bag, out="mm", bag_options=BagOptions(**options, image_topic="/camera/image", depth_unit_m=1e-3))
     assert evaluate(plan)["depth"]["pixels"] == evaluate(plan_for(make_bag("plain"), out="plain"))["depth"]["pixels"]
+
+
+def test_packed_mono16_needs_its_unit_too():
+    counts = np.full((4, 6), 7500, np.uint16)
+    for described in ("mono16; png compressed ", "mono16; compressedDepth png"):
+        message = SimpleNamespace(data=np.frombuffer(png_bytes(counts), np.uint8), format=described)
+        record = BagMessage("/depth", 0, COMPRESSED, message)
+        with pytest.raises(ImageError, match="mono16 has no unit"):
+            depth_m_of(record, None)
+        assert np.nanmax(depth_m_of(record, 1 / 5000)) == pytest.approx(1.5)
 
 
 def test_truth_of_half_the_size_is_measured_at_its_own_pixels(make_bag, plan_for):

@@ -58,13 +58,17 @@ def depth_m_of(record: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
     """
     message = record.message
     try:
-        if record.msgtype == COMPRESSED:
-            return depth_m_from_compressed(message.data, message.format, MILLIMETRES if unit_m is None else unit_m)
-        if message.encoding == "mono16":
+        packed = record.msgtype == COMPRESSED
+        described = message.format if packed else message.encoding
+        named, semicolon, rest = described.partition(";")
+        if named.strip().lower() == "mono16":
             if unit_m is None:
                 raise ImageError("mono16 has no unit; say which: --depth-unit mm, or metres per count such as 0.001")
-            message = _ReadAs(message, "16UC1")
-        return depth_m_from_image(message, MILLIMETRES if unit_m is None else unit_m)
+            described = f"16UC1{semicolon}{rest}"
+        unit_m = MILLIMETRES if unit_m is None else unit_m
+        if packed:
+            return depth_m_from_compressed(message.data, described, unit_m)
+        return depth_m_from_image(_ReadAs(message, described), unit_m)
     except ImageError as error:
         raise ImageError(f"topic {record.topic}: {error}") from error
 
