@@ -61,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_live(args: argparse.Namespace) -> int:
     from dfd_perception.errors import ConfigError
-    from dfd_perception.evaluation.live import evaluate_answers
-    from dfd_perception.evaluation.run import begin_anew
+    from dfd_perception.evaluation.run import begin_anew, evaluate_answers
     from dfd_perception.ros.tools.evaluation_session import LiveRequest, play_and_collect
 
     if len(args.bag) != 1:

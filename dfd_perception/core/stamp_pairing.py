@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from dfd_perception.core.stamp_guard import Guarded, StampGuard
+from dfd_perception.core.stamps import Guarded, StampGuard
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")

@@ -1,7 +1,10 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A whole evaluation: shares in one or several processes or machines, then one report by whoever ends last."""
+"""A whole evaluation: shares in one or several processes or machines, then one report by whoever ends last.
+
+What a running node answered is scored like an offline evaluation.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ import os
 import platform
 import shutil
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
@@ -166,3 +170,32 @@ def _run_constant(opened: OpenedEvaluation, depth_m: float) -> None:
                 rows.add([score_frame(prepared, predictor.predict(prepared), protocol, predictor.variant)])
     finally:
         rows.close()
+
+
+class Played(Protocol):
+    """What is known about the playing."""
+
+    sent: int
+    answered: int
+    messages: dict[str, int]
+
+
+def evaluate_answers(
+    plan: EvaluationPlan, answers: Path, played: Played, progress: Progress | None = None
+) -> dict[str, Any]:
+    """The report of a bag of answers; images without one lower `answered`, and count as dropped.
+
+    Args:
+        plan: as for an offline evaluation of the bag that was played.
+        answers: bag of results.
+        played: from playing.
+        progress: told of the frames.
+    """
+    live = {
+        "sent": played.sent,
+        "answered": played.answered,
+        "dropped": max(0, played.sent - played.answered),
+        "coverage": played.answered / played.sent if played.sent else 0.0,
+        "messages": played.messages,
+    }
+    return evaluate(replace(plan, predictions=answers), progress=progress, live=live)

@@ -16,8 +16,8 @@ from dfd_perception.errors import DatasetError
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import ModelPredictor, matching_prediction
+from dfd_perception.evaluation.preparation import SourceFloor, fitted_floor
 from dfd_perception.evaluation.result_bag import ResultBag
-from dfd_perception.evaluation.scoring.floors import SourceFloor, fitted_floor
 from dfd_perception.evaluation.scoring.frame_scoring import score_frame
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile, require_identity, scan_rows

@@ -24,8 +24,7 @@ from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.stamp_pairing import PairingCounts, StampPairing
 from dfd_perception.errors import ImageError, RecordingError
 from dfd_perception.groundtruth.clean_up import movement_px, temporal_mode
-from dfd_perception.groundtruth.gap_counter import GapCounter
-from dfd_perception.groundtruth.recorder import RecordingProgress, SessionRecorder
+from dfd_perception.groundtruth.recorder import GapCounter, RecordingProgress, SessionRecorder
 from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdFrame
 from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter, StoredImage

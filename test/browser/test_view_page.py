@@ -19,7 +19,7 @@ from support.chromium import until
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 
-from dfd_perception.media.video_writer import VideoWriter  # noqa: E402
+from dfd_perception.media.result_video import VideoWriter  # noqa: E402
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

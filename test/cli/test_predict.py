@@ -13,7 +13,7 @@ import pytest
 
 from dfd_perception.cli.__main__ import main
 from dfd_perception.media.capture import Video
-from dfd_perception.media.video_writer import VideoWriter
+from dfd_perception.media.result_video import VideoWriter
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 

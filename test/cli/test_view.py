@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dfd_perception.cli.__main__ import main
-from dfd_perception.media.video_writer import VideoWriter
+from dfd_perception.media.result_video import VideoWriter
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 aiohttp = pytest.importorskip("aiohttp", reason="no aiohttp in this environment")

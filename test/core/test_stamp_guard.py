@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from dfd_perception.core.stamp_guard import StampGuard
 from dfd_perception.core.stamp_pairing import StampPairing
+from dfd_perception.core.stamps import StampGuard
 
 SECOND = 1_000_000_000
 PERIOD = SECOND // 30

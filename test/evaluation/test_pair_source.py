@@ -13,8 +13,8 @@ from dfd_perception.core.point_spread import DISK
 from dfd_perception.core.sensor import encoded_from_linear, uint8_from_encoded
 from dfd_perception.datasets.registry import open_dataset
 from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.evaluation.preparation import fitted_floor
 from dfd_perception.evaluation.report.report_json import read_report, schema
-from dfd_perception.evaluation.scoring.floors import fitted_floor
 from dfd_perception.evaluation.sources.dataset_source import DatasetSource, FrameFilter
 from dfd_perception.evaluation.sources.frame import MeasuredPair
 from dfd_perception.evaluation.sources.pair_source import PairSource

@@ -14,7 +14,7 @@ from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.distortion import DistortedCamera
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.errors import ImageError, RecordingError
-from dfd_perception.groundtruth.gap_counter import GapCounter
+from dfd_perception.groundtruth.recorder import GapCounter
 from dfd_perception.groundtruth.recording_control import CameraImage, RecordingControl
 from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame

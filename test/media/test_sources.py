@@ -17,8 +17,8 @@ import pytest
 
 from dfd_perception.errors import ImageError
 from dfd_perception.media.capture import LiveCapture, Video, shown_address, stream_name
+from dfd_perception.media.result_video import VideoWriter
 from dfd_perception.media.source import open_source, open_sources
-from dfd_perception.media.video_writer import VideoWriter
 
 
 def write_image(path, grey=128):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from dfd_perception.metrics.rank import spearman, spearman_within_bins
+from dfd_perception.metrics.defocus import spearman, spearman_within_bins
 
 
 def test_any_rising_function_has_rank_correlation_one():

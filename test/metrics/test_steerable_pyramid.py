@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dfd_perception.metrics.steerable_pyramid import build_pyramid
+from dfd_perception.metrics.edges import build_pyramid
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 64), (61, 75), (33, 90)])

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dfd_perception.network.band_energy import CHANNELS, FLOOR, LEVELS, SCALE, BandEnergies
+from dfd_perception.network.blur_head import CHANNELS, FLOOR, LEVELS, SCALE, BandEnergies
 
 
 def texture(blur_sigma_px: float = 0.0, contrast: float = 0.5) -> Tensor:

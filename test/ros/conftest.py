@@ -129,7 +129,7 @@ class RunningNode:
         from rclpy.parameter import Parameter
 
         from dfd_perception.ros.depth_node.dfd_node import DfdNode
-        from dfd_perception.ros.shared import spinning
+        from dfd_perception.ros.shared import managed_node
         from dfd_perception.ros.shared.node_log import node_log
 
         values = {"model": str(model), "num_threads": 1, "backend": "onnxruntime", "diagnostics.period_s": 0.1}
@@ -141,11 +141,11 @@ class RunningNode:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         if autostart:
-            spinning.autostart(self.node)
+            managed_node.autostart(self.node)
 
         def spin() -> None:
             with contextlib.suppress(ExternalShutdownException):
-                spinning.spin(self.executor, node_log(self.node))
+                managed_node.spin(self.executor, node_log(self.node))
 
         self.thread = threading.Thread(target=spin, daemon=True)
         self.thread.start()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dfd_perception.training.config_sections import OptimiserConfig
-from dfd_perception.training.fabric_precision import chosen_precision, cpu_computes_bf16
+from dfd_perception.training.fabric import chosen_precision, cpu_computes_bf16
 from dfd_perception.training.schedule import AveragedWeights, learning_rate
 
 

@@ -21,7 +21,7 @@ from dfd_perception.core.camera import CameraIntrinsics  # noqa: E402
 from dfd_perception.core.lens import LensDescription  # noqa: E402
 from dfd_perception.errors import DfdPerceptionError, LensError, UsageError  # noqa: E402
 from dfd_perception.inference.estimator import EstimatorOptions  # noqa: E402
-from dfd_perception.media.video_writer import VideoWriter  # noqa: E402
+from dfd_perception.media.result_video import VideoWriter  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
 from dfd_perception.view.opening import ViewRequest, open_feed  # noqa: E402
 

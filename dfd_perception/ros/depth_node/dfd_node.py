@@ -38,10 +38,9 @@ from dfd_perception.ros.shared.diagnostics import (
 )
 from dfd_perception.ros.shared.guarded_services import guard_services
 from dfd_perception.ros.shared.lossless_subscriptions import published_near
-from dfd_perception.ros.shared.managed_node import ManagedNode
+from dfd_perception.ros.shared.managed_node import ManagedNode, spin_node
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
-from dfd_perception.ros.shared.spinning import spin_node
 
 FAILURE = TransitionCallbackReturn.FAILURE
 

@@ -16,7 +16,7 @@ from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.inference.ladder import ChosenBackend
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.frame_decoder import DecodedFrame
-from dfd_perception.ros.depth_node.lens_setup import LensState
+from dfd_perception.ros.depth_node.frame_lens import LensState
 from dfd_perception.ros.shared.node_log import Log
 
 NETWORKS_REMEMBERED = 64

@@ -18,8 +18,7 @@ from dfd_perception.inference.ladder import ChosenBackend
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.estimator_slot import EstimatorSlot
 from dfd_perception.ros.depth_node.frame_decoder import DecodedFrame, Frame, FrameDecoder
-from dfd_perception.ros.depth_node.lens_narration import LensNarrator
-from dfd_perception.ros.depth_node.lens_setup import LensState
+from dfd_perception.ros.depth_node.frame_lens import LensNarrator, LensState
 from dfd_perception.ros.depth_node.publishers import STD, OutputPublishers, heads_for
 from dfd_perception.ros.shared.diagnostics import Statistics
 from dfd_perception.ros.shared.node_log import Log

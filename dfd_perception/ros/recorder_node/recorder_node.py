@@ -32,10 +32,9 @@ from dfd_perception.ros.recorder_node.sensor_thread import SensorThread, make_se
 from dfd_perception.ros.shared.diagnostics import DiagnosticsPublisher, Filled
 from dfd_perception.ros.shared.guarded_services import guard_services
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
-from dfd_perception.ros.shared.managed_node import ManagedNode
+from dfd_perception.ros.shared.managed_node import ManagedNode, spin_node
 from dfd_perception.ros.shared.node_log import node_log, one_line
 from dfd_perception.ros.shared.parameters import DeclaredParameters
-from dfd_perception.ros.shared.spinning import spin_node
 
 FAILURE = TransitionCallbackReturn.FAILURE
 WATCH_PERIOD_S = 0.2

@@ -17,7 +17,7 @@ from dfd_perception.core.blur_error import stated_blur_error
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
-from dfd_perception.ros.depth_node.lens_setup import describe_lens
+from dfd_perception.ros.depth_node.frame_lens import describe_lens
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 CARD = MODELS / "2hded-small" / "model.yaml"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dfd_perception.errors import LONGEST_LINE, LONGEST_MESSAGE, DatasetError, shortened
-from dfd_perception.ros.shared.log_throttle import BURST, REFILL_S, REPEAT_S, LineThrottle
+from dfd_perception.ros.shared.node_log import BURST, REFILL_S, REPEAT_S, LineThrottle
 
 
 class Clock:

@@ -17,7 +17,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
 from sensor_msgs.msg import CameraInfo  # noqa: E402
 
 from dfd_perception.core.image_encoding import rgb_from_image  # noqa: E402
-from dfd_perception.media.video_writer import VideoWriter  # noqa: E402
+from dfd_perception.media.result_video import VideoWriter  # noqa: E402
 
 CALIBRATION = """\
 image_width: 80

@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""From parameters and camera_info to the defocus curve, and what a user should know about it at the start."""
+"""The lens of each frame, and the log lines about it: each once, until what it says changes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from dfd_perception.core.size import Size
 from dfd_perception.errors import LensError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters, parse_size
+from dfd_perception.ros.depth_node.frame_decoder import DecodedFrame
+from dfd_perception.ros.depth_node.publishers import METRIC
+from dfd_perception.ros.shared.node_log import Log
 
 DISTANCES_M = (1.0, 2.0, 5.0)
 
@@ -118,3 +121,66 @@ def _accuracy_line(model: ModelFolder, curve: DefocusCurve) -> str:
         parts.append(f"{row.distance_m:g} m: {text}")
     floor = f" and a floor of {curve.blur_floor_px:.1f} px taken out" if curve.blur_floor_px else ""
     return f"expected accuracy with a blur error of {error.in_words()} ({source}){floor}: {', '.join(parts)}"
+
+
+class LensNarrator:
+    """Owned by the worker's thread."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._logged: dict[str, object] = {}
+        """Subject to the fact that was logged last."""
+        self._lens: tuple[object, LensState] | None = None
+        """What the last lens was worked out from, and the lens."""
+
+    def lens(self, model: ModelFolder, parameters: DfdParameters, frame: DecodedFrame) -> LensState:
+        """The lens for a frame; empty for models that have theirs in the weights."""
+        of = (model, parameters, frame.camera, frame.camera_problem, frame.size)
+        if self._lens is None or self._lens[0] != of:
+            self._lens = of, self._worked_out(model, parameters, frame)
+        return self._lens[1]
+
+    def explain_missing(self, model: ModelFolder, heads: str, wanted: frozenset[str], lens: LensState) -> None:
+        """Say why a topic that somebody subscribes to stays silent.
+
+        Args:
+            heads: parameter `heads`.
+        """
+        lacking = model.card.target != "depth" and lens.curve is None
+        if lacking and lens.problem and self._is_new("depth", lens.problem):
+            text = f"no depth from model {model.name}, which measures blur: {lens.problem}"
+            self._log("warning", f"{text}. defocus/image and deblurred/image are published")
+        if wanted & METRIC and heads == "deblurred" and self._is_new("heads", heads):
+            self._log("warning", "depth is subscribed to, but parameter heads is deblurred")
+
+    def forget(self) -> None:
+        """Say everything again: another model or other parameters."""
+        self._logged.clear()
+        self._lens = None
+
+    def _worked_out(self, model: ModelFolder, parameters: DfdParameters, frame: DecodedFrame) -> LensState:
+        self._explain_camera(frame)
+        if model.card.target == "depth":
+            return LensState(None)
+        intrinsics = None if frame.camera is None else frame.camera.intrinsics
+        lens = lens_state(model, parameters, intrinsics, frame.camera_problem)
+        if lens.curve is not None and self._is_new("lens", (lens.curve, frame.size)):
+            information, warnings = describe_lens(model, parameters, lens.curve, frame.size)
+            for line in (*warnings, *lens.notes):
+                self._log("warning", line)
+            for line in information:
+                self._log("info", line)
+        return lens
+
+    def _explain_camera(self, frame: DecodedFrame) -> None:
+        if self._is_new("camera", frame.camera_problem) and frame.camera_problem is not None:
+            self._log("warning", f"camera_info is not used: {frame.camera_problem}")
+        if frame.camera is not None and self._is_new("rectified", frame.camera):
+            self._log("info", frame.camera.described())
+            for line in frame.camera.notes:
+                self._log("warning", line)
+
+    def _is_new(self, subject: str, fact: object) -> bool:
+        before = self._logged.get(subject)
+        self._logged[subject] = fact
+        return fact != before
