@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ def bin_centres_px(count: int) -> NDArray[np.float32]:
     return (2 * np.sinh(np.linspace(0, np.arcsinh(LARGEST_BIN_PX / 2), count))).astype(np.float32)
 
 
+@lru_cache(maxsize=16)  # one lens for all images of a camera
 def blur_log_prior(
     curve: DefocusCurve | None, count: int, depth_min_m: float = 0.0, depth_max_m: float = float("inf")
 ) -> NDArray[np.float32]:

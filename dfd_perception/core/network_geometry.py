@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -101,26 +102,13 @@ class Geometry:
             return np.ascontiguousarray(cropped)
         return cv2.resize(cropped, size[::-1], interpolation=cv2.INTER_LINEAR)
 
-    def image_from_network(
-        self, planes: NDArray[np.float32], output_size: Size | None = None
-    ) -> NDArray[np.uint8]:
-        """(3, H', W') float32 in [0, 1] to (H, W, 3) uint8 RGB."""
+    def image_from_network(self, image: NDArray[Any], output_size: Size | None = None) -> NDArray[np.uint8]:
+        """(3, H', W') float32 in [0, 1] or (H', W', 3) uint8 to (H, W, 3) uint8 RGB, always an array of its own."""
         height, width = self.network_size
-        packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in planes])
-        return self._at_output_size(cv2.convertScaleAbs(packed, alpha=255), output_size)
-
-    def uint8_image_from_network(
-        self, image: NDArray[np.uint8], output_size: Size | None = None
-    ) -> NDArray[np.uint8]:
-        """(H', W', 3) uint8 to (H, W, 3) of the image or `output_size`; always an array of its own."""
-        height, width = self.network_size
-        cropped = image[:height, :width]
-        resized = self._at_output_size(cropped, output_size)
-        return cropped.copy() if resized is cropped else resized
-
-    def _at_output_size(self, image: NDArray[np.uint8], output_size: Size | None) -> NDArray[np.uint8]:
-        """The image itself where it has that size already."""
+        if image.dtype == np.uint8:
+            rgb = image[:height, :width].copy()
+        else:
+            packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in image])
+            rgb = cv2.convertScaleAbs(packed, alpha=255)
         size = output_size or self.image_size
-        if image.shape[:2] == size:
-            return image
-        return cv2.resize(image, size[::-1], interpolation=cv2.INTER_CUBIC)
+        return rgb if rgb.shape[:2] == size else cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_CUBIC)

@@ -22,10 +22,9 @@ from dfd_perception.errors import ModelError, UsageError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, Precision, backend_names
-from dfd_perception.inference.compiled_network import CompiledNetwork, LoadedBackend
+from dfd_perception.inference.compiled_network import CompiledNetwork, DepthLimits, LoadedBackend
 from dfd_perception.inference.ladder import ChosenBackend, compile_backend, import_runtime
 from dfd_perception.inference.model_trial import require_graph_of_weights
-from dfd_perception.inference.postprocessing import DepthLimits
 
 NETWORKS_KEPT = 4
 """Compiled networks that are kept: a size of image with each set of heads, and one more. Each holds tens of megabytes

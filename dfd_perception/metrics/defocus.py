@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.blur_error import BlurErrorBin
 from dfd_perception.errors import ImageError
-from dfd_perception.metrics.means import RunningMeans
 
 BINS = 10
 LEAST_IN_BIN = 50
@@ -70,8 +69,8 @@ class DefocusAccumulator:
 
     def __init__(self) -> None:
         self._sums = np.zeros(2)
-        self._count = 0
-        self._per_image = RunningMeans()
+        self.pixels = 0
+        """Taken in: those where both maps are finite."""
 
     def update(self, prediction_px: NDArray[np.floating], target_px: NDArray[np.floating]) -> DefocusMetrics:
         """Take in one map and return its own errors.
@@ -85,18 +84,12 @@ class DefocusAccumulator:
         difference = difference[np.isfinite(difference)]
         sums = np.array([(difference**2).sum(), np.abs(difference).sum()])
         self._sums += sums
-        self._count += difference.size
-        metrics = _means(sums, difference.size)
-        self._per_image.add(metrics._asdict())
-        return metrics
+        self.pixels += difference.size
+        return _means(sums, difference.size)
 
     def pooled(self) -> DefocusMetrics:
         """Every pixel of the set counts alike."""
-        return _means(self._sums, self._count)
-
-    def mean_of_images(self) -> DefocusMetrics:
-        """Mean of the per-image values."""
-        return DefocusMetrics(*(self._per_image[name] for name in DefocusMetrics._fields))
+        return _means(self._sums, self.pixels)
 
 
 class BlurErrorAccumulator:

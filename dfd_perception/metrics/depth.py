@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.errors import ImageError
 from dfd_perception.metrics.edges import edge_divergence
-from dfd_perception.metrics.means import RunningMeans
-from dfd_perception.metrics.uncertainty import (
-    UncertaintyAccumulator,
-    UncertaintyMetrics,
-    area_under_sparsification_error,
-)
+from dfd_perception.metrics.uncertainty import area_under_sparsification_error
 
 NAN = float("nan")
 _MEANS = ("sq_error", "abs_rel", "sq_rel", "sq_log", "log10", "delta1", "delta2", "delta3", "mae_m")
@@ -30,7 +25,7 @@ class DepthMetrics(NamedTuple):
     sq_rel: mean (p - t)^2 / t [m].             rmse_log: sqrt(mean (ln p - ln t)^2).
     log10: mean |log10 p - log10 t|.            mae_m: mean |p - t| [m].
     delta1..3: share with max(p / t, t / p) < 1.25, 1.25^2, 1.25^3.
-    kld: edge divergence of `metrics.edges` (mean over the images).
+    kld: edge divergence of `metrics.edges`.
     coverage: share of the pixels with truth that have a valid prediction (finite and positive).
     ause: area under the sparsification error (models with an uncertainty).
     """
@@ -53,17 +48,13 @@ class DepthAccumulator:
     """Streaming depth errors of a set.
 
     Args:
-        min_depth_m: truth nearer than this does not count.
-        max_depth_m: truth farther than this does not count (inf: no cap).
         with_edges: also measure the edge divergence (a few milliseconds an image).
     """
 
-    def __init__(self, min_depth_m: float = 0.0, max_depth_m: float = float("inf"), with_edges: bool = True) -> None:
-        self._min_depth_m, self._max_depth_m, self._with_edges = min_depth_m, max_depth_m, with_edges
+    def __init__(self, with_edges: bool = True) -> None:
+        self._with_edges = with_edges
         self._sums = np.zeros(len(_MEANS))
         self._counted = self._with_truth = 0
-        self._per_image = RunningMeans()
-        self._uncertainty = UncertaintyAccumulator()
 
     def update(
         self,
@@ -75,7 +66,7 @@ class DepthAccumulator:
 
         Args:
             prediction_m: (H, W); not finite or not positive is "no answer" and lowers the coverage.
-            target_m: (H, W); NaN, infinite, not positive or out of range does not count.
+            target_m: (H, W); NaN, infinite or not positive does not count.
             std_m: (H, W) predicted standard deviation.
 
         Raises:
@@ -83,40 +74,26 @@ class DepthAccumulator:
         """
         if prediction_m.shape != target_m.shape or (std_m is not None and std_m.shape != target_m.shape):
             raise ImageError(f"prediction is {prediction_m.shape}, truth {target_m.shape}; resize one of them first")
-        truth = self._has_truth(target_m)
+        truth = _is_depth(target_m)
         counted = truth & _is_depth(prediction_m)
         p, t = prediction_m[counted].astype(np.float64), target_m[counted].astype(np.float64)
-        sums = _sums_of(p, t)
+        sums, with_truth = _sums_of(p, t), int(truth.sum())
         self._sums += sums
         self._counted += p.size
-        self._with_truth += int(truth.sum())
-        ause = kld = NAN
-        if std_m is not None:
+        self._with_truth += with_truth
+        metrics = _metrics_of(sums, p.size, with_truth)
+        if std_m is not None and p.size:
             std = std_m[counted]
             ause = area_under_sparsification_error(np.abs(p - t) / t, np.where(np.isfinite(std), std, np.inf))
-            self._uncertainty.update(p, t, std)
-        if self._with_edges and counted.any():
+            metrics = metrics._replace(ause=ause)
+        if self._with_edges and p.size:
             kld = edge_divergence(np.where(counted, prediction_m, np.nan), np.where(counted, target_m, np.nan))
-        metrics = _metrics_of(sums, p.size, int(truth.sum()), kld, ause)
-        self._per_image.add(metrics._asdict())
+            metrics = metrics._replace(kld=kld)
         return metrics
 
     def pooled(self) -> DepthMetrics:
-        """Every valid pixel of the set counts alike; `kld` is a mean over the images."""
-        ause = self._uncertainty.result().ause
-        return _metrics_of(self._sums, self._counted, self._with_truth, self._per_image["kld"], ause)
-
-    def mean_of_images(self) -> DepthMetrics:
-        """Every image counts alike: the mean of each per-image value, over the images that have it."""
-        return DepthMetrics(*(self._per_image[name] for name in DepthMetrics._fields))
-
-    def uncertainty(self) -> UncertaintyMetrics:
-        """Of all pixels taken in with a standard deviation."""
-        return self._uncertainty.result()
-
-    def _has_truth(self, target_m: NDArray[np.floating]) -> NDArray[np.bool_]:
-        with np.errstate(invalid="ignore"):
-            return _is_depth(target_m) & (target_m >= self._min_depth_m) & (target_m <= self._max_depth_m)
+        """Every valid pixel of the set counts alike; without `kld` and `ause`, which are of single images."""
+        return _metrics_of(self._sums, self._counted, self._with_truth)
 
 
 def _is_depth(depth_m: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -141,7 +118,7 @@ def _sums_of(p: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float
     )
 
 
-def _metrics_of(sums: NDArray[np.float64], count: int, with_truth: int, kld: float, ause: float) -> DepthMetrics:
+def _metrics_of(sums: NDArray[np.float64], count: int, with_truth: int) -> DepthMetrics:
     coverage = count / with_truth if with_truth else NAN
     if count == 0:
         return DepthMetrics(coverage=coverage)
@@ -150,7 +127,5 @@ def _metrics_of(sums: NDArray[np.float64], count: int, with_truth: int, kld: flo
         rmse_m=mean["sq_error"] ** 0.5,
         rmse_log=mean["sq_log"] ** 0.5,
         **{name: mean[name] for name in _MEANS if not name.startswith("sq_") or name == "sq_rel"},
-        kld=kld,
         coverage=coverage,
-        ause=ause,
     )

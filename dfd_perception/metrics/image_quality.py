@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.size import Size
 from dfd_perception.errors import ImageError
-from dfd_perception.metrics.means import RunningMeans
 
 NAN = float("nan")
 SSIM_WINDOW_PX = 11
@@ -42,7 +41,6 @@ class DeblurAccumulator:
     def __init__(self) -> None:
         self._sums = np.zeros((2, 4))
         self._range = NAN
-        self._per_image = RunningMeans()
 
     def update(
         self,
@@ -60,17 +58,11 @@ class DeblurAccumulator:
             sums = (*_squared_error(image, target, mask), *_ssim_sum(image, target, mask, self._range))
             self._sums[row] += sums
             values += _pair(np.asarray(sums), self._range)
-        metrics = DeblurMetrics(*values)
-        self._per_image.add(metrics._asdict())
-        return metrics
+        return DeblurMetrics(*values)
 
     def pooled(self) -> DeblurMetrics:
         """PSNR of the mean squared error of all pixels; SSIM over all windows of the set."""
         return DeblurMetrics(*_pair(self._sums[0], self._range), *_pair(self._sums[1], self._range))
-
-    def mean_of_images(self) -> DeblurMetrics:
-        """Mean of the per-image values."""
-        return DeblurMetrics(*(self._per_image[name] for name in DeblurMetrics._fields))
 
 
 def _pair(sums: NDArray[np.float64], data_range: float) -> list[float]:

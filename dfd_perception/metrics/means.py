@@ -5,27 +5,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-
-import numpy as np
 
 
 class RunningMeans:
-    """Mean of each named value over the images that have it (not NaN)."""
+    """Mean of each named value over the images that have it (not NaN), each image with a weight."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+        self._weights: dict[str, float] = {}
 
-    def add(self, values: Mapping[str, float]) -> None:
+    def add(self, values: Mapping[str, float], weight: float = 1) -> None:
         """Take in the values of one image."""
         for name, value in values.items():
-            self._sums.setdefault(name, 0.0)
-            self._counts.setdefault(name, 0)
-            if not np.isnan(value):
-                self._sums[name] += value
-                self._counts[name] += 1
+            if weight and not math.isnan(value):
+                self._sums[name] = self._sums.get(name, 0.0) + weight * value
+                self._weights[name] = self._weights.get(name, 0) + weight
 
     def __getitem__(self, name: str) -> float:
-        count = self._counts.get(name, 0)
-        return self._sums[name] / count if count else float("nan")
+        return self._sums[name] / self._weights[name] if name in self._sums else math.nan

@@ -20,13 +20,11 @@ LARGEST_SAMPLE = 1 << 19
 class UncertaintyMetrics(NamedTuple):
     """Quality of a predicted standard deviation.
 
-    within_one_std: share of pixels with |error| <= std; 0.683 for a calibrated Gaussian.
     abs_rel_certain: AbsRel of the most certain 70 % of the pixels.
     abs_rel_certain_gain: 1 - abs_rel_certain / AbsRel; a third or more is useful.
     ause: area between the sparsification curves by predicted and by true error (0 is best), AbsRel as the error.
     """
 
-    within_one_std: float
     abs_rel_certain: float
     abs_rel_certain_gain: float
     ause: float
@@ -49,46 +47,54 @@ def area_under_sparsification_error(error: NDArray[np.floating], std: NDArray[np
     return float(np.mean(by_std - by_error)) / total
 
 
+class SystematicSample:
+    """A bounded sample of rows of equal width, in their order: every n-th, n doubled whenever there are too many.
+
+    Args:
+        columns: of a row.
+        most: rows that are held.
+    """
+
+    def __init__(self, columns: int, most: int = LARGEST_SAMPLE) -> None:
+        self._parts: list[NDArray[np.floating]] = []
+        self._columns, self._most, self._stride, self._skip = columns, most, 1, 0
+        self.kept = 0
+        """Rows held."""
+
+    def add(self, rows: NDArray[np.floating]) -> None:
+        """Take in the rows (n, columns) of one image."""
+        self._parts.append(rows[self._skip :: self._stride])
+        self._skip = (self._skip - len(rows)) % self._stride
+        self.kept += len(self._parts[-1])
+        while self.kept > self._most:
+            self._parts = [np.concatenate(self._parts)[::2]]
+            self.kept = len(self._parts[0])
+            self._stride *= 2
+
+    def rows(self) -> NDArray[np.floating]:
+        """(n, columns)."""
+        return np.concatenate(self._parts) if self._parts else np.empty((0, self._columns))
+
+
 class UncertaintyAccumulator:
-    """Streaming: a systematic sample of the pixels, thinned to half whenever it exceeds half a million."""
+    """Streaming, from a sample of the pixels."""
 
     def __init__(self) -> None:
-        self._rows: list[NDArray[np.float32]] = []
-        self.kept = 0
-        """Pixels held for `result`."""
-        self._stride = 1
-        self._skip = 0
-        self._inside = 0
-        self._count = 0
+        self._sample = SystematicSample(2)
 
     def update(self, prediction: NDArray[np.floating], target: NDArray[np.floating], std: NDArray[np.floating]) -> None:
         """Take in the valid pixels of one image, 1-D, in the unit of the quantity. std not finite: least certain."""
-        error = np.abs(prediction - target)
         std = np.where(np.isfinite(std), std, np.inf)
-        self._inside += int((error <= std).sum())
-        self._count += error.size
-        rows = np.stack([error / target, std], axis=1).astype(np.float32)
-        chosen = rows[self._skip :: self._stride]
-        self._skip = (self._skip - len(rows)) % self._stride
-        self._rows.append(chosen)
-        self.kept += len(chosen)
-        while self.kept > LARGEST_SAMPLE:
-            self._thin()
-
-    def _thin(self) -> None:
-        rows = np.concatenate(self._rows)[::2]
-        self._rows, self.kept = [rows], len(rows)
-        self._stride *= 2
+        self._sample.add(np.stack([np.abs(prediction - target) / target, std], axis=1).astype(np.float32))
 
     def result(self) -> UncertaintyMetrics:
         """Over everything taken in; NaN when that is nothing."""
-        if self._count == 0:
-            return UncertaintyMetrics(*(float("nan"),) * 4)
-        relative_error, std = np.concatenate(self._rows).T
+        relative_error, std = self._sample.rows().T
+        if not relative_error.size:
+            return UncertaintyMetrics(*(float("nan"),) * 3)
         certain = relative_error[np.argsort(std, kind="stable")[: max(1, round(CERTAIN_SHARE * len(std)))]]
         overall, part = float(relative_error.mean()), float(certain.mean())
         return UncertaintyMetrics(
-            within_one_std=self._inside / self._count,
             abs_rel_certain=part,
             abs_rel_certain_gain=1 - part / overall if overall > 0 else 0.0,
             ause=area_under_sparsification_error(relative_error, std),

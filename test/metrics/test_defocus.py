@@ -12,13 +12,12 @@ from dfd_perception.metrics.defocus import BlurErrorAccumulator, DefocusAccumula
 NAN = float("nan")
 
 
-def test_errors_by_hand_pooled_and_per_image() -> None:
+def test_errors_by_hand() -> None:
     accumulator = DefocusAccumulator()
     first = accumulator.update(np.array([[1.0, 4.0, 7.0]]), np.array([[0.0, 2.0, NAN]]))
     assert (first.mse, first.mae) == (2.5, 1.5)
     accumulator.update(np.array([[3.0]]), np.array([[3.0]]))
     assert accumulator.pooled() == pytest.approx((5 / 3, 1.0))
-    assert accumulator.mean_of_images() == pytest.approx((1.25, 0.75))
 
 
 def test_nothing_known_is_nan_and_sizes_must_agree() -> None:

@@ -37,14 +37,12 @@ def test_every_metric_by_hand() -> None:
     assert metrics.coverage == 1.0
 
 
-def test_pooled_and_mean_of_images_differ_as_they_should() -> None:
+def test_every_pixel_of_a_set_counts_alike() -> None:
     accumulator = DepthAccumulator(with_edges=False)
     accumulator.update(np.full((1, 3), 2.0), np.ones((1, 3)))
     accumulator.update(np.full((1, 3), 1.0), np.array([[1.0, NAN, NAN]]))
     assert accumulator.pooled().abs_rel == pytest.approx(3 / 4)
     assert accumulator.pooled().rmse_m == pytest.approx(math.sqrt(3 / 4))
-    assert accumulator.mean_of_images().abs_rel == pytest.approx(1 / 2)
-    assert accumulator.mean_of_images().rmse_m == pytest.approx(1 / 2)
 
 
 @pytest.mark.parametrize("answer", [NAN, 0.0, -2.0, float("inf")])
@@ -56,19 +54,12 @@ def test_a_pixel_without_an_answer_lowers_the_coverage_only(answer: float) -> No
     assert metrics.mae_m == pytest.approx(0.3)
 
 
-def test_truth_outside_the_range_does_not_count() -> None:
-    metrics = DepthAccumulator(min_depth_m=1.5, max_depth_m=3.0, with_edges=False).update(PREDICTION, TRUTH)
-    assert metrics.mae_m == pytest.approx(0.5)
-    assert metrics.coverage == 1.0
-
-
 def test_an_image_without_truth_neither_counts_nor_spoils() -> None:
     accumulator = DepthAccumulator()
     empty = accumulator.update(PREDICTION, np.full((2, 2), NAN))
     assert all(math.isnan(value) for value in empty)
     accumulator.update(np.full((2, 2), 1.5), np.ones((2, 2)))
     assert accumulator.pooled().abs_rel == pytest.approx(0.5)
-    assert accumulator.mean_of_images().abs_rel == pytest.approx(0.5)
 
 
 def test_against_an_independent_computation_in_one_go() -> None:
@@ -79,7 +70,7 @@ def test_against_an_independent_computation_in_one_go() -> None:
     predictions[np.isnan(truths)] = 1.0
     accumulator = DepthAccumulator()
     for prediction, truth in zip(predictions, truths, strict=True):
-        accumulator.update(prediction, truth)
+        assert accumulator.update(prediction, truth).kld > 0
     keep = np.isfinite(truths)
     p, t = predictions[keep].astype(float), truths[keep].astype(float)
     ratio = np.maximum(p / t, t / p)
@@ -95,7 +86,6 @@ def test_against_an_independent_computation_in_one_go() -> None:
     }
     pooled = accumulator.pooled()._asdict()
     assert {name: pooled[name] for name in expected} == pytest.approx(expected)
-    assert pooled["kld"] > 0
 
 
 def test_shapes_must_agree() -> None:

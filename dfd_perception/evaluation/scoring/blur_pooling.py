@@ -15,6 +15,7 @@ from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.metrics.borders import BorderSums
 from dfd_perception.metrics.defocus import spearman, spearman_within_bins
 from dfd_perception.metrics.plaid import PlaidPower
+from dfd_perception.metrics.uncertainty import SystematicSample
 
 RESPONSE_EDGES_PX = (0.0, 1.5, 2.5, 3.5, 4.5, 5.5, 7.0, 9.0, 12.0)
 """Bins of the disk between the apertures; below 1.5 px it is itself unsure by a third of a pixel."""
@@ -23,36 +24,13 @@ LEAST_WINDOWS = 20
 LARGEST_SAMPLE = 1 << 18
 
 
-class ThinnedRows:
-    """Rows of equal width, every other one dropped whenever there are more than LARGEST_SAMPLE."""
-
-    def __init__(self, columns: int) -> None:
-        self._parts = [np.empty((0, columns))]
-        self._kept = 0
-        self._stride = 1
-
-    def add(self, rows: NDArray[np.float64]) -> None:
-        """Take in the rows of one frame."""
-        chosen = rows[:: self._stride]
-        self._parts.append(chosen)
-        self._kept += len(chosen)
-        while self._kept > LARGEST_SAMPLE:
-            self._parts = [np.concatenate(self._parts)[::2]]
-            self._kept = len(self._parts[0])
-            self._stride *= 2
-
-    def rows(self) -> NDArray[np.float64]:
-        """(n, columns)."""
-        return np.concatenate(self._parts)
-
-
 class PooledBlur:
     """Streaming fold over rows of one variant."""
 
     def __init__(self) -> None:
         self._border, self._plaid = BorderSums(), PlaidPower()
-        self._sample = ThinnedRows(bins.SAMPLE_COLUMNS)
-        self._windows = ThinnedRows(bins.WINDOW_COLUMNS)
+        self._sample = SystematicSample(bins.SAMPLE_COLUMNS, LARGEST_SAMPLE)
+        self._windows = SystematicSample(bins.WINDOW_COLUMNS, LARGEST_SAMPLE)
         self._pairs = 0
 
     def add(self, row: FrameRow) -> None:

@@ -114,8 +114,9 @@ def _score_blur(row: FrameRow, frame: EvaluationFrame, coc_px: FloatMap, protoco
     size = (target.shape[0], target.shape[1])
     measured = sampled_at(coc_px, size)
     target = np.where(protocol.crop_mask(size), target, np.float32(np.nan))
-    row.defocus = DefocusAccumulator().update(measured, target)._asdict()
-    row.defocus_pixels = int(np.count_nonzero(np.isfinite(measured) & np.isfinite(target)))
+    blur = DefocusAccumulator()
+    row.defocus = blur.update(measured, target)._asdict()
+    row.defocus_pixels = blur.pixels
     row.border = [float(value) for value in border_sums(measured, target)]
 
 
@@ -139,8 +140,8 @@ def _score_depth(
 ) -> None:
     aligned = aligned_depth(frame, prediction, protocol)
     assert aligned is not None
-    accumulator = DepthAccumulator(with_edges=protocol.edges)
-    row.depth = accumulator.update(aligned.prediction_m, aligned.target_m, aligned.std_m)._asdict()
+    depth = DepthAccumulator(with_edges=protocol.edges)
+    row.depth = depth.update(aligned.prediction_m, aligned.target_m, aligned.std_m)._asdict()
     counted = np.isfinite(aligned.target_m)
     target = aligned.target_m[counted].astype(np.float64)
     predicted = aligned.prediction_m[counted].astype(np.float64)

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from dfd_perception.evaluation.scoring import bins
 from dfd_perception.evaluation.scoring.blur_pooling import PooledBlur
 from dfd_perception.evaluation.scoring.rows import FrameRow
+from dfd_perception.metrics.defocus import DefocusMetrics
 from dfd_perception.metrics.depth import DepthMetrics
 from dfd_perception.metrics.image_quality import DeblurMetrics
 from dfd_perception.metrics.means import RunningMeans
 from dfd_perception.metrics.uncertainty import UncertaintyAccumulator
 
 NAN = float("nan")
+SECTIONS = ("depth", "deblurred", "defocus")
 SQUARED = ("rmse_m", "rmse_log")
 """Per-image values that pool by their squares."""
 
@@ -33,13 +35,9 @@ class PooledSet:
 
     def __init__(self) -> None:
         self.frames = 0
-        self._depth: dict[str, float] = {}
-        self._depth_pixels = self._truth_pixels = 0
-        self._deblurred: dict[str, float] = {}
-        self._image_pixels = self._image_windows = 0
-        self._defocus: dict[str, float] = {}
-        self._defocus_pixels = 0
-        self._means = {"depth": RunningMeans(), "deblurred": RunningMeans(), "defocus": RunningMeans()}
+        self._depth_pixels = self._truth_pixels = self._image_pixels = self._defocus_pixels = 0
+        self._of_pixels = {section: RunningMeans() for section in SECTIONS}
+        self._of_images = {section: RunningMeans() for section in SECTIONS}
         self._uncertainty = UncertaintyAccumulator()
         self._has_std = False
         self._z = np.zeros(len(bins.Z_LEVELS) + 1, np.int64)
@@ -58,21 +56,19 @@ class PooledSet:
             self._add_deblurred(row, row.deblurred)
         self.blur.add(row)
         if row.defocus is not None:
-            self._means["defocus"].add(row.defocus)
+            self._of_images["defocus"].add(row.defocus)
             self._defocus_pixels += row.defocus_pixels
-            if row.defocus_pixels:
-                _add_weighted(self._defocus, row.defocus, row.defocus_pixels)
+            self._of_pixels["defocus"].add(row.defocus, row.defocus_pixels)
         if row.truth is not None:
             for key, count in row.truth.items():
                 self.truth[int(key)] += count
 
     def _add_depth(self, row: FrameRow, depth: dict[str, float]) -> None:
-        self._means["depth"].add(depth)
+        self._of_images["depth"].add(depth)
         self._truth_pixels += row.truth_pixels
         self._depth_pixels += row.depth_pixels
-        if row.depth_pixels:
-            values = {name: value**2 if name in SQUARED else value for name, value in depth.items()}
-            _add_weighted(self._depth, values, row.depth_pixels)
+        values = {name: value**2 if name in SQUARED else value for name, value in depth.items()}
+        self._of_pixels["depth"].add(values, row.depth_pixels)
         if row.log_scale is not None:
             self._log_scale += row.log_scale[:2]
         bins.add_sparse(self.distance, row.distance)
@@ -85,25 +81,23 @@ class PooledSet:
             self._uncertainty.update(predicted, target, std)
 
     def _add_deblurred(self, row: FrameRow, deblurred: dict[str, float]) -> None:
-        self._means["deblurred"].add(deblurred)
+        self._of_images["deblurred"].add(deblurred)
         self._image_pixels += row.image_pixels
-        self._image_windows += row.image_windows
         for name, value in deblurred.items():
             # 255 cancels out: the mean squared error is pooled in units of the squared range.
-            weight = row.image_pixels if name.endswith("psnr_db") else row.image_windows
-            pooled = 10 ** (-value / 10) if name.endswith("psnr_db") else value
-            if weight and not math.isnan(pooled):
-                self._deblurred[name] = self._deblurred.get(name, 0.0) + weight * pooled
+            is_psnr = name.endswith("psnr_db")
+            weight = row.image_pixels if is_psnr else row.image_windows
+            self._of_pixels["deblurred"].add({name: 10 ** (-value / 10) if is_psnr else value}, weight)
 
     def depth(self) -> dict[str, Any] | None:
         """The section `depth` of the report."""
         if not self._truth_pixels:
             return None
         count = self._depth_pixels
-        pooled = {name: self._depth.get(name, NAN) / count if count else NAN for name in DepthMetrics._fields}
+        pooled = {name: self._of_pixels["depth"][name] for name in DepthMetrics._fields}
         for name in SQUARED:
             pooled[name] = math.sqrt(pooled[name])
-        pooled["kld"] = self._means["depth"]["kld"]
+        pooled["kld"] = self._of_images["depth"]["kld"]
         pooled["coverage"] = count / self._truth_pixels
         pooled["ause"] = self._uncertainty.result().ause if self._has_std else NAN
         return {**pooled, "mean_of_images": self._mean_of("depth", DepthMetrics._fields), "pixels": count}
@@ -114,20 +108,17 @@ class PooledSet:
             return None
         pooled: dict[str, Any] = {}
         for name in DeblurMetrics._fields:
-            total = self._deblurred.get(name, NAN)
+            mean = pooled[name] = self._of_pixels["deblurred"][name]
             if name.endswith("psnr_db"):
-                mean = total / self._image_pixels
-                pooled[name] = math.inf if mean == 0 else -10 * math.log10(mean) if mean == mean else NAN
-            else:
-                pooled[name] = total / self._image_windows if self._image_windows else NAN
+                pooled[name] = math.inf if mean == 0 else -10 * math.log10(mean)
         return {**pooled, "mean_of_images": self._mean_of("deblurred", DeblurMetrics._fields)}
 
     def defocus(self) -> dict[str, Any] | None:
         """The section `defocus`."""
         if not self._defocus_pixels:
             return None
-        pooled: dict[str, Any] = {name: value / self._defocus_pixels for name, value in self._defocus.items()}
-        return {**pooled, "mean_of_images": self._mean_of("defocus", ("mse", "mae"))}
+        pooled = {name: self._of_pixels["defocus"][name] for name in DefocusMetrics._fields}
+        return {**pooled, "mean_of_images": self._mean_of("defocus", DefocusMetrics._fields)}
 
     def calibration(self) -> dict[str, Any] | None:
         """Is the scale right, and does the claimed standard deviation hold?"""
@@ -190,7 +181,7 @@ class PooledSet:
         return table
 
     def _mean_of(self, section: str, names: tuple[str, ...]) -> dict[str, float]:
-        return {name: self._means[section][name] for name in names}
+        return {name: self._of_images[section][name] for name in names}
 
 
 def best_constant_m(truth_counts: np.ndarray) -> float:
@@ -223,9 +214,3 @@ def latency_summary(rows: Iterable[dict[str, float]]) -> dict[str, Any]:
         }
         for stage, values in stages.items()
     }
-
-
-def _add_weighted(sums: dict[str, float], values: dict[str, float], weight: int) -> None:
-    for name, value in values.items():
-        if not math.isnan(value):
-            sums[name] = sums.get(name, 0.0) + weight * value

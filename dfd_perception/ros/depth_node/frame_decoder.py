@@ -58,6 +58,8 @@ class FrameDecoder:
 
     def __init__(self, infos: CameraInfoBuffer, image_topic: str) -> None:
         self._infos, self._image_topic = infos, image_topic
+        self._stated: tuple[object, ...] = ()
+        self._camera: tuple[ImageCamera | None, str | None] = None, None
 
     def decoded(self, frame: Frame, rectified: Rectified) -> DecodedFrame:
         """Read a frame.
@@ -71,11 +73,19 @@ class FrameDecoder:
         message = frame.message
         info = self._infos.for_image(message.header)
         image_rgb = rgb_of(message)
-        camera, problem = None, None
-        if info is not None:
-            try:
-                camera = image_camera(info, (image_rgb.shape[0], image_rgb.shape[1]), self._image_topic, rectified)
-            except CalibrationError as error:
-                problem = str(error)
+        camera, problem = (None, None) if info is None else self._camera_of(info, image_rgb.shape[:2], rectified)
         colours = "bgr8" if getattr(message, "encoding", "").startswith("bgr") else "rgb8"
         return DecodedFrame(message.header, image_rgb, info, camera, problem, colours)
+
+    def _camera_of(self, info: CameraInfo, size: Size, rectified: Rectified) -> tuple[ImageCamera | None, str | None]:
+        """The camera or why there is none, worked out anew where more than the header differs from the frame before."""
+        binning, matrices = (info.binning_x, info.binning_y), (info.d, info.k, info.p)
+        stated = (size, rectified, info.height, info.width, info.roi, binning, info.distortion_model)
+        stated += tuple(np.asarray(values).tobytes() for values in matrices)
+        if stated != self._stated:
+            try:
+                self._camera = image_camera(info, size, self._image_topic, rectified), None
+            except CalibrationError as error:
+                self._camera = None, str(error)
+            self._stated = stated
+        return self._camera
