@@ -68,7 +68,8 @@ def writing(lossless: bool, image: np.ndarray, depth: np.ndarray) -> dict[str, f
         wall, processor = time.perf_counter(), time.process_time()
         for number in range(PAIRS):
             parts = {"depth": depth, "image": image}
-            recorder.offer_patiently(RecordedMoment(parts=parts, stamps=FrameStamps(ros_ns=number), image_ns=number))
+            moment = RecordedMoment(parts=parts, stamps=FrameStamps(ros_ns=number), image_ns=number)
+            recorder.offer(moment, patiently=True)
         done = recorder.stop()
         return {
             "pairs_per_s": PAIRS / (time.perf_counter() - wall),

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from dfd_perception import __version__, environment
 from dfd_perception.cli.doctor_advice import (
     NUMPY_1_ADVICE,
+    Entry,
     is_numpy_clash,
     next_step,
     runnable,
@@ -28,16 +29,6 @@ from dfd_perception.cli.doctor_advice import (
 from dfd_perception.environment import Package
 
 SYMBOLS = {"ok": "ok", "missing": "--", "warning": "!!", "error": "XX"}
-
-
-class Entry(NamedTuple):
-    """One line of the report; `advice` says what to do when the status is not ok."""
-
-    section: str
-    name: str
-    status: str
-    detail: str
-    advice: str = ""
 
 
 class Wanted(NamedTuple):
@@ -205,7 +196,7 @@ def tensorrt_entries(packages: dict[str, Package], has_gpu: bool) -> list[Entry]
         return []  # the inference layer, which knows TensorRT, does not import without
     from dfd_perception.cli.doctor_tensorrt import tensorrt_lines
 
-    return [Entry("tensorrt", *line) for line in tensorrt_lines(packages["tensorrt"], has_gpu)]
+    return tensorrt_lines(packages["tensorrt"], has_gpu)
 
 
 def ros_entries(rclpy: Package) -> list[Entry]:

@@ -1,13 +1,14 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What `dfd doctor` ends with: the one thing to do, or what to try now that all is there."""
+"""A line of `dfd doctor`, and what it ends with: the one thing to do, or what to try now that all is there."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from dfd_perception.environment import Package, shipped_path
 
@@ -17,6 +18,16 @@ NUMPY_1_ADVICE = 'pip install "numpy<2"'
 RUNTIME_ADVICE = "pip install onnxruntime openvino"
 CHECKOUT = Path(__file__).resolve().parents[2]
 """Where requirements/ lies, unless the package was installed without them (colcon, a wheel)."""
+
+
+class Entry(NamedTuple):
+    """One line of the report; `advice` says what to do when the status is not ok."""
+
+    section: str
+    name: str
+    status: str
+    detail: str
+    advice: str = ""
 
 
 def with_numpy_clash_named(packages: Mapping[str, Package]) -> dict[str, Package]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from dfd_perception import environment
+from dfd_perception.cli.doctor_advice import Entry
 from dfd_perception.environment import Package
 
 L4T_RELEASE = Path("/etc/nv_tegra_release")
@@ -29,23 +30,17 @@ BUILD_MEMORY_WANTED_BYTES = 6 << 30
 """Memory and swap that are free, for building an engine of the thesis' network: an estimate."""
 
 
-class Line(NamedTuple):
-    """One entry of the report."""
-
-    name: str
-    status: str
-    detail: str
-    advice: str = ""
+Line = partial(Entry, "tensorrt")
 
 
-def tensorrt_lines(tensorrt: Package, has_gpu: bool) -> list[Line]:
+def tensorrt_lines(tensorrt: Package, has_gpu: bool) -> list[Entry]:
     """What a user of a GPU needs to see at one look; empty on a machine that has neither GPU nor TensorRT."""
     if not (has_gpu or tensorrt.usable):
         return []
     return [*jetpack_lines(), *cuda_lines(), *import_lines(tensorrt), *memory_lines(), *engine_lines()]
 
 
-def jetpack_lines() -> list[Line]:
+def jetpack_lines() -> list[Entry]:
     """JetPack and the Linux for Tegra that it is made of."""
     release = l4t_version()
     if release is None:
@@ -82,7 +77,7 @@ def installed_version(package: str) -> str | None:
     return result.stdout[3:].strip() or None if result.stdout.startswith("ii") else None
 
 
-def cuda_lines() -> list[Line]:
+def cuda_lines() -> list[Entry]:
     """CUDA toolkit and driver, as far as files tell."""
     lines = []
     try:
@@ -98,7 +93,7 @@ def cuda_lines() -> list[Line]:
     return lines
 
 
-def import_lines(tensorrt: Package) -> list[Line]:
+def import_lines(tensorrt: Package) -> list[Entry]:
     """TensorRT, or why it does not import and the command that mends it."""
     if tensorrt.usable:
         return [Line("TensorRT", "ok", str(tensorrt.version))]
@@ -108,7 +103,7 @@ def import_lines(tensorrt: Package) -> list[Line]:
     return [Line("TensorRT", "warning", problem, import_advice(problem))]
 
 
-def memory_lines() -> list[Line]:
+def memory_lines() -> list[Entry]:
     """Memory that a build can have. A Jetson's GPU takes it from the same place as everything else."""
     try:
         fields = dict(line.split(":", 1) for line in MEMORY.read_text(encoding="utf-8").splitlines())
@@ -122,7 +117,7 @@ def memory_lines() -> list[Line]:
     return [Line("memory", "ok", detail)]
 
 
-def engine_lines() -> list[Line]:
+def engine_lines() -> list[Entry]:
     """The engines in the cache and what their self-checks found."""
     from dfd_perception.errors import DfdPerceptionError
     from dfd_perception.inference.tensorrt.engine_cache import EngineCache

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
                     left_out += 1
                     continue
                 images = {"depth": frame.depth_mm} | ({"colour": colour} if "colour" in parts else {})
-                if not recorder.offer_patiently(RecordedMoment(parts=images, stamps=frame.stamps)):
+                if not recorder.offer(RecordedMoment(parts=images, stamps=frame.stamps), patiently=True):
                     break
         finally:
             done = recorder.stop({"without_colour": left_out, "damaged": source.damaged})

@@ -21,15 +21,14 @@ from typing import Any, Protocol
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, described_model
+from dfd_perception.evaluation.report.image_panels import chosen_frames, images_of
 from dfd_perception.evaluation.report.report_html import HTML_NAME, write_html
 from dfd_perception.evaluation.report.report_json import REPORT_NAME, build_report, figures_of, write_report
-from dfd_perception.evaluation.report.showcase import chosen_frames, images_of
-from dfd_perception.evaluation.scoring.folding import RowIndex, pooled, variants_of
 from dfd_perception.evaluation.scoring.frame_scoring import score_frame
-from dfd_perception.evaluation.scoring.pooling import best_constant_m
-from dfd_perception.evaluation.scoring.rows import RowFile
+from dfd_perception.evaluation.scoring.pooling import best_constant_m, pooled
+from dfd_perception.evaluation.scoring.rows import RowFile, RowIndex, variants_of
 from dfd_perception.evaluation.shares import run_in_processes
-from dfd_perception.evaluation.sources.lens_record import lens_of_report
+from dfd_perception.evaluation.sources.frame import lens_of_report
 from dfd_perception.evaluation.worker import Progress, rows_folder, run_share
 
 CONSTANT_ROWS = "constant/rows.jsonl"

@@ -86,36 +86,24 @@ class SessionRecorder:
         for thread in self._threads:
             thread.start()
 
-    def offer(self, moment: RecordedMoment) -> bool:
-        """Hand a moment over, without waiting. False: it was dropped and counted (queue full, or stopped)."""
+    def offer(self, moment: RecordedMoment, patiently: bool = False) -> bool:
+        """Hand a moment over. False: it was dropped and counted (queue full, or stopped).
+
+        Args:
+            patiently: wait for room, for a source that can wait (a recording).
+        """
         with self._lock:
             self._offered += 1
             if self._error is not None:
                 self._failed += 1
                 return False
         try:
-            self._queue.put_nowait(moment)
+            self._queue.put(moment, block=patiently)  # the writers empty it whatever happens
         except queue.Full:
             with self._lock:
                 self._dropped += 1
             return False
         return True
-
-    def offer_patiently(self, moment: RecordedMoment) -> bool:
-        """Like `offer`, but wait for room: for a source that can wait (a recording)."""
-        while True:
-            with self._lock:
-                if self._error is not None:
-                    self._offered += 1
-                    self._failed += 1
-                    return False
-            try:
-                self._queue.put(moment, timeout=0.2)
-            except queue.Full:
-                continue
-            with self._lock:
-                self._offered += 1
-            return True
 
     def _work(self) -> None:
         while (moment := self._queue.get()) is not None:

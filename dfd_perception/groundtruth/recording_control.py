@@ -282,7 +282,4 @@ class RecordingControl:
         if "colour" in self._parts and colour is not None:
             parts["colour"] = colour
         moment = RecordedMoment(parts=parts, stamps=frame.stamps, image_ns=None if image is None else image.stamp_ns)
-        if patiently:
-            recorder.offer_patiently(moment)
-        else:
-            recorder.offer(moment)
+        recorder.offer(moment, patiently)

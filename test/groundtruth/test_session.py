@@ -118,7 +118,7 @@ RECORD_FOR_EVER = textwrap.dedent(
     {preparation}
     recorder = SessionRecorder(new_writer(Path(sys.argv[1])))
     for number in range({count}):
-        recorder.offer_patiently(moment(number))
+        recorder.offer(moment(number), patiently=True)
         if number == 5:
             print("recording", flush=True)
     print(recorder.stop())
@@ -223,7 +223,7 @@ def test_full_file_system_stops_cleanly(tmp_path):
     try:
         recorder = SessionRecorder(new_writer(disk / "session"))
         for number in range(200):
-            recorder.offer_patiently(moment(number))
+            recorder.offer(moment(number), patiently=True)
         progress = recorder.stop()
         assert "No space left" in progress.error
         assert progress.written + progress.failed == progress.offered == 200
@@ -292,11 +292,11 @@ def test_a_session_that_vanishes_stops_the_recording_in_words(tmp_path):
     import shutil
 
     recorder = SessionRecorder(new_writer(tmp_path / "session"))
-    assert recorder.offer_patiently(moment(0))
+    assert recorder.offer(moment(0), patiently=True)
     while recorder.progress().waiting:
         time.sleep(0.01)
     shutil.rmtree(tmp_path / "session")
-    recorder.offer_patiently(moment(1))
+    recorder.offer(moment(1), patiently=True)
     progress = recorder.stop()
     assert (progress.written, progress.failed) == (1, 1)
     assert "is gone (removed, or its disk was unplugged): recording has stopped" in progress.error
@@ -307,7 +307,7 @@ def test_whatever_a_writer_meets_the_threads_live_on(tmp_path, monkeypatch):
     recorder = SessionRecorder(writer, queue_size=2)
     monkeypatch.setattr(writer, "write", lambda moment: {}["what no one thought of"])
     for number in range(10):
-        recorder.offer_patiently(moment(number))
+        recorder.offer(moment(number), patiently=True)
     progress = recorder.stop()
     assert progress.error == "recording has stopped: 'what no one thought of' is missing"
     assert progress.failed == progress.offered

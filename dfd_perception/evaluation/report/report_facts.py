@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from dfd_perception.evaluation.report.report_sections import number, section
-from dfd_perception.evaluation.sources.lens_record import lens_words
+from dfd_perception.evaluation.sources.frame import lens_words
 
 
 def baselines(report: dict[str, Any]) -> str:

@@ -17,15 +17,16 @@ from dfd_perception.evaluation.report import report_sections as sections
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
 from dfd_perception.evaluation.report.image_panels import (
     PanelScales,
+    ShownFrame,
     blur_scale_of,
     data_uri,
     depth_scale_of,
     error_gradient,
     error_scale_m,
+    frame_score,
     panels,
     scale_gradient,
 )
-from dfd_perception.evaluation.report.showcase import ShownFrame, frame_score
 from dfd_perception.evaluation.scoring.frame_scoring import image_at
 from dfd_perception.files.atomic import write_text
 

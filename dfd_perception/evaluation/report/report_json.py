@@ -16,9 +16,8 @@ from typing import Any
 
 from dfd_perception import __version__
 from dfd_perception.errors import DatasetError, reading
-from dfd_perception.evaluation.scoring.folding import RowIndex
 from dfd_perception.evaluation.scoring.pooling import PooledSet, latency_summary
-from dfd_perception.evaluation.scoring.rows import FrameRow
+from dfd_perception.evaluation.scoring.rows import FrameRow, RowIndex
 from dfd_perception.files.atomic import write_text
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dfd_perception.evaluation.sources.lens_record import lens_words
+from dfd_perception.evaluation.sources.frame import lens_words
 
 
 def summary_text(report: dict[str, Any]) -> str:

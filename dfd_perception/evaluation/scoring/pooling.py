@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,30 @@ from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.metrics.defocus import DefocusMetrics
 from dfd_perception.metrics.depth import DepthMetrics
 from dfd_perception.metrics.image_quality import DeblurMetrics
-from dfd_perception.metrics.means import RunningMeans
 from dfd_perception.metrics.uncertainty import UncertaintyAccumulator
 
 NAN = float("nan")
 SECTIONS = ("depth", "deblurred", "defocus")
 SQUARED = ("rmse_m", "rmse_log")
 """Per-image values that pool by their squares."""
+
+
+class RunningMeans:
+    """Mean of each named value over the images that have it (not NaN), each image with a weight."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
+
+    def add(self, values: Mapping[str, float], weight: float = 1) -> None:
+        """Take in the values of one image."""
+        for name, value in values.items():
+            if weight and not math.isnan(value):
+                self._sums[name] = self._sums.get(name, 0.0) + weight * value
+                self._weights[name] = self._weights.get(name, 0) + weight
+
+    def __getitem__(self, name: str) -> float:
+        return self._sums[name] / self._weights[name] if name in self._sums else math.nan
 
 
 class PooledSet:
@@ -182,6 +199,14 @@ class PooledSet:
 
     def _mean_of(self, section: str, names: tuple[str, ...]) -> dict[str, float]:
         return {name: self._of_images[section][name] for name in names}
+
+
+def pooled(rows: Iterable[FrameRow]) -> PooledSet:
+    """Fold in order: the same rows give the same numbers bit for bit."""
+    total = PooledSet()
+    for row in rows:
+        total.add(row)
+    return total
 
 
 def best_constant_m(truth_counts: np.ndarray) -> float:

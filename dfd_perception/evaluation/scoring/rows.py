@@ -3,7 +3,8 @@
 
 """One row a frame: its measures, and sums that add up to those of the set.
 
-A JSON line each, so that a run that was stopped goes on, and rows of several processes or machines make one report.
+A JSON line each, so that a run that was stopped goes on, and rows of several processes or machines make one report:
+`RowIndex` puts them back into one order.
 """
 
 from __future__ import annotations
@@ -165,3 +166,38 @@ def _identity_of(line: bytes) -> Any:
         return json.loads(line)["evaluation"]
     except (ValueError, KeyError, TypeError):
         return None
+
+
+class RowIndex:
+    """All rows of one variant, in the order of units and frames; a frame that two workers did counts once.
+
+    The order of units is that of the evaluation, not that of their names.
+    Holds a few numbers a frame, never the rows themselves.
+    """
+
+    def __init__(self, files: list[Path], variant: str, units: list[str]) -> None:
+        order = {unit: position for position, unit in enumerate(units)}
+        self._files = files
+        places: dict[tuple[int, int], tuple[int, int]] = {}  # file and offset by place of the unit and frame
+        for number, path in enumerate(files):
+            for (of_row, unit, frame), offset, _ in scan_rows(path):
+                if of_row == variant:
+                    key = (order.setdefault(unit, len(order)), frame)
+                    places.setdefault(key, (number, offset))
+        self._places = [places[key] for key in sorted(places)]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[FrameRow]:
+        with contextlib.ExitStack() as stack:
+            handles = [stack.enter_context(path.open("rb")) for path in self._files]
+            for number, offset in self._places:
+                handles[number].seek(offset)
+                yield FrameRow.from_line(handles[number].readline().decode())
+
+
+def variants_of(files: list[Path]) -> list[str]:
+    """Variants that have rows, "model" first, the others by name."""
+    variants = {variant for path in files for (variant, _, _), _, _ in scan_rows(path)}
+    return sorted(variants, key=lambda name: (name != "model", name))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,8 @@ from dfd_perception.evaluation.sources.bag_truth import (
     require_registered,
     require_same_view,
 )
-from dfd_perception.evaluation.sources.frame import EvaluationFrame
+from dfd_perception.evaluation.sources.frame import EvaluationFrame, LensRecord
 from dfd_perception.evaluation.sources.image_pairing import PairedImage, TruthPairing
-from dfd_perception.evaluation.sources.lens_record import LensRecord
 
 
 class BagSource:
@@ -96,8 +95,17 @@ class BagSource:
             DatasetError, ImageError: the first image or the first truth cannot be used.
         """
         self._unreadable = 0
+        yield from self._chosen(lambda index: index not in skip)
+
+    def reread(self, indices: Collection[int]) -> Iterator[EvaluationFrame]:
+        """A few frames; the others are not decoded."""
+        unread, problems = self._unreadable, list(self._problems)
+        yield from self._chosen(set(indices).__contains__)
+        self._unreadable, self._problems = unread, problems
+
+    def _chosen(self, counts: Callable[[int], bool]) -> Iterator[EvaluationFrame]:
         for paired, camera in self._paired():
-            if paired.index in skip:
+            if not counts(paired.index):
                 continue
             try:
                 yield self._frame(paired, camera)
@@ -108,12 +116,6 @@ class BagSource:
                     raise ImageError(f"{self.path}: {error}") from error
                 self._unreadable += 1
                 self._note(f"image {paired.index}: {error}")
-
-    def reread(self, indices: Collection[int]) -> Iterator[EvaluationFrame]:
-        """A few frames; the others are not decoded."""
-        unread, problems = self._unreadable, list(self._problems)
-        yield from self.frames(skip=_AllBut(indices))
-        self._unreadable, self._problems = unread, problems
 
     def description(self) -> dict[str, Any]:
         """Topics, pairs and losses."""
@@ -226,17 +228,3 @@ class BagSource:
     def _note(self, problem: str) -> None:
         if problem not in self._problems and len(self._problems) < 20:
             self._problems.append(problem)
-
-
-class _AllBut(Collection[int]):
-    def __init__(self, wanted: Collection[int]) -> None:
-        self._wanted = set(wanted)
-
-    def __contains__(self, index: object) -> bool:
-        return index not in self._wanted
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0

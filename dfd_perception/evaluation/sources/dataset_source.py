@@ -16,8 +16,7 @@ from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.datasets.depth_units import unit_lines_of
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset
 from dfd_perception.errors import ConfigError, DatasetError
-from dfd_perception.evaluation.sources.frame import EvaluationFrame
-from dfd_perception.evaluation.sources.lens_record import LensRecord
+from dfd_perception.evaluation.sources.frame import EvaluationFrame, LensRecord
 
 
 @dataclass(frozen=True, kw_only=True)

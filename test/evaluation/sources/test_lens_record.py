@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from dfd_perception.core.optics import DefocusCurve
-from dfd_perception.evaluation.sources.lens_record import LensRecord, lens_of_report, lens_words
+from dfd_perception.evaluation.sources.frame import LensRecord, lens_of_report, lens_words
 
 CURVE = DefocusCurve(gain_px_per_dioptre=16.5, focus_distance_m=0.6, blur_floor_px=1.2)
 
