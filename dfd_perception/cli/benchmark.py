@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             duration_s=args.seconds,
         )
         if "start" in args.parts:
-            from dfd_perception.benchmark.start_benchmark import measure_start
+            from dfd_perception.benchmark.node_benchmark import measure_start
 
             result["start"] = [measure_start(options, size) for size in sizes]
         if "node" in args.parts:

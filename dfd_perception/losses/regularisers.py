@@ -1,7 +1,9 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Smoothing regularisers of thesis Table 2.1: six rows, by name. All take depth (B, 1, H, W) in metres.
+"""Depth losses of the thesis: equations 3.1 to 3.3, and the smoothing regularisers of Table 2.1, six rows, by name.
+
+All take depth (B, 1, H, W) in metres; a target is NaN where invalid.
 
 Each is the spatial term of its paper, to be added to the same L1 data term, so that rows of the table
 differ by the regulariser alone. e = prediction - target, g = log prediction - log target.
@@ -17,9 +19,36 @@ from torch import Tensor
 from torch.nn import functional
 
 from dfd_perception.errors import ConfigError
-from dfd_perception.losses.depth import gradient_matching
 from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.masking import masked_difference, masked_mean, mean_of_steps, step_x, step_y, valid_depth
+
+GRADIENT_WEIGHT = 0.001
+"""mu of equation 3.3."""
+
+
+@in_full_precision
+def l1_depth(prediction_m: Tensor, target_m: Tensor) -> Tensor:
+    """Equation 3.1: mean |prediction - target| [m] over the valid pixels."""
+    mask = valid_depth(target_m)
+    return masked_mean(masked_difference(prediction_m, target_m, mask).abs(), mask)
+
+
+@in_full_precision
+def gradient_matching(prediction_m: Tensor, target_m: Tensor) -> Tensor:
+    """Equation 3.2: mean |dx R| + mean |dy R| of the residual R = prediction - target [m per pixel].
+
+    Forward differences; a step counts where both of its pixels are valid.
+    """
+    mask = valid_depth(target_m)
+    residual = masked_difference(prediction_m, target_m, mask)
+    return mean_of_steps(step_x(residual).abs(), step_y(residual).abs(), mask)
+
+
+@in_full_precision
+def depth_loss(prediction_m: Tensor, target_m: Tensor, gradient_weight: float = GRADIENT_WEIGHT) -> Tensor:
+    """Equation 3.3: L1 + mu * gradient matching."""
+    return l1_depth(prediction_m, target_m) + gradient_weight * gradient_matching(prediction_m, target_m)
+
 
 SMALLEST_DEPTH_M = 1e-3
 """Predictions are raised to this before a logarithm or an inverse: an unbounded head may go below zero."""

@@ -1,21 +1,28 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Devices, arithmetic and processes of a run, by Lightning Fabric; several processes are torchrun's to start."""
+"""Devices, arithmetic and processes of a run, by Lightning Fabric; several processes are torchrun's to start.
+
+Ctrl-C and SIGTERM end a run after the step that is under way; a second Ctrl-C ends it at once.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from dfd_perception.training.config import TrainConfig
-from dfd_perception.training.interruption import StopRequest
 from dfd_perception.training.state import TrainingState
 
 FabricPrecision = Literal["32-true", "bf16-mixed"]
@@ -69,3 +76,32 @@ def agreed_to_stop(fabric: Fabric, stop: StopRequest, state: TrainingState) -> b
     if reduced[0] and stop.received is None:
         stop.received = "a signal to another process"
     return bool(reduced[0])
+
+
+class StopRequest:
+    """Whether a signal asked to stop."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Listen while the block runs. Only the main thread can; elsewhere nothing is changed."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before: dict[signal.Signals, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        request.received = signal.Signals(number).name
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        before[wanted] = signal.signal(wanted, note)
+    try:
+        yield request
+    finally:
+        for wanted, handler in before.items():
+            signal.signal(wanted, handler)

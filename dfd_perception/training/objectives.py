@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from dfd_perception.core.blur_bins import bin_centres_px
 from dfd_perception.core.prediction import Heads
 from dfd_perception.losses.defocus import blur_cross_entropy, border_loss, coc_nll, self_supervised_loss
-from dfd_perception.losses.depth import depth_loss, l1_depth
 from dfd_perception.losses.image import charbonnier, deblur_loss
 from dfd_perception.losses.masking import masked_difference, masked_mean
 from dfd_perception.losses.reblur import reblur_by_bank
-from dfd_perception.losses.regularisers import find_regulariser
+from dfd_perception.losses.regularisers import depth_loss, find_regulariser, l1_depth
 from dfd_perception.losses.total import WeightedTotal
 from dfd_perception.network.two_headed import Target, TwoHeadedOutput
 from dfd_perception.training.config_sections import ObjectiveConfig

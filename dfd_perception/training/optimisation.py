@@ -1,10 +1,11 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""One step of the optimiser: forward and backward over its batches, clipping, update, averaged weights."""
+"""The learning rate, and one step of the optimiser: forward and backward over its batches, clipping, update."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,25 @@ from lightning_fabric import Fabric
 
 from dfd_perception.errors import TrainingError
 from dfd_perception.training.config import TrainConfig
+from dfd_perception.training.config_sections import OptimiserConfig
 from dfd_perception.training.loader import Batch
-from dfd_perception.training.schedule import learning_rate
 from dfd_perception.training.state import TrainingState, set_training
+
+
+def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:
+    """Rate of a step (counted from 0); `progress` is the share of the run that is over.
+
+    >>> learning_rate(OptimiserConfig(learning_rate=1.0, warmup_steps=4), 0, 0.0)
+    0.25
+    """
+    rise = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    factor = 1.0
+    if config.schedule == "cosine":
+        half_wave = 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
+        factor = config.final_share + (1 - config.final_share) * half_wave
+    elif config.schedule == "step":
+        factor = config.step_factor ** (step // config.step_every)
+    return config.learning_rate * rise * factor
 
 
 class OptimisationStep:

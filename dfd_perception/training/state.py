@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,27 @@ from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.config_sections import ModelConfig, OptimiserConfig, Part
 from dfd_perception.training.loader import Batch
 from dfd_perception.training.objectives import Objective
-from dfd_perception.training.schedule import AveragedWeights
+
+
+class AveragedWeights:
+    """Exponential average of a network's parameters and statistics, over fewer steps at the start."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Take in the weights after a step (counted from 1)."""
+        decay = min(self._decay, step / (step + 50))
+        averaged, current = [], []
+        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                averaged.append(mean)
+                current.append(value)
+            else:
+                mean.copy_(value)
+        torch._foreach_lerp_(averaged, current, 1 - decay)
 
 
 @dataclass

@@ -30,8 +30,7 @@ from dfd_perception.training.checkpointing import (
 )
 from dfd_perception.training.config import TrainConfig, as_mapping
 from dfd_perception.training.config_sections import Part
-from dfd_perception.training.fabric import agreed_to_stop, setup_fabric
-from dfd_perception.training.interruption import StopRequest, stop_on_signal
+from dfd_perception.training.fabric import StopRequest, agreed_to_stop, setup_fabric, stop_on_signal
 from dfd_perception.training.loader import Batch, SampleStream, open_loader
 from dfd_perception.training.objectives import create_objective
 from dfd_perception.training.optimisation import OptimisationStep
@@ -40,9 +39,9 @@ from dfd_perception.training.progress import Progress, StepMeans
 from dfd_perception.training.publishing import publish_model, require_publishable
 from dfd_perception.training.run_directory import RunDirectory, create_run_folder
 from dfd_perception.training.scene_filler import SceneFiller
-from dfd_perception.training.schedule import AveragedWeights
 from dfd_perception.training.sources import Sources, evenly_chosen, open_sources
 from dfd_perception.training.state import (
+    AveragedWeights,
     TrainingState,
     build_network,
     build_optimiser,

@@ -12,9 +12,16 @@ import pytest
 import torch
 
 from dfd_perception.losses.defocus import coc_nll
-from dfd_perception.losses.depth import depth_loss, gradient_matching, l1_depth
 from dfd_perception.losses.image import ssim_loss
-from dfd_perception.losses.regularisers import eigen, godard_modified, ummenhofer, xian
+from dfd_perception.losses.regularisers import (
+    depth_loss,
+    eigen,
+    godard_modified,
+    gradient_matching,
+    l1_depth,
+    ummenhofer,
+    xian,
+)
 from dfd_perception.metrics.depth import DepthAccumulator
 
 SIZE = (13, 17)

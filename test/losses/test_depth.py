@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dfd_perception.losses.depth import depth_loss, gradient_matching, l1_depth
+from dfd_perception.losses.regularisers import depth_loss, gradient_matching, l1_depth
 
 NAN = float("nan")
 PREDICTION = torch.tensor([[[[1.0, 2.0], [3.0, 5.0]]]])

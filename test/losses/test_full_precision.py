@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from dfd_perception.losses.defocus import coc_nll
-from dfd_perception.losses.depth import depth_loss
 from dfd_perception.losses.image import deblur_loss, ssim_loss
 from dfd_perception.losses.layered_blur_torch import blur_layers
 from dfd_perception.losses.reblur import reblur_by_bank
-from dfd_perception.losses.regularisers import REGULARISERS
+from dfd_perception.losses.regularisers import REGULARISERS, depth_loss
 
 FUNCTIONS = {
     "depth": depth_loss,

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from dfd_perception.errors import ConfigError
-from dfd_perception.losses.depth import l1_depth
 from dfd_perception.losses.full_precision import in_full_precision
 from dfd_perception.losses.masking import valid_depth
-from dfd_perception.losses.regularisers import REGULARISERS, Regulariser
+from dfd_perception.losses.regularisers import REGULARISERS, Regulariser, l1_depth
 from dfd_perception.network.two_headed import TwoHeadedOutput
 from dfd_perception.training.config_sections import ObjectiveConfig
 from dfd_perception.training.loader import Batch

@@ -8,7 +8,8 @@ import torch
 
 from dfd_perception.training.config_sections import OptimiserConfig
 from dfd_perception.training.fabric import chosen_precision, cpu_computes_bf16
-from dfd_perception.training.schedule import AveragedWeights, learning_rate
+from dfd_perception.training.optimisation import learning_rate
+from dfd_perception.training.state import AveragedWeights
 
 
 def test_the_rate_rises_and_falls():

@@ -21,9 +21,8 @@ from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.inference.tensorrt.engine_switch import EngineSwitch, wants_engine, while_building
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
-from dfd_perception.ros.depth_node.engine_handover import take_engine
 from dfd_perception.ros.depth_node.frame_decoder import Frame, FrameDecoder
-from dfd_perception.ros.depth_node.frame_pipeline import FramePipeline
+from dfd_perception.ros.depth_node.frame_pipeline import FramePipeline, take_engine
 from dfd_perception.ros.depth_node.image_input import ImageInput
 from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
 from dfd_perception.ros.depth_node.model_check import checked_model

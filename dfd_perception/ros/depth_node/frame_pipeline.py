@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.estimator_slot import EstimatorSlot
 from dfd_perception.ros.depth_node.frame_decoder import DecodedFrame, Frame, FrameDecoder
 from dfd_perception.ros.depth_node.frame_lens import LensNarrator, LensState
+from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
 from dfd_perception.ros.depth_node.publishers import STD, OutputPublishers, heads_for
 from dfd_perception.ros.shared.diagnostics import Statistics
 from dfd_perception.ros.shared.node_log import Log
@@ -141,3 +143,24 @@ class FramePipeline:
             "size": f"{size[1]} x {size[0]}",
             **backend.details,
         }
+
+
+def take_engine(running: tuple[FramePipeline, LatestItemWorker[Any]] | None, estimator: DepthEstimator) -> None:
+    """Use an estimator whose engine was built meanwhile, unless the model is another one by now.
+
+    Args:
+        running: the pipeline and its worker; None when the node has been cleaned up since.
+    """
+    if running is None:
+        estimator.close()
+        return
+    pipeline, worker = running
+
+    def swap() -> None:
+        if pipeline.estimator.model.hash_of("tensorrt") != estimator.model.hash_of("tensorrt"):
+            estimator.close()
+            return
+        estimator.options = pipeline.estimator.options
+        pipeline.swap(estimator)
+
+    worker.call(swap).add_done_callback(lambda done: estimator.close() if done.exception() else None)

@@ -24,8 +24,7 @@ from dfd_perception.groundtruth.sensors.rgbd_source import RgbdFrame
 from dfd_perception.ros.recorder_node.fixed_transform import FixedTransform
 from dfd_perception.ros.recorder_node.recorder_parameters import RecorderParameters
 from dfd_perception.ros.recorder_node.recorder_rig import RigFromFile, RigFromTf, SameFrame, read_calibration
-from dfd_perception.ros.recorder_node.recorder_status import recorder_status
-from dfd_perception.ros.recorder_node.recording_services import RecordingServices, start, stop
+from dfd_perception.ros.recorder_node.recording_services import RecordingServices, recorder_status, start, stop
 from dfd_perception.ros.recorder_node.rgbd_topics import RgbdTopics
 from dfd_perception.ros.recorder_node.robot_camera import RobotCamera, Subscribe
 from dfd_perception.ros.recorder_node.sensor_thread import SensorThread, make_sensor

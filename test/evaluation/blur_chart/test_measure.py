@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 
-from dfd_perception.evaluation.blur_chart.measure import Setting, chart_text, measure_chart
-from dfd_perception.evaluation.blur_chart.planes import Plane
+from dfd_perception.evaluation.blur_chart.measure import Plane, Setting, chart_text, measure_chart
 from dfd_perception.evaluation.report.meter_sections import blur_chart
 
 SETTINGS = (Setting(pattern="texture", contrast=0.1, noise=0.01), Setting(pattern="edges", contrast=0.3, noise=0.01))

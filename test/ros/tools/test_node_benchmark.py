@@ -13,7 +13,6 @@ import pytest
 pytest.importorskip("rclpy", reason="no rclpy in this environment")
 
 from dfd_perception.benchmark import node_benchmark as benchmark
-from dfd_perception.benchmark import start_benchmark
 from dfd_perception.benchmark.processes import BenchmarkOptions
 from dfd_perception.cli.benchmark import table
 
@@ -37,9 +36,9 @@ def test_every_figure_of_a_short_run_is_there(ros_environment, monkeypatch, tiny
 def test_a_start_is_measured_to_the_first_answer(ros_environment, monkeypatch, tiny_coc_model):
     for name, value in ros_environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(start_benchmark, "SETTLED_S", 0.5)
+    monkeypatch.setattr(benchmark, "SETTLED_S", 0.5)
     options = BenchmarkOptions(model=str(tiny_coc_model), backend="onnxruntime", num_threads=1)
-    record = start_benchmark.measure_start(options, (96, 128), repeat=1)
+    record = benchmark.measure_start(options, (96, 128), repeat=1)
     assert record["size"] == "128x96"
     assert record["node_s"] > 0.3, "no Python process with rclpy is faster"
     assert record["over_echo"] == pytest.approx(record["node_s"] / record["echo_s"], abs=0.05)
