@@ -79,9 +79,9 @@ class FrameDecoder:
 
     def _camera_of(self, info: CameraInfo, size: Size, rectified: Rectified) -> tuple[ImageCamera | None, str | None]:
         """The camera or why there is none, worked out anew where more than the header differs from the frame before."""
-        binning, matrices = (info.binning_x, info.binning_y), (info.d, info.k, info.p)
-        stated = (size, rectified, info.height, info.width, info.roi, binning, info.distortion_model)
-        stated += tuple(np.asarray(values).tobytes() for values in matrices)
+        numbers = (np.asarray(values).tobytes() for values in (info.d, info.k, info.p))
+        of_full = (info.height, info.width, info.roi, info.binning_x, info.binning_y, info.distortion_model)
+        stated = (size, rectified, *of_full, *numbers)
         if stated != self._stated:
             try:
                 self._camera = image_camera(info, size, self._image_topic, rectified), None
