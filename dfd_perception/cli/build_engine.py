@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--heads", nargs="+", choices=("both", "depth", "deblurred"), default=["both"], help="one engine each (both)"
     )
-    parser.add_argument(
-        "--calibration", type=Path, metavar="DIR", help="int8: a session, dataset or folder of images"
-    )
+    parser.add_argument("--calibration", type=Path, metavar="DIR", help="int8: a session, dataset or folder of images")
     parser.add_argument("--transposed", action="store_true", help="int8: quantise transposed convolutions too")
     parser.add_argument("--workspace-mb", type=int, default=1024, help="scratch memory for the engine [MiB] (1024)")
     parser.add_argument("--optimization-level", type=int, choices=range(6), default=3, help="0 quick to 5 slow (3)")

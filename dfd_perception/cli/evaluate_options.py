@@ -25,9 +25,7 @@ def add_all(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--live", action="store_true", help="play the bag to the running node and measure its answers")
     live.add_argument("--node", default="dfd", metavar="NAME", help="name of the node (default: dfd)")
     live.add_argument("--rate", type=float, default=1.0, help="speed of playing (default: 1)")
-    live.add_argument(
-        "--wait", type=float, default=30.0, metavar="S", help="wait so long for the node (default: 30)"
-    )
+    live.add_argument("--wait", type=float, default=30.0, metavar="S", help="wait so long for the node (default: 30)")
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +61,7 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
     bag.add_argument("--depth-unit", metavar="U", help="of integer depth in bags and data sets: mm (default), tum "
                      "(1/5000 m), kitti (1/256 m), m, or metres per count; mono16 needs it")  # fmt: skip
     bag.add_argument("--any-frame", action="store_true", help="take depth of another frame_id as registered")
-    bag.add_argument(
-        "--board-distance", type=float, metavar="M", help="truth: a flat board, this far away"
-    )
+    bag.add_argument("--board-distance", type=float, metavar="M", help="truth: a flat board, this far away")
     bag.add_argument("--board-region", type=float, nargs=4, default=(0.25, 0.75, 0.25, 0.75),
                      metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"), help="where, as fractions of the image")  # fmt: skip
     bag.add_argument("--rectified", choices=("auto", "true", "false"), default="auto",

@@ -103,9 +103,7 @@ def distorted_camera_of(info: CameraInfoLike, image_size: Size | None = None) ->
     return DistortedCamera(intrinsics=intrinsics, distortion=Distortion.from_coefficients(list(info.d)))
 
 
-def image_camera(
-    info: CameraInfoLike, image_size: Size, topic: str = "", rectified: Rectified = "auto"
-) -> ImageCamera:
+def image_camera(info: CameraInfoLike, image_size: Size, topic: str = "", rectified: Rectified = "auto") -> ImageCamera:
     """The camera of an image, raw or rectified.
 
     Args:

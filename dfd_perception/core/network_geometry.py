@@ -40,9 +40,7 @@ class Geometry:
             ImageError: an empty or huge image.
         """
         if not all(1 <= side <= LARGEST_SIDE_PX for side in image_size):
-            raise ImageError(
-                f"image is {image_size[1]}x{image_size[0]}; expected 1 to {LARGEST_SIDE_PX} pixels a side"
-            )
+            raise ImageError(f"image is {image_size[1]}x{image_size[0]}; expected 1 to {LARGEST_SIDE_PX} pixels a side")
         height, width = image_size
         if input_size is not None:
             scale = min(input_size[0] / image_size[0], input_size[1] / image_size[1])
@@ -91,9 +89,7 @@ class Geometry:
             image_rgb = cv2.copyMakeBorder(image_rgb, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         return image_rgb
 
-    def map_from_network(
-        self, plane: NDArray[np.float32], output_size: Size | None = None
-    ) -> NDArray[np.float32]:
+    def map_from_network(self, plane: NDArray[np.float32], output_size: Size | None = None) -> NDArray[np.float32]:
         """(H', W') map of the network to (H, W) of the image or `output_size`; values are not rescaled."""
         height, width = self.network_size
         size = output_size or self.image_size

@@ -26,9 +26,7 @@ class PointCloudBuilder:
         distortion: what the rays of a raw image are freed of.
     """
 
-    def __init__(
-        self, camera: CameraIntrinsics, distortion: Distortion | EquidistantDistortion | None = None
-    ) -> None:
+    def __init__(self, camera: CameraIntrinsics, distortion: Distortion | EquidistantDistortion | None = None) -> None:
         self.camera, self.distortion = camera, distortion
         x: NDArray[np.float64] = (np.arange(camera.width, dtype=np.float64) - camera.cx) / camera.fx
         y: NDArray[np.float64] = (np.arange(camera.height, dtype=np.float64) - camera.cy) / camera.fy

@@ -87,9 +87,7 @@ def in_natural_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
-def read_depth_m(
-    path: Path, size: Size | None = None, metres_per_count: float = MILLIMETRES
-) -> NDArray[np.float32]:
+def read_depth_m(path: Path, size: Size | None = None, metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
     """(H, W) float32 metres of a depth map, NaN where there is none.
 
     16 bits (PNG, TIFF, NPY) are counts of a unit, 0 and 65535 none; floats (TIFF, NPY) are metres.

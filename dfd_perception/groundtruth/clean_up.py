@@ -143,9 +143,7 @@ def crop(
     return {name: image[y : y + height, x : x + width] for name, image in images.items()}, camera
 
 
-def normalise_pair(
-    defocused: NDArray[np.uint8], aif: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def normalise_pair(defocused: NDArray[np.uint8], aif: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Stretch both images by one and the same map, from their common darkest and brightest values.
 
     Args:

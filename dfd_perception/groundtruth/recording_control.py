@@ -209,9 +209,7 @@ class RecordingControl:
         with self._lock:
             image = self._latest
             if self._parameters.input_transport == "none" or image is None:
-                raise RecordingError(
-                    "no image of the robot camera has arrived on topic image; a static pair needs it"
-                )
+                raise RecordingError("no image of the robot camera has arrived on topic image; a static pair needs it")
             rig = self._known_rig()
             if self._first_image is None:
                 self._first_image = image

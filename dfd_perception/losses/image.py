@@ -24,9 +24,7 @@ SSIM_SIGMA_PX = 1.5
 
 
 @in_full_precision
-def charbonnier(
-    prediction: Tensor, target: Tensor, mask: Tensor | None = None
-) -> Tensor:
+def charbonnier(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Equation 3.4: mean sqrt((prediction - target)^2 + epsilon^2); `mask` (B, 1, H, W) says which pixels count."""
     mask = _image_mask(prediction, mask)
     difference = torch.where(mask, prediction - target, 0.0)

@@ -94,9 +94,7 @@ def _share(variance: Tensor, levels: list[float], i: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _bank_transfers(
-    sigmas_px: tuple[float, ...], exponent: float, size: Size
-) -> tuple[tuple[int, int], list[Tensor]]:
+def _bank_transfers(sigmas_px: tuple[float, ...], exponent: float, size: Size) -> tuple[tuple[int, int], list[Tensor]]:
     """Transfer function of each kernel, real because kernels are symmetric, and the (height, width) that it is for.
 
     Zeros outside the image as far as the widest kernel reaches: light from there is divided out.

@@ -29,9 +29,7 @@ class CompactDenseBlock(nn.Module):
 
     def __init__(self, layers: int, in_channels: int, growth: int, out_channels: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            conv_bn_relu(in_channels + index * growth, growth) for index in range(layers)
-        )
+        self.layers = nn.ModuleList(conv_bn_relu(in_channels + index * growth, growth) for index in range(layers))
         self.transition = conv_bn_relu(in_channels + layers * growth, out_channels, kernel=1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

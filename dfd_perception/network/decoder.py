@@ -80,9 +80,7 @@ class CompactDecoder(nn.Module):
         coarse_first = tuple(reversed(skip_channels))[: len(up_widths)]
         joins = (0, *coarse_first[:-1])
         ins = [i + j for i, j in zip((bottleneck, *up_widths), joins, strict=False)]
-        self.blocks = nn.ModuleList(
-            UpBlock(i, w, bias=False) for i, w in zip(ins[:-1], up_widths[:-1], strict=True)
-        )
+        self.blocks = nn.ModuleList(UpBlock(i, w, bias=False) for i, w in zip(ins[:-1], up_widths[:-1], strict=True))
         self.up = nn.Sequential(
             nn.ConvTranspose2d(ins[-1], up_widths[-1], 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(up_widths[-1]),

@@ -165,9 +165,7 @@ def create_network(variant: str, target: Target = "depth", **options: Any) -> Tw
     return network
 
 
-def _thesis_parts(
-    target: Target, *, skips: bool = True, dropout: float = 0.0
-) -> tuple[nn.Module, Decoder, Decoder]:
+def _thesis_parts(target: Target, *, skips: bool = True, dropout: float = 0.0) -> tuple[nn.Module, Decoder, Decoder]:
     encoder = DenseNetEncoder()
     upper_channels = 1 if target == "depth" else 2
     heads = [

@@ -78,7 +78,6 @@ class SampleStream(Dataset):
         except DfdPerceptionError as error:
             return error
 
-
     def _index_at(self, position: int) -> int:
         own_order = getattr(self.dataset, "index_at", None)
         if own_order is not None:

@@ -157,9 +157,7 @@ def build_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.
     """The optimiser of a recipe over what learns."""
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-    return kinds[config.name](
-        learning, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
+    return kinds[config.name](learning, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def set_layout(network: nn.Module, channels_last: bool) -> None:

@@ -46,9 +46,7 @@ def random_layout(rng: np.random.Generator, size_px: int, textures: TextureBank)
     return Layout(np.clip(image, 0, 1), (nearness - low) / max(high - low, 1e-6))
 
 
-def _background(
-    rng: np.random.Generator, x: FloatMap, y: FloatMap, textures: TextureBank
-) -> tuple[FloatMap, FloatMap]:
+def _background(rng: np.random.Generator, x: FloatMap, y: FloatMap, textures: TextureBank) -> tuple[FloatMap, FloatMap]:
     size_px = x.shape[0]
     planes = [rng.uniform(0, 0.3) + 0 * x]
     slope = rng.uniform(0.1, 0.9)

@@ -78,9 +78,7 @@ class TextureBank:
         mean = texture.mean((0, 1))
         return np.clip(gain * (mean + contrast * (texture - mean)), 0, 1).astype(np.float32)
 
-    def on_plane(
-        self, rng: np.random.Generator, x: FloatImage, y: FloatImage, inverse_depth: FloatImage
-    ) -> FloatImage:
+    def on_plane(self, rng: np.random.Generator, x: FloatImage, y: FloatImage, inverse_depth: FloatImage) -> FloatImage:
         """A texture painted on a plane, as a pinhole camera sees it: detail shrinks with distance.
 
         Args:

@@ -110,9 +110,7 @@ def _smoothed_log(linear: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.log(grey + np.float32(LOG_FLOOR))
 
 
-def _affine(
-    template: NDArray[np.float32], image: NDArray[np.float32], name: str
-) -> tuple[NDArray[np.float32], float]:
+def _affine(template: NDArray[np.float32], image: NDArray[np.float32], name: str) -> tuple[NDArray[np.float32], float]:
     """2x3 map from the template's pixels to the image's, and the correlation reached."""
     warp = np.eye(2, 3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5)

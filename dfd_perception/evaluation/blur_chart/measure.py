@@ -197,9 +197,7 @@ def chart_text(chart: dict[str, Any]) -> str:
 
 
 def _plane(setting: Setting, coc_px: float, seed: int) -> NDArray[np.uint8]:
-    plane = Plane(
-        pattern=setting.pattern, coc_px=coc_px, contrast=setting.contrast, noise=setting.noise, seed=seed
-    )
+    plane = Plane(pattern=setting.pattern, coc_px=coc_px, contrast=setting.contrast, noise=setting.noise, seed=seed)
     return plane.image_rgb()
 
 

@@ -87,9 +87,7 @@ def images_of(opened: OpenedEvaluation, chosen: dict[str, list[dict[str, Any]]])
     return [shown[key] for key in wanted if key in shown]
 
 
-def _shown(
-    opened: OpenedEvaluation, prepared: EvaluationFrame, group: str, entry: dict[str, Any]
-) -> ShownFrame | None:
+def _shown(opened: OpenedEvaluation, prepared: EvaluationFrame, group: str, entry: dict[str, Any]) -> ShownFrame | None:
     prediction = opened.predictor.predict(prepared)
     if prediction is None:
         return None

@@ -63,9 +63,7 @@ def tiles(report: dict[str, Any]) -> str:
         )
     total = report["timing"]["stages"].get("total")
     if total:
-        html.append(
-            _tile("Latency", number(total["p50_ms"], 1), "ms", f"median; 95 % within {total['p95_ms']:.1f} ms")
-        )
+        html.append(_tile("Latency", number(total["p50_ms"], 1), "ms", f"median; 95 % within {total['p95_ms']:.1f} ms"))
     answered, frames = report["answered"], report["frames"]
     html.append(_tile("Frames", f"{frames}", "", "all answered" if answered == frames else f"{answered} answered"))
     return f'<div class="tiles">{"".join(html)}</div>'

@@ -107,9 +107,7 @@ class FramePipeline:
         self._narrator.forget()
         self._slot.apply(parameters)
 
-    def _answer(
-        self, wanted: frozenset[str], image: DecodedFrame, lens: LensState, heads: Heads
-    ) -> dict[str, float]:
+    def _answer(self, wanted: frozenset[str], image: DecodedFrame, lens: LensState, heads: Heads) -> dict[str, float]:
         """Predict and publish; returns seconds by stage."""
         prediction, chosen = self._slot.predict(image, lens, heads, with_std=STD in wanted)
         self._note(prediction, chosen, heads, image.size)  # first: who has got the depth may ask what ran

@@ -97,9 +97,7 @@ def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> Poin
     return message
 
 
-def scaled_camera_info(
-    info: CameraInfo, header: Header, image_size: Size, output_size: Size
-) -> CameraInfo:
+def scaled_camera_info(info: CameraInfo, header: Header, image_size: Size, output_size: Size) -> CameraInfo:
     """The camera_info of the image resized from `image_size` to `output_size` (height, width).
 
     K, P and the ROI follow; distortion and rectification do not depend on the size. Without a change of size

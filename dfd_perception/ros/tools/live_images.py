@@ -35,9 +35,7 @@ class LiveImage:
     """Of the topic camera_info beside the image's; None before one came."""
 
 
-def live_images(
-    topic: str, going: Callable[[], bool], ros_arguments: Sequence[str] = ()
-) -> Iterator[LiveImage]:
+def live_images(topic: str, going: Callable[[], bool], ros_arguments: Sequence[str] = ()) -> Iterator[LiveImage]:
     """The newest image of a topic each time that one is asked for; what came meanwhile is dropped.
 
     Args:
