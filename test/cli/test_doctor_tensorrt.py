@@ -57,7 +57,7 @@ def test_all_versions_at_one_look(jetson):
     assert lines["CUDA"].detail.startswith("12.6.11, ")
     assert lines["driver"].detail.endswith("540.4.0")
     assert lines["TensorRT"].detail == "10.3.0.30"
-    assert lines["memory"] == ("memory", "ok", "4.9 of 8.0 GiB free, swap 3.9 GiB free", "")
+    assert lines["memory"] == ("tensorrt", "memory", "ok", "4.9 of 8.0 GiB free, swap 3.9 GiB free", "")
     assert lines["engines"].advice.startswith("dfd build-engine")
 
 
