@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def values_of(comparison: str) -> tuple[str, list[str]]:
-    """ "key=a,b,c" in parts.
+    """Parts of "key=a,b,c".
 
     Raises:
         ConfigError: fewer than two values.

@@ -32,7 +32,7 @@ def silence_of(node: Node, topic: str) -> str:
 
 
 def published_near(node: Node, topic: str) -> str:
-    """ ", but /image/compressed is published; ..." where the same image is there in another transport; else empty."""
+    """What to say where the same image is there in another transport: ", but /image/compressed is ..."; else empty."""
     base = topic.removesuffix("/compressed").removesuffix("/compressedDepth")
     near = [
         name
