@@ -26,7 +26,7 @@ from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
 from dfd_perception.datasets.sample import tail_split
-from dfd_perception.errors import ConfigError, DatasetError, UsageError
+from dfd_perception.errors import DatasetError, UsageError
 from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
 from dfd_perception.files.images import DEPTH_SUFFIXES, STORED_SUFFIXES, holds_float, read_depth_m
@@ -114,10 +114,8 @@ def read_description(folder: Path) -> DatasetDescription:
         raise DatasetError(f"{folder}: no {DESCRIPTION_NAME}; expected a data set folder as the recorder writes it")
     try:
         return from_mapping(DatasetDescription, read_yaml(path), str(path))
-    except ConfigError as error:
-        raise DatasetError(str(error)) from error
     except UsageError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        raise DatasetError(str(error)) from error
 
 
 def write_dataset_yaml(folder: Path, description: DatasetDescription) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from dfd_perception.errors import ConfigError, reading, reason_of
+from dfd_perception.errors import ConfigError, DfdPerceptionError, reading, reason_of
 from dfd_perception.files.atomic import write_text
 
 T = TypeVar("T")
@@ -71,7 +71,8 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         where: what the mapping came from, for messages ("config/train/nyu.yaml").
 
     Raises:
-        ConfigError: unknown or missing key, value of another type, or refused by the dataclass itself.
+        ConfigError: unknown or missing key, or a value of another type.
+        DfdPerceptionError: what the dataclass itself refuses, with `where` before it.
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -88,6 +89,8 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
         raise ConfigError(f"{where}: {', '.join(missing)} is missing")
     try:
         return cls(**values)
+    except DfdPerceptionError as error:
+        raise type(error)(f"{where}: {error}") from error
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
@@ -150,7 +153,8 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
     if origin is dict or hint is dict:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} is {_brief(value)}; expected a mapping")
-        return dict(value)
+        held = arguments[1] if arguments else Any
+        return {key: _converted(held, item, f"{where}.{_brief(key)}") for key, item in value.items()}
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

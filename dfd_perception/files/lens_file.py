@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dfd_perception.core.lens import LensDescription
-from dfd_perception.errors import ConfigError, LensError
+from dfd_perception.errors import ConfigError
 from dfd_perception.files.configuration import from_mapping, read_yaml
 
 ROS_PARAMETERS = "ros__parameters"
@@ -30,10 +30,7 @@ def read_lens(path: Path) -> LensDescription:
     """
     content = read_yaml(path)
     of_node = _parameters_of_lens(content, path)
-    try:
-        return from_mapping(LensDescription, content if of_node is None else _only_stated(of_node), str(path))
-    except LensError as error:
-        raise LensError(f"{path}: {error}") from error
+    return from_mapping(LensDescription, content if of_node is None else _only_stated(of_node), str(path))
 
 
 def _parameters_of_lens(content: Mapping[str, Any], path: Path) -> dict[str, Any] | None:

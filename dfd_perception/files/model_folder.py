@@ -92,6 +92,8 @@ class ModelCard:
     """What the weights answer to the probe image of inference/model_trial.py: the graph must answer the same."""
 
     def __post_init__(self) -> None:
+        if not self.heads or len(set(self.heads)) < len(self.heads):
+            raise ModelError(f"heads is {list(self.heads)}; expected depth, deblurred or both, each once")
         if self.target == "depth" and self.lens is None:
             raise ModelError("a model with target depth needs the lens that it was trained with; got none")
         if self.blur_floor_px is not None and not 0 <= self.blur_floor_px <= LARGEST_FLOOR_PX:
