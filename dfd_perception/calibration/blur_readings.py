@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.distortion import DistortedCamera
+from dfd_perception.core.optics import require_possible
 from dfd_perception.errors import CalibrationError
 from dfd_perception.groundtruth.rig.board import Board, BoardView, find_board
 
@@ -123,8 +124,11 @@ def floor_of_pair_px(
         f_numbers: of both, the smaller first.
 
     Raises:
+        LensError: an f-number that cannot be.
         CalibrationError: apertures too alike, images of two scenes, or no texture.
     """
+    for f_number in f_numbers:
+        require_possible(f_number=f_number)
     ratio = f_numbers[0] / f_numbers[1]
     if not 0 < ratio < 0.75:
         raise CalibrationError(

@@ -77,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.at and min(args.at) <= 0:
-        raise UsageError(f"--at {min(args.at):g}: distances must be positive, in metres")
+    for distance_m in args.at or ():
+        if not 0 < distance_m < float("inf"):
+            raise UsageError(f"--at {distance_m:g}: distances must be positive, in metres")
     if args.blur_std is not None and not args.blur_std > 0:
         raise UsageError(f"--blur-std is {args.blur_std:g}; expected a positive number of pixels")
     if args.out and args.out.suffix.lower() != ".png":

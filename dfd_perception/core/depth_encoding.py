@@ -28,8 +28,8 @@ FARTHEST_FLOAT_M = 1000.0
 """Float depth from here on is a sentinel (renderers write 1e10 for the sky), and out of reach of any lens' blur."""
 
 BEYOND_METRES_M = 100.0
-"""Float depth that mostly lies beyond is in millimetres: no lens' blur tells anything from there on."""
-LARGEST_MILLIMETRES = 65_535.0
+"""Depth that mostly lies beyond is in another unit than it is taken for: no lens' blur tells anything from there on."""
+SIXTEEN_BITS = 65_535
 
 
 def parse_depth_unit(text: str | float) -> float:
@@ -52,12 +52,12 @@ def parse_depth_unit(text: str | float) -> float:
 
 
 def depth_m_from_counts(counts: NDArray[Any], metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
-    """Metres of unsigned 16-bit counts; 0 and 65535 become NaN. Any shape.
+    """Metres of unsigned 16-bit counts; 0 and 65535 become NaN, 1 km and more too. Any shape.
 
     Convention: of millimetres 1500 is 1.5 m.
 
     Raises:
-        ImageError: not uint16 (8-bit depth has lost its unit).
+        ImageError: not uint16 (8-bit depth has lost its unit), or mostly beyond 100 m in this unit.
     """
     counts = np.asarray(counts)
     if counts.dtype != np.uint16:
@@ -65,6 +65,15 @@ def depth_m_from_counts(counts: NDArray[Any], metres_per_count: float = MILLIMET
     depth_m = counts.astype(np.float32) * np.float32(metres_per_count)
     for sentinel in NO_DEPTH_COUNTS:
         depth_m[counts == sentinel] = np.nan
+    if metres_per_count * SIXTEEN_BITS <= BEYOND_METRES_M:
+        return depth_m
+    median_m = _median_beyond_reach_m(depth_m[np.isfinite(depth_m)])
+    if median_m is not None:
+        raise ImageError(
+            f"depth has a median of {median_m:.4g} m by its unit of {metres_per_count:g} m per count; is that its unit?"
+        )
+    with np.errstate(invalid="ignore"):
+        depth_m[depth_m >= FARTHEST_FLOAT_M] = np.nan
     return depth_m
 
 
@@ -85,22 +94,26 @@ def depth_m_from_float(depth: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """
     depth_m = np.asarray(depth, np.float32)
     with np.errstate(invalid="ignore"):
-        _require_metres(depth_m[(depth_m > 0) & (depth_m < LARGEST_MILLIMETRES)])
+        median = _median_beyond_reach_m(depth_m[(depth_m > 0) & (depth_m <= SIXTEEN_BITS)])
         measured = (depth_m > 0) & (depth_m < FARTHEST_FLOAT_M)
+    if median is not None:
+        raise ImageError(
+            f"float depth has a median of {median:.4g}: millimetres? Float depth is metres; divide it by 1000, or "
+            "store it as 16-bit counts, which have a unit"
+        )
     return np.where(measured, depth_m, np.float32(np.nan))
 
 
-def _require_metres(values: NDArray[np.float32]) -> None:
-    far = values > BEYOND_METRES_M
-    if 2 * np.count_nonzero(far) <= values.size:
-        return
+def _median_beyond_reach_m(values_m: NDArray[np.float32]) -> float | None:
+    """Median of depth that mostly lies beyond BEYOND_METRES_M: its unit is another; else None."""
+    if 2 * np.count_nonzero(values_m > BEYOND_METRES_M) <= values_m.size:
+        return None
     # The largest value may be the far plane of a renderer, in metres like the rest.
-    below = values < values.max()
-    if 2 * np.count_nonzero(far & below) > np.count_nonzero(below):
-        raise ImageError(
-            f"float depth has a median of {float(np.median(values)):.4g}: millimetres? Float depth is metres; divide "
-            "it by 1000, or store it as 16-bit counts, which have a unit"
-        )
+    others = values_m[values_m < values_m.max()]
+    if not others.size:
+        others = values_m[values_m < FARTHEST_FLOAT_M]
+    beyond = 2 * np.count_nonzero(others > BEYOND_METRES_M) > others.size
+    return float(np.median(values_m)) if beyond else None
 
 
 def uint16_mm_from_depth_m(depth_m: NDArray[np.floating]) -> NDArray[np.uint16]:

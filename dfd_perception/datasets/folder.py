@@ -23,6 +23,7 @@ from typing import Any
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.depth_encoding import MILLIMETRES, parse_depth_unit
 from dfd_perception.core.lens import LensDescription, ResolvedLens
+from dfd_perception.core.optics import require_possible
 from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_by_stem, named, unpaired
 from dfd_perception.datasets.sample import tail_split
@@ -69,6 +70,8 @@ class DatasetDescription:
             raise DatasetError(f"format is {self.format}; this version reads format {FORMAT}")
         if self.depth_unit_m is not None:
             parse_depth_unit(self.depth_unit_m)
+        if self.aif_f_number is not None:
+            require_possible(f_number=self.aif_f_number)
         ratio = self.aperture_ratio()
         if ratio is not None and not 0 <= ratio < 1:
             raise DatasetError(

@@ -23,7 +23,7 @@ from calibration.conftest import (
 from dfd_perception.calibration.blur_readings import board_depth_m, floor_of_pair_px, readings_at
 from dfd_perception.calibration.lens_fit import fit_lens
 from dfd_perception.cli.__main__ import main
-from dfd_perception.errors import CalibrationError
+from dfd_perception.errors import CalibrationError, LensError
 from dfd_perception.files.lens_file import read_lens
 from support.rendered_rig import CHARUCO, ROBOT
 
@@ -102,6 +102,9 @@ def test_pairs_that_are_none_are_refused() -> None:
     wide, narrow = _pair(2.8 / 8, 2.2)
     with pytest.raises(CalibrationError, match="expected the wide aperture first"):
         floor_of_pair_px(wide, narrow, (8.0, 2.8))
+    for impossible in ((0.0, 0.0), (-2.8, -8.0), (2.8, float("nan"))):
+        with pytest.raises(LensError, match="f_number is .*; expected 0.5 to 128"):
+            floor_of_pair_px(wide, narrow, impossible)
     other = (np.ascontiguousarray(narrow[0][::-1, ::-1]), *narrow[1:])
     with pytest.raises(CalibrationError, match="do not show one scene"):
         floor_of_pair_px(wide, other, (2.8, 8.0))

@@ -76,6 +76,7 @@ def test_a_file_and_fx_do_as_well(tmp_path, capsys):
         (["35mm", "f/0.1", "1.7m", "--pitch", "36um"], "f_number is 0.1"),
         (["no_such.yaml"], "no_such.yaml"),
         (["35mm", "f/2.8", "1.7m", "--pitch", "36um", "--at", "-1"], "must be positive"),
+        (["35mm", "f/2.8", "1.7m", "--pitch", "36um", "--at", "1", "nan"], "--at nan: distances must be positive"),
         (["35mm", "f/2.8", "1.7m", "--pitch", "36um", "--out", "lens.pdf"], "written as .png"),
     ],
 )

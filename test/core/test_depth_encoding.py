@@ -69,3 +69,14 @@ def test_float_millimetres_are_refused_and_a_far_plane_is_not() -> None:
     sky = np.where(np.arange(100) < 80, np.float32(1000), np.float32(2.5))
     assert float(np.nanmax(depth_m_from_float(sky))) == 2.5
     assert float(np.nanmax(depth_m_from_float(np.linspace(5, 190, 100, dtype=np.float32)))) == 190
+    assert np.isnan(depth_m_from_float(np.full(9, 1000, np.float32))).all()
+    with pytest.raises(ImageError, match="median of 700: millimetres"):
+        depth_m_from_float(np.full(9, 700, np.float32))
+
+
+def test_counts_by_a_unit_that_is_not_theirs_are_refused() -> None:
+    counts = np.linspace(400, 5000, 100).astype(np.uint16)
+    with pytest.raises(ImageError, match=r"median of 2700 m by its unit of 1 m per count; is that its unit"):
+        depth_m_from_counts(counts, 1.0)
+    assert float(np.nanmax(depth_m_from_counts(counts, 1 / 256))) == pytest.approx(5000 / 256)
+    assert float(np.nanmax(depth_m_from_counts(np.array([3, 80, 2000], np.uint16), 1.0))) == 80

@@ -73,6 +73,13 @@ def test_a_smaller_f_number_of_the_sharp_image_is_refused(pairs):
         open_dataset(pairs)
 
 
+@pytest.mark.parametrize("number", ["0", "-8", ".nan", "900"])
+def test_an_f_number_of_the_sharp_image_that_cannot_be_is_refused(pairs, number):
+    (pairs / "dataset.yaml").write_text(YAML.replace("aif_f_number: 8", f"aif_f_number: {number}"))
+    with pytest.raises(DatasetError, match="f_number is .*; expected 0.5 to 128"):
+        open_dataset(pairs)
+
+
 def test_the_blur_of_the_lens_is_that_of_the_disk_and_of_the_small_aperture():
     pair = MeasuredPair(
         row=np.array([0]), column=np.array([0]), disk_px=np.array([4.0]), aperture_ratio=0.35,
