@@ -178,4 +178,4 @@ def _stored_map(path: Path) -> NDArray[Any]:
         return decoded_pixels(_content(path))
     stored = np.load(path, mmap_mode="r", allow_pickle=False)
     require_area(stored.shape[1] if stored.ndim > 1 else 0, stored.shape[0] if stored.ndim else 0)
-    return np.array(stored)
+    return np.array(stored, stored.dtype.newbyteorder("="))

@@ -175,7 +175,10 @@ def test_float_depth_is_metres(tmp_path):
     depth[0, :4] = (0, np.inf, 1e10, -1)
     np.save(tmp_path / "d.npy", depth)
     cv2.imwrite(str(tmp_path / "d.tiff"), depth)
-    for name in ("d.npy", "d.tiff"):
+    np.save(tmp_path / "other_order.npy", depth.astype(">f4"))
+    np.save(tmp_path / "counts.npy", np.full(SIZE, 6250, ">u2"))
+    assert (read_depth_m(tmp_path / "counts.npy", SIZE, 1 / 5000) == 1.25).all()
+    for name in ("d.npy", "d.tiff", "other_order.npy"):
         read = read_depth_m(tmp_path / name, SIZE, 1 / 5000)
         assert np.isnan(read[0, :4]).all()
         assert (read[1:] == 1.25).all()

@@ -190,6 +190,7 @@ def test_compressed_input(start_node, peer, eventually):
         ({"lens__focus_distance_m": -1.0}, "lens.focus_distance_m is -1.0; expected 0 or more"),
         ({"lens__focus_distence_m": 1.0}, "lens.focus_distence_m (did you mean lens.focus_distance_m?)"),
         ({"backend": "tflite"}, "backend is 'tflite'; expected one of auto, tensorrt"),
+        ({"device": "gpu"}, "device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
         ({"max_age_s": "old"}, "parameter max_age_s is 'old'; expected float"),
         ({"input__size": "640by480"}, "input.size is '640by480'; expected HEIGHTxWIDTH"),
         ({"depth__min_m": 3.0, "depth__max_m": 2.0}, "depth.min_m and depth.max_m are 3 and 2"),
