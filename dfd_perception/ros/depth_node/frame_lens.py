@@ -140,18 +140,25 @@ class LensNarrator:
             self._lens = of, self._worked_out(model, parameters, frame)
         return self._lens[1]
 
-    def explain_missing(self, model: ModelFolder, heads: str, wanted: frozenset[str], lens: LensState) -> None:
+    def explain_missing(self, model: ModelFolder, heads: str, wanted: frozenset[str], lens: LensState) -> str:
         """Say why a topic that somebody subscribes to stays silent.
 
         Args:
             heads: parameter `heads`.
+
+        Returns:
+            Why depth that is subscribed to does not come; empty where it comes or nobody subscribes to it.
         """
-        lacking = model.card.target != "depth" and lens.curve is None
-        if lacking and lens.problem and self._is_new("depth", lens.problem):
-            text = f"no depth from model {model.name}, which measures blur: {lens.problem}"
+        problem = lens.problem if model.card.target != "depth" and lens.curve is None else None
+        if problem and self._is_new("depth", problem):
+            text = f"no depth from model {model.name}, which measures blur: {problem}"
             self._log("warning", f"{text}. defocus/image and deblurred/image are published")
-        if wanted & METRIC and heads == "deblurred" and self._is_new("heads", heads):
-            self._log("warning", "depth is subscribed to, but parameter heads is deblurred")
+        left_out = "depth is subscribed to, but parameter heads is deblurred"
+        if wanted & METRIC and heads == "deblurred":
+            problem = left_out
+            if self._is_new("heads", heads):
+                self._log("warning", left_out)
+        return (problem or "") if wanted & METRIC else ""
 
     def forget(self) -> None:
         """Say everything again: another model or other parameters."""

@@ -74,6 +74,7 @@ class FramePipeline:
         started = time.monotonic()
         wanted = self._outputs.wanted()
         if not wanted:
+            self._statistics.depth_problem = ""
             return
         image = self._decoder.decoded(frame, self.parameters.rectified)
         stages = {"decode": time.monotonic() - started, "wait": started - frame.received_s}
@@ -82,7 +83,7 @@ class FramePipeline:
         lens = self._narrator.lens(model, self.parameters, image)
         metric = lens.curve is not None or model.card.target == "depth"
         heads = heads_for(wanted, model.card.heads, self.parameters.heads, metric)
-        self._narrator.explain_missing(model, self.parameters.heads, wanted, lens)
+        self._statistics.depth_problem = self._narrator.explain_missing(model, self.parameters.heads, wanted, lens)
         if heads is not None:
             stages |= self._answer(wanted, image, lens, heads)
         if image.info is not None and image.camera is not None:
@@ -129,8 +130,8 @@ class FramePipeline:
         return seconds
 
     def _note(self, prediction: Prediction, chosen: ChosenBackend, heads: Heads, size: Size) -> None:
-        if prediction.depth_m is not None:
-            self._statistics.invalid_fraction = float(np.isnan(prediction.depth_m).mean())
+        depth_m = prediction.depth_m
+        self._statistics.invalid_fraction = float("nan" if depth_m is None else np.isnan(depth_m).mean())
         backend = chosen.backend
         self._statistics.running = {
             "backend": backend.name,

@@ -48,6 +48,12 @@ class Rate:
         return time.monotonic() - self._times[-1] if self._times else float("inf")
 
 
+ALL_INVALID = (
+    "no pixel of the last image has depth: all of it lies outside depth.min_m to depth.max_m, is blurred more than "
+    "what is infinitely far, or is less certain than depth.max_rel_std"
+)
+
+
 class Statistics:
     """Counters that the executor's thread and the worker's thread both write."""
 
@@ -60,6 +66,9 @@ class Statistics:
         self.too_old = Rate()
         self.age_s = float("nan")
         self.invalid_fraction = float("nan")
+        """Of the pixels of the last depth; NaN where there was none."""
+        self.depth_problem = ""
+        """Why depth that somebody subscribes to is not published; empty while it is, or nobody does."""
         self.running: dict[str, str] = {}
         """Backend, precision, device: what ran the last frame."""
         self._latencies: dict[str, deque[float]] = {}
@@ -185,6 +194,10 @@ class StatusFiller:
             return DiagnosticStatus.WARN, f"no image {since}: {who} {self.topic}{near}", values
         if self.state == "active" and s.too_old.age_s() < SILENCE_S < s.answered.age_s():
             return DiagnosticStatus.WARN, f"all images are too old ({s.age_s:.1f} s): see max_age_s", values
+        if self.state == "active" and s.depth_problem:
+            return DiagnosticStatus.WARN, f"no depth: {s.depth_problem}", values
+        if self.state == "active" and s.invalid_fraction == 1:
+            return DiagnosticStatus.WARN, ALL_INVALID, values
         if self.warnings:
             return DiagnosticStatus.WARN, "; ".join(self.warnings.values()), values
         return DiagnosticStatus.OK, self.state, values

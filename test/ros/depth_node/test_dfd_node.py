@@ -73,6 +73,22 @@ def test_nobody_subscribed_nothing_runs_and_heads_follow_the_subscribers(start_n
     eventually(lambda: values_of(status[-1]).get("backend") == "onnxruntime", "diagnostics name the backend")
 
 
+def test_depth_that_is_asked_for_and_does_not_come_is_a_warning_of_diagnostics(start_node, peer):
+    status = peer.subscribe("/diagnostics", DiagnosticArray)
+    depths = peer.subscribe("depth/image")
+    start_node(**LENS, depth__min_m=9.0)
+
+    def says(level: bytes, words: str) -> bool:
+        return bool(status) and status[-1].status[0].level == level and words in status[-1].status[0].message
+
+    peer.publish_until(lambda: says(DiagnosticStatus.WARN, "no depth: the focal length in pixels is not known"), "why")
+    peer.publish_until(lambda: says(DiagnosticStatus.WARN, "no pixel of the last image has depth"), "none", fx=FX)
+    assert np.isnan(np.frombuffer(depths[-1].data, np.float32)).all()
+    nearer = SetParameters.Request(parameters=[Parameter("depth.min_m", value=0.0).to_parameter_msg()])
+    assert peer.call(SetParameters, "/dfd/set_parameters", nearer).results[0].successful
+    peer.publish_until(lambda: says(DiagnosticStatus.OK, "active"), "depth is back", fx=FX)
+
+
 def test_points_colours_defocus_and_bgr(start_node, peer):
     points, colours = peer.subscribe("depth/points", PointCloud2), peer.subscribe("depth/image_color")
     defocus, images = peer.subscribe("defocus/image"), peer.subscribe("deblurred/image")
