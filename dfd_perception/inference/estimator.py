@@ -118,7 +118,6 @@ class DepthEstimator:
             ModelError: a head that was not trained.
             ImageError: a size that is empty or huge.
         """
-        self._require_trained(heads)
         geometry = Geometry.fitting(image_size, self.options.input_size)
         loaded = self._backend(heads, geometry.padded_size)
         return CompiledNetwork(self.model, geometry, loaded, self.options.limits, self.options.output_size)
@@ -153,6 +152,7 @@ class DepthEstimator:
         if key in self._loaded:
             self._loaded.move_to_end(key)
             return self._loaded[key]
+        self._require_trained(heads)
         # The oldest goes first: at no time are there more in memory than are kept.
         while len(self._loaded) >= NETWORKS_KEPT:
             self._loaded.popitem(last=False)[1].close()

@@ -11,9 +11,10 @@ from pathlib import Path
 from dfd_perception.core.camera_info import RECTIFIED_CHOICES, Rectified
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
 from dfd_perception.core.lens import LensDescription
+from dfd_perception.core.optics import Side
 from dfd_perception.core.size import Size, size_from_text
 from dfd_perception.errors import ConfigError, LensError
-from dfd_perception.inference.backends.table import PRECISIONS, backend_names
+from dfd_perception.inference.backends.table import PRECISIONS, Precision, backend_names
 from dfd_perception.inference.estimator import EstimatorOptions
 from dfd_perception.ros.shared.parameters import NodeParameters, parameter
 from dfd_perception.ros.shared.qos import INPUT_PROFILES, PROFILES
@@ -28,7 +29,7 @@ class DfdParameters(NodeParameters):
         "backend", "auto", "What runs the network; auto takes the fastest that works here",
         choices=backend_names(),
     )  # fmt: skip
-    precision: str = parameter("precision", "fp32", "Arithmetic of the network", choices=PRECISIONS)
+    precision: Precision = parameter("precision", "fp32", "Arithmetic of the network", choices=PRECISIONS)
     device: str = parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:N")
     heads: str = parameter(
         "heads", "auto", "Heads that may run: auto = those that somebody subscribes to",
@@ -70,7 +71,7 @@ class DfdParameters(NodeParameters):
         "lens.pixel_pitch_um", 0.0, "Pitch of the stored pixels [um], for fx where no camera_info fits; 0 = not given",
         low=0.0, dynamic=True,
     )  # fmt: skip
-    lens_side: str = parameter(
+    lens_side: Side = parameter(
         "lens.side", "far", "Where the scene lies: beyond the focus distance or before it", choices=("far", "near"),
         dynamic=True,
     )  # fmt: skip
@@ -78,7 +79,7 @@ class DfdParameters(NodeParameters):
         "lens.blur_floor_px", -1.0, "Blur diameter of what is in focus [px]; -1 = the typical one of the model card",
         low=-1.0, high=100.0, dynamic=True,
     )  # fmt: skip
-    camera_rectified: str = parameter(
+    camera_rectified: Rectified = parameter(
         "camera.rectified", "auto", "true: fx and points by P of camera_info; false: by K and distortion; auto: as the "
         "topic's name and camera_info say", choices=RECTIFIED_CHOICES, dynamic=True,
     )  # fmt: skip
@@ -118,7 +119,7 @@ class DfdParameters(NodeParameters):
         """What of this concerns the estimator."""
         return EstimatorOptions(
             backend=self.backend,
-            precision=self.precision,  # type: ignore[arg-type]
+            precision=self.precision,
             device=self.device,
             num_threads=self.num_threads,
             input_size=parse_size("input.size", self.input_size),
@@ -128,11 +129,6 @@ class DfdParameters(NodeParameters):
             depth_max_rel_std=self.depth_max_rel_std,
             engine_cache_dir=Path(self.engine_cache_dir).expanduser() if self.engine_cache_dir else None,
         )
-
-    @property
-    def rectified(self) -> Rectified:
-        """Parameter camera.rectified."""
-        return self.camera_rectified  # type: ignore[return-value]
 
     def lens(self) -> LensDescription:
         """The lens.
@@ -154,7 +150,7 @@ class DfdParameters(NodeParameters):
             f_number=None if self.lens_aperture_diameter_mm else self.lens_f_number,
             aperture_diameter_mm=self.lens_aperture_diameter_mm or None,
             pixel_pitch_um=self.lens_pixel_pitch_um or None,
-            side=self.lens_side,  # type: ignore[arg-type]
+            side=self.lens_side,
             blur_floor_px=self.lens_blur_floor_px if self.lens_blur_floor_px >= 0 else None,
         )
 

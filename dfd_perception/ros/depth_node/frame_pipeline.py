@@ -76,7 +76,7 @@ class FramePipeline:
         if not wanted:
             self._statistics.depth_problem = ""
             return
-        image = self._decoder.decoded(frame, self.parameters.rectified)
+        image = self._decoder.decoded(frame, self.parameters.camera_rectified)
         stages = {"decode": time.monotonic() - started, "wait": started - frame.received_s}
         model = self.estimator.model
         output_size = self.estimator.options.output_size or image.size

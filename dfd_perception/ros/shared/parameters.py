@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import (
@@ -85,7 +85,6 @@ class DeclaredParameters(Generic[P]):
     def __init__(self, node: Node, cls: type[P]) -> None:
         self._node = node
         self._cls = cls
-        hints = get_type_hints(cls)
         self._fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         self._described: dict[str, Described] = {k: f.metadata["parameter"] for k, f in self._fields.items()}
         self._by_name = {d.name: d for d in self._described.values()}
@@ -94,7 +93,7 @@ class DeclaredParameters(Generic[P]):
         """While true (the node is configured), parameters that are not dynamic cannot be set."""
         self.on_change: Callable[[], None] | None = None
         for key, described in self._described.items():
-            self._declare(described, hints[key], self._fields[key].default)
+            self._declare(described, self._fields[key].default)
         node.add_on_set_parameters_callback(self._check_set)
 
     def read(self) -> P:
@@ -112,7 +111,8 @@ class DeclaredParameters(Generic[P]):
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
-    def _declare(self, described: Described, kind: type, default: Any) -> None:
+    def _declare(self, described: Described, default: Any) -> None:
+        kind = type(default)
         descriptor = _descriptor(described, kind)
         name = described.name
         try:
