@@ -83,12 +83,11 @@ class LensDescription:
         lens = self._thin_lens(self.pixel_pitch_um)
         return None if lens is None else lens.fx_px
 
-    def resolved(self, fx_px: float | None = None, *, resize: float = 1.0, floor_px: float = 0.0) -> ResolvedLens:
+    def resolved(self, fx_px: float | None = None, *, floor_px: float = 0.0) -> ResolvedLens:
         """The lens on the camera that takes the images.
 
         Args:
             fx_px: calibrated focal length of the images in hand; None where it is not known.
-            resize: factor by which the images are resized after that.
             floor_px: blur floor where the description has none, such as the typical one of a model card.
 
         Raises:
@@ -118,13 +117,8 @@ class LensDescription:
             self.side,
             floor_px if self.blur_floor_px is None else self.blur_floor_px,
         )
-        return ResolvedLens(
-            curve.scaled(resize),
-            self._on_camera(fx_px * resize),
-            fx_px * resize,
-            tuple(notes),
-            floor_assumed=self.blur_floor_px is None,
-        )
+        lens = self._on_camera(fx_px)
+        return ResolvedLens(curve, lens, fx_px, tuple(notes), floor_assumed=self.blur_floor_px is None)
 
     def curve(self, fx_px: float | None = None) -> DefocusCurve:
         """Blur against depth alone; see `resolved`."""

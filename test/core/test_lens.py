@@ -42,15 +42,6 @@ def test_a_calibrated_floor_wins_over_the_typical_one() -> None:
     assert calibrated.resolved(660.0, floor_px=1.6).curve.blur_floor_px == 0.0
 
 
-def test_resized_images_scale_gain_and_floor() -> None:
-    resolved = SHEET.resolved(660.0, resize=0.5, floor_px=2.0)
-    assert resolved.curve.gain_px_per_dioptre == pytest.approx(8.25)
-    assert resolved.curve.blur_floor_px == pytest.approx(1.0)
-    assert resolved.fx_px == 330.0
-    assert resolved.lens is not None
-    assert resolved.lens.fx_px == pytest.approx(330.0)
-
-
 def test_a_description_fitted_to_a_camera_says_one_thing() -> None:
     fitted = SHEET.fitted_to(525.0)
     assert fitted.resolved().curve.gain_px_per_dioptre == pytest.approx(13.125)
