@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from dfd_perception.metrics.borders import BorderSums, border_sums
+from dfd_perception.metrics.blur_map import BorderSums, border_sums
 
 
 def step(height=6.0):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from dfd_perception.metrics.plaid import PlaidPower, plaid_power
+from dfd_perception.metrics.blur_map import PlaidPower, plaid_power
 
 
 def scene(seed=0):

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from dfd_perception.evaluation.scoring import bins
 from dfd_perception.evaluation.scoring.rows import FrameRow
-from dfd_perception.metrics.borders import BorderSums
+from dfd_perception.metrics.blur_map import BorderSums, PlaidPower
 from dfd_perception.metrics.defocus import spearman, spearman_within_bins
-from dfd_perception.metrics.plaid import PlaidPower
 from dfd_perception.metrics.uncertainty import SystematicSample
 
 RESPONSE_EDGES_PX = (0.0, 1.5, 2.5, 3.5, 4.5, 5.5, 7.0, 9.0, 12.0)

@@ -17,11 +17,10 @@ from dfd_perception.evaluation.scoring import bins
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, MeasuredPair
-from dfd_perception.metrics.borders import border_sums
+from dfd_perception.metrics.blur_map import border_sums, plaid_power
 from dfd_perception.metrics.defocus import DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator, complete_windows
-from dfd_perception.metrics.plaid import plaid_power
 
 FloatMap = NDArray[np.float32]
 

@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Between ROS messages and numpy: images, camera_info, point clouds.
+"""Between ROS messages and numpy: images, camera_info, point clouds; and message classes by their names.
 
 Decoding is core.image_encoding's table. cv_bridge and sensor_msgs_py are not used: an apt cv_bridge built for NumPy 1
 does not import under NumPy 2, and results are the same (compared in the tests wherever cv_bridge imports).
@@ -13,6 +13,7 @@ a 1280x720 depth image); on later distributions a numpy array or memoryview is a
 from __future__ import annotations
 
 import copy
+import importlib
 from array import array
 from typing import Any
 
@@ -26,7 +27,7 @@ from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth
 from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
 from dfd_perception.core.size import Size
-from dfd_perception.errors import ImageError
+from dfd_perception.errors import DatasetError, ImageError
 
 POINT_FIELDS = [
     PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
@@ -118,3 +119,16 @@ def scaled_camera_info(info: CameraInfo, header: Header, image_size: Size, outpu
     roi.y_offset, roi.height = round(info.roi.y_offset * sy), round(info.roi.height * sy)
     scaled.roi = roi
     return scaled
+
+
+def message_class(msgtype: str) -> Any:
+    """The class of "sensor_msgs/msg/Image".
+
+    Raises:
+        DatasetError: this ROS installation does not have it.
+    """
+    package, _, name = msgtype.partition("/msg/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DatasetError(f"message type {msgtype} is not installed here") from error

@@ -22,7 +22,7 @@ from rclpy.qos import QoSDurabilityPolicy
 
 from dfd_perception.bags.writer import BagWriter, Compression
 from dfd_perception.errors import DatasetError, RecordingError, reason_of
-from dfd_perception.ros.shared.message_types import message_class
+from dfd_perception.ros.shared.conversions import message_class
 from dfd_perception.ros.shared.qos import qos_profile
 
 log = logging.getLogger(__name__)

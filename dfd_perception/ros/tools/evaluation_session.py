@@ -29,7 +29,7 @@ from dfd_perception.errors import ConfigError, DfdPerceptionError
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
-from dfd_perception.ros.shared.message_types import message_class
+from dfd_perception.ros.shared.conversions import message_class
 from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
 from dfd_perception.ros.tools.player import BagPlayer, PlayOptions, StandingClock
 

@@ -22,7 +22,7 @@ from rosgraph_msgs.msg import Clock
 
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.errors import ConfigError, DatasetError
-from dfd_perception.ros.shared.message_types import message_class
+from dfd_perception.ros.shared.conversions import message_class
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
 
