@@ -68,10 +68,15 @@ def _opened(request: ViewRequest) -> FilesAlbum | SessionAlbum | MovingScene | B
     if request.lens is not None:
         request.lens.resolved(request.fx_px)  # before anything opens: a lens that cannot give depth
     source = open_source(words, request.capture)
-    title = words[0] if len(words) == 1 and not words[0].isdigit() else source.name
+    title = _title(words[0]) if len(words) == 1 and not words[0].isdigit() else source.name
     if isinstance(source, ImageFiles):
         return FilesAlbum(source, title, fixed)
-    return MovingScene(source, shown_address(title), fixed)
+    return MovingScene(source, title, fixed)
+
+
+def _title(word: str) -> str:
+    """What a source is called: a file or folder by its name, without the folders that it lies in."""
+    return Path(word).resolve().name if Path(word).exists() else shown_address(word)
 
 
 def _opened_bag(path: Path, request: ViewRequest) -> BagScene | RecordedScene:

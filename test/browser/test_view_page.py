@@ -205,8 +205,17 @@ def test_it_fits_a_phone_in_light_and_dark(page, show_album, dark):
         "[...document.querySelectorAll('.card:not([hidden])')].map((c) => c.getBoundingClientRect().right)"
     )
     assert max(widths) <= 390
-    # A finger leaves its mark.
+    assert page.evaluate("document.getElementById('title').textContent") == "photos", "its name, not where it lies"
+    # A distance that stands at the end of a legend is written inside of it.
     page.until("Boolean(dfdView.frame.maps.depth)", "depth is on its way")
+    box = "document.getElementById('range-{}')"
+    page.evaluate(f"({box.format('near')}.value = 1, {box.format('far')}.value = 2.03, {box.format('far')}.onchange())")
+    spans = "[...document.querySelectorAll('#depth-legend span')]"
+    inside = f"{spans}.map((s) => [s.textContent, s.getBoundingClientRect()])"
+    page.until(f"{inside}.some(([text]) => text === '2 m')", "the fixed range is drawn")
+    edge = "document.getElementById('depth-legend').getBoundingClientRect()"
+    assert page.evaluate(f"{inside}.every(([, r]) => r.left >= {edge}.left - 0.5 && r.right <= {edge}.right + 0.5)")
+    # A finger leaves its mark.
     page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     page.move_mouse("#depth", 0.5, 0.5)
     x, y = page.evaluate("((b) => [b.left + 50, b.top + 50])(document.getElementById('depth').getBoundingClientRect())")

@@ -12,6 +12,7 @@ const NAMES = { depth: "Depth", measured: "Measured", blur: "Blur", std: "Uncert
 const HINT = "Point at an image, or tap it, for the values of that pixel. Drag the line to compare.";
 const KINDS = { measured: "depth" };
 const FOLLOW = 0.15; // how fast the colours follow the scene, as a share of the way each frame
+const EITHER = [2.5, 3.6]; // far over near between which a scale stays linear or logarithmic, as it was
 
 const compare = new Compare(by("compare"));
 const cloud = new Cloud(by("cloud"));
@@ -167,8 +168,10 @@ function showTabs(panel, present) {
 
 // The colours follow the scene slowly: a colour that jumps from frame to frame says nothing.
 function updateScales(scales) {
-  for (const [name, { low, high, logarithmic }] of Object.entries(scales)) {
+  for (const [name, { low, high, logarithmic: asked }] of Object.entries(scales)) {
     const before = scale[name];
+    const stays = before && !leafing() && high > EITHER[0] * low && high < EITHER[1] * low;
+    const logarithmic = stays ? before.logarithmic : asked;
     let wanted = [low, high];
     const near = before && before.logarithmic === logarithmic && Math.abs(high - before.high) + Math.abs(low - before.low) < before.high;
     if (near && !leafing()) wanted = [before.low + FOLLOW * (low - before.low), before.high + FOLLOW * (high - before.high)];

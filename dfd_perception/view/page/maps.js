@@ -90,7 +90,8 @@ export class Legend {
     context.putImageData(image, 0, 0);
     const most = Math.max(2, Math.floor(this.element.clientWidth / 56));
     const numbers = marks(scale, most);
-    const said = numbers.map((n) => `${short(n)}@${scale.position(n).toFixed(3)}`).join() + unit;
+    const width = this.element.clientWidth;
+    const said = numbers.map((n) => `${short(n)}@${scale.position(n).toFixed(3)}`).join() + unit + width;
     if (said === this.said) return;
     this.said = said;
     this.element.querySelectorAll("span").forEach((mark) => mark.remove());
@@ -99,6 +100,9 @@ export class Legend {
       mark.textContent = `${short(number)} ${unit}`;
       mark.style.left = `${scale.position(number) * 100}%`;
       this.element.append(mark);
+      // Near an end the text stays inside; its stroke stays where the value is.
+      const [at, half] = [scale.position(number) * width, mark.offsetWidth / 2];
+      mark.style.setProperty("--shift", `${Math.min(Math.max(at, half), width - half) - at}px`);
     }
   }
 
