@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -119,7 +120,7 @@ def test_frames_wait_for_every_topic_that_is_alive():
     # The node skipped 3 for 4.
     assert assembler.add("input", 4, "i4", 0.5) is None
     assert assembler.add("depth", 4, "d4", 0.6) == {"input": "i4", "depth": "d4"}
-    # The node has died: after two seconds images come alone.
+    # The node has died: after two seconds, many of its periods, images come alone.
     assert assembler.add("input", 5, "i5", 1.0) is None
     assert assembler.add("input", 9, "i9", 3.0) == {"input": "i9"}
 
@@ -135,7 +136,33 @@ def test_memory_does_not_grow_while_a_topic_is_silent():
     assembler.add("depth", 1, "d", 0.0)
     for stamp in range(2, 500):
         assembler.add("input", stamp, "i", 0.001 * stamp)
-    assert assembler.waiting <= 12
+    assert assembler.waiting <= 128
+
+
+def test_memory_is_bounded_by_the_size_of_the_images_too():
+    assembler = FrameAssembler()
+    assembler.add("depth", 1, "d", 0.0)
+    large = SimpleNamespace(data=bytes(6_000_000))
+    for stamp in range(2, 40):
+        assembler.add("input", stamp, large, 0.01 * stamp)
+    assert assembler.waiting <= 10
+
+
+@pytest.mark.parametrize(("size", "with_its_image"), [(0, True), (900_000, False)])
+def test_a_node_much_slower_than_its_camera_is_shown_answer_by_answer(size, with_its_image):
+    """30 images a second, each third second an answer that took three: no frame in between comes without depth."""
+    assembler = FrameAssembler()
+    image = SimpleNamespace(data=bytes(size))
+    shown = []
+    for number in range(600):
+        now_s, stamp_ns = number / 30, number * 33_333_333
+        shown.append(assembler.add("input", stamp_ns, image, now_s))
+        if number >= 90 and number % 90 == 0:
+            shown.append(assembler.add("depth", (number - 90) * 33_333_333, "depth", now_s))
+    frames = [parts for parts in shown[100:] if parts is not None]
+    assert len(frames) >= 4, "all but those whose images came before the first answer"
+    assert all(parts.get("depth") == "depth" for parts in frames)
+    assert all(("input" in parts) is with_its_image for parts in frames)
 
 
 def test_diagnostics_become_plots():

@@ -79,15 +79,18 @@ export class Plots {
     const largest = Math.max(chart.least, ...names.flatMap((n) => this.samples.map((s) => (s[n] ?? 0) * factor)));
     const step = niceStep(largest / 3);
     const top = step * Math.ceil((largest / step) * 1.02);
-    const [left, right, upper, lower] = [34, width - 4, 6, height - 18];
+    const values = [];
+    for (let value = 0; value <= top * 1.001; value += step) values.push(value);
+    context.font = "11px system-ui, sans-serif";
+    const widest = Math.max(...values.map((value) => context.measureText(short(value)).width));
+    const [left, right, upper, lower] = [Math.max(34, Math.ceil(widest) + 8), width - 4, 6, height - 18];
     const x = (t) => right - ((end - t) / span) * (right - left);
     const y = (value) => lower - (value / top) * (lower - upper);
-    context.font = "11px system-ui, sans-serif";
     context.fillStyle = style.getPropertyValue("--soft");
     context.strokeStyle = style.getPropertyValue("--grid");
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (let value = 0; value <= top * 1.001; value += step) {
+    for (const value of values) {
       context.beginPath();
       context.moveTo(left, y(value));
       context.lineTo(right, y(value));
