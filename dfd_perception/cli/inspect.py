@@ -4,7 +4,8 @@
 """Show what a session or dataset folder holds, and draw a sheet by which its registration is judged.
 
 The sheet shows the edges of the depth on the image, in red. In a good registration they run along the edges of the
-objects; the offset is also measured and printed. A session that was not registered yet is listed without a sheet.
+objects; the offset is also measured and printed. A session that was not registered yet, or as
+sharp images for synthesis, is listed without a sheet.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report))
     else:
         print("\n".join(lines_of(report)))
-        if not registered:
+        if not registered and (args.folder / "rgb").is_dir():
+            print(f"registered  sharp images; to blur them: dfd synthesize {args.folder} --lens LENS.yaml --out DIR")
+        elif not registered:
             print(f"not registered yet: dfd register {args.folder}")
     return 0
 

@@ -114,8 +114,11 @@ def _report(args: argparse.Namespace, result: RegisteredSession) -> None:
     if args.json:
         print(json.dumps(counts))
     else:
+        then = f"Look at it: dfd inspect {args.session}"
+        if args.sharp:
+            then = f"Blur it for training: dfd synthesize {args.session} --lens LENS.yaml --out DIR"
         print(
             f"{args.session}: {counts['frames']} frames with {', '.join(result.parts)}; depth on "
             f"{counts['valid_fraction']:.1%} of the image; {counts['without_depth']} without depth, "
-            f"{counts['recovered']} recovered, {counts['lost']} lost. Look at it: dfd inspect {args.session}"
+            f"{counts['recovered']} recovered, {counts['lost']} lost. {then}"
         )

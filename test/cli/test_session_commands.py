@@ -190,7 +190,10 @@ def test_registering_again_for_synthesis_leaves_nothing_of_before(recording, tmp
     assert "depth_unit_m: 0.001" in (session / "dataset.yaml").read_text()
     assert main(["register", str(session), "--sharp", "--crop", "500", "300", "160", "120"]) == 0
     assert not (session / "defocused").exists()
-    capsys.readouterr()
+    next_step = f"dfd synthesize {session} --lens LENS.yaml --out DIR"
+    assert capsys.readouterr().out.rstrip().endswith(f"Blur it for training: {next_step}")
+    assert main(["inspect", str(session)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"registered  sharp images; to blur them: {next_step}")
     out = tmp_path / "out"
     assert main(["synthesize", str(session), "--lens", str(lens), "--out", str(out)]) == 0
     assert "depth has no stated unit; taken as mm: median" in capsys.readouterr().err

@@ -190,8 +190,10 @@ def _descriptor(described: Described, kind: type) -> ParameterDescriptor:
 
 
 def _suggestion(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"
+    # What goes on where the given name ends, as record_at_start after record, and what is spelled nearly so.
+    longer = [other for other in known if other.startswith((f"{name}_", f"{name}."))][:3]
+    near = list(dict.fromkeys([*longer, *difflib.get_close_matches(name, known, n=1, cutoff=0.5)]))
+    return f" (did you mean {' or '.join(near)}?)" if near else f"; there are {', '.join(known)}"
 
 
 def _choice_problem(described: Described, value: Any) -> str | None:

@@ -205,6 +205,7 @@ def test_compressed_input(start_node, peer, eventually):
     [
         ({"lens__focus_distance_m": -1.0}, "lens.focus_distance_m is -1.0; expected 0 or more"),
         ({"lens__focus_distence_m": 1.0}, "lens.focus_distence_m (did you mean lens.focus_distance_m?)"),
+        ({"diagnostics": 1.0}, "unknown parameter diagnostics (did you mean diagnostics.period_s"),
         ({"backend": "tflite"}, "backend is 'tflite'; expected one of auto, tensorrt"),
         ({"device": "gpu"}, "device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
         ({"max_age_s": "old"}, "parameter max_age_s is 'old'; expected float"),
