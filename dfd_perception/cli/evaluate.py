@@ -8,6 +8,8 @@ depth and all-in-focus topics by stamp; with depth only, or with neither, the re
 same command goes on where an earlier one stopped. --live plays the bag to a running node and measures its answers.
 Under torchrun (RANK, WORLD_SIZE) every process takes its share, and the last writes the report; without it,
 --share 0/2 on one machine and --share 1/2 on another do the same, with an OUT that both see.
+
+Exit code 1: the true depth of a bag was empty throughout, so that no depth was scored; 2: bad use or input.
 """
 
 from __future__ import annotations
@@ -55,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
         assert share is not None
         print(f"share {share[0]} of {share[1]} done; the last one writes the report", file=sys.stderr)
         return 0
-    _print(report, args)
-    return 0
+    return _print(report, args)
 
 
 def _run_live(args: argparse.Namespace) -> int:
@@ -83,8 +84,7 @@ def _run_live(args: argparse.Namespace) -> int:
         played = play_and_collect(request, progress)
     with _Bar(args.json, "scoring") as progress:
         report = evaluate_answers(plan, request.answers, played, progress)
-    _print(report, args)
-    return 0
+    return _print(report, args)
 
 
 def _run_table(args: argparse.Namespace) -> int:
@@ -142,17 +142,20 @@ def _run_suite(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(report: dict[str, Any], args: argparse.Namespace) -> None:
+def _print(report: dict[str, Any], args: argparse.Namespace) -> int:
+    """Print the report; exit code 1 where a source's true depth was empty throughout."""
+    empty = any(source.get("empty_depth") == source.get("pictures", 0) for source in report["data"]["sources"])
     for source in report["data"]["sources"]:
         for line in source.get("lost", []):
             print(f"dfd: {source['unit']}: {line}", file=sys.stderr)
     if args.json:
         print(json.dumps({key: value for key, value in report.items() if key != "per_frame"}, indent=1))
-        return
+        return 1 if empty else 0
     from dfd_perception.evaluation.report.summary import summary_text
 
     print(summary_text(report))
     print(f"  report      {args.out / 'report.json'}\n              {args.out / 'report.html'}")
+    return 1 if empty else 0
 
 
 class _Bar:

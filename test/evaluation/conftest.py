@@ -72,7 +72,7 @@ def make_bag(tmp_path: Path):
 
     def make(
         name="bag", frames=6, depth="16UC1", aif=True, depth_frame="camera", stamps=True, without=(), depth_size=None,
-        storage="mcap", size=SIZE,
+        storage="mcap", size=SIZE, empty=(),
     ) -> Path:  # fmt: skip
         path = tmp_path / name
         with BagWriter(path, storage=storage) as bag:
@@ -86,7 +86,7 @@ def make_bag(tmp_path: Path):
                 if aif:
                     bag.write("/truth/aif", IMAGE, log + 1, image_message(made.aif, "rgb8", stamp, "camera"))
                 if depth and i not in without:
-                    depth_mm = made.depth_mm
+                    depth_mm = np.full_like(made.depth_mm, 65535) if i in empty else made.depth_mm
                     if depth_size:
                         depth_mm = cv2.resize(depth_mm, depth_size[::-1], interpolation=cv2.INTER_NEAREST)
                     shifted = stamp + 2_000_000 if stamps else 0

@@ -46,6 +46,23 @@ def test_an_evaluation_that_fails_before_its_first_frame_leaves_nothing(make_bag
     assert main([*command, str(make_bag())]) == 0
 
 
+def test_true_depth_without_a_valid_pixel_is_said_and_costs_depth_alone(
+    make_bag, command, lens_file, tmp_path, capsys
+):
+    command = [*command[:-1], "--lens", str(lens_file), "--bag"]
+    assert main([*command, str(make_bag("one", empty=(2,)))]) == 0
+    assert "1 depth images of /truth/depth have no valid pixel" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [("depth" in frame, "deblurred" in frame) for frame in report["per_frame"]] == [
+        (index != 2, True) for index in range(6)
+    ]
+    assert main([*command, str(make_bag("all", empty=range(6))), "--overwrite"]) == 1
+    assert "6 depth images of /truth/depth have no valid pixel" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert "depth" not in report
+    assert all("deblurred" in frame for frame in report["per_frame"])
+
+
 def test_rows_of_nothing_belong_to_nobody(tmp_path):
     path = tmp_path / "rows" / "0-of-1.jsonl"
     path.parent.mkdir()

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
@@ -76,6 +78,8 @@ class BagSource:
         self._pairing: dict[str, dict[str, int]] = {}
         self._unpaired: list[str] = []
         self._problems: list[str] = []
+        self._without_depth = 0
+        """Images whose true depth has no valid pixel."""
         self._unreadable = 0
         self._checked = False
 
@@ -94,14 +98,14 @@ class BagSource:
         Raises:
             DatasetError, ImageError: the first image or the first truth cannot be used.
         """
-        self._unreadable = 0
+        self._unreadable = self._without_depth = 0
         yield from self._chosen(lambda index: index not in skip)
 
     def reread(self, indices: Collection[int]) -> Iterator[EvaluationFrame]:
         """A few frames; the others are not decoded."""
-        unread, problems = self._unreadable, list(self._problems)
+        counted = self._unreadable, self._without_depth, list(self._problems)
         yield from self._chosen(set(indices).__contains__)
-        self._unreadable, self._problems = unread, problems
+        self._unreadable, self._without_depth, self._problems = counted
 
     def _chosen(self, counts: Callable[[int], bool]) -> Iterator[EvaluationFrame]:
         for paired, camera in self._paired():
@@ -128,8 +132,9 @@ class BagSource:
             "unreadable": self._unreadable,
             "pairing_bound_ms": self.options.bound_ms,
             "pairing": self._pairing,
-            "lost": [*self._bag.problems, *self._problems, *self._unpaired],
+            "lost": [*self._bag.problems, *self._problems, *self._empty_depth(), *self._unpaired],
             "lens": self._record.described(),
+            **({"empty_depth": self._without_depth} if self._without_depth else {}),
         }
 
     def close(self) -> None:
@@ -200,6 +205,9 @@ class BagSource:
             require_registered(record, depth_message, self.options.any_frame)
             depth = depth_m_of(depth_message, self.options.depth_unit_m)
             require_same_view(depth, image, depth_message.topic)
+            if not np.isfinite(depth).any():
+                self._without_depth += 1
+                depth = None
         if aif_message is not None:
             aif = image_of(aif_message)
             require_same_view(aif, image, aif_message.topic)
@@ -224,6 +232,14 @@ class BagSource:
         for note in () if resolved is None else resolved.notes:
             self._note(note)
         return None if resolved is None else resolved.curve
+
+    def _empty_depth(self) -> list[str]:
+        if not self._without_depth:
+            return []
+        return [
+            f"{self._without_depth} depth images of {self.topics.depth} have no valid pixel (every one is 0, 65535, "
+            "not finite or not positive): not scored"
+        ]
 
     def _note(self, problem: str) -> None:
         if problem not in self._problems and len(self._problems) < 20:
