@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -59,6 +60,8 @@ class LiveTopics:
         self.title = f"/{node_name.strip('/')}"
         self._name, self._arguments, self._domain_id = node_name.strip("/"), list(ros_arguments), domain_id
         self._image_topic = ""
+        self._image_type: type = Image
+        self._looked_s = 0.0
         self._paused = False
         self._assembler = FrameAssembler()
         self._infos = CameraInfoBuffer()
@@ -99,8 +102,11 @@ class LiveTopics:
     def _show(
         self, node: Node, executor: SingleThreadedExecutor, topics: NodeTopics, slot: FrameSlot, stop: threading.Event
     ) -> None:
-        names = {kind: topics.answers[ending] for kind, ending in ENDINGS.items() if ending in topics.answers}
-        names["input"] = self._image_topic = topics.image
+        names = _names_of(topics)
+        self._image_topic = topics.image
+        # By the node, not by the camera, which may start later.
+        self._image_type = CompressedImage if topics.image_type.endswith("CompressedImage") else Image
+        self._looked_s = time.monotonic()
         full_name = f"/{self._name}"
         slot.report(Status(message="waiting for images", time_s=time.time()))
 
@@ -113,12 +119,21 @@ class LiveTopics:
 
         node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, qos_profile("reliable", 10))
         while not stop.is_set():
+            self._complete_names(node, names)
             self._subscribe(node, names, slot)
             # Between two spins nothing refers to a subscription: destroying one within a callback crashes Humble.
             executor.spin_once(timeout_sec=0.1)
             if self._complete is not None and not self._paused:
                 parts, self._complete = self._complete, None
                 self._show_frame(node, parts, slot)
+
+    def _complete_names(self, node: Node, names: dict[str, str]) -> None:
+        """Discovery tells of a node's topics one by one: look again until all are there."""
+        if len(names) > len(ENDINGS) or time.monotonic() - self._looked_s < LOOK_S:
+            return
+        with suppress(DfdPerceptionError):
+            names.update(_names_of(wait_for_node(node, self._name, list(ENDINGS.values()), 0.0)))
+        self._looked_s = time.monotonic()
 
     def _subscribe(self, node: Node, names: dict[str, str], slot: FrameSlot) -> None:
         """Bring the subscriptions into agreement with what is on the screens."""
@@ -137,9 +152,7 @@ class LiveTopics:
     def _subscription(self, node: Node, kind: str, topic: str) -> Any:
         infos = node.get_publishers_info_by_topic(topic)
         reliable = bool(infos) and all(i.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE for i in infos)
-        message_type: Any = CameraInfo if kind == "camera" else Image
-        if any("CompressedImage" in info.topic_type for info in infos):
-            message_type = CompressedImage
+        message_type: Any = {"camera": CameraInfo, "input": self._image_type}.get(kind, Image)
         callback: Callable[[Any], None] = self._infos.add if kind == "camera" else self._collector(kind)
         profile = qos_profile("reliable" if reliable else "best_effort", QUEUE)
         return node.create_subscription(message_type, topic, callback, profile)
@@ -172,3 +185,9 @@ class LiveTopics:
                 age_s=age_s if 0 <= age_s < CLOCKS_AGREE_S else None,
             )
         )
+
+
+def _names_of(topics: NodeTopics) -> dict[str, str]:
+    """Topics by kind: what the node takes, and those of its answers that are known."""
+    answers = {kind: topics.answers[ending] for kind, ending in ENDINGS.items() if ending in topics.answers}
+    return {"input": topics.image, **answers}

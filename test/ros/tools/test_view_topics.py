@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import cv2
 import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
+
+from sensor_msgs.msg import CompressedImage  # noqa: E402
 
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image  # noqa: E402
 from dfd_perception.core.stamps import header_stamp_ns  # noqa: E402
@@ -108,6 +111,22 @@ def test_a_node_that_is_not_there_is_waited_for(start_node, peer, look, eventual
     start_node(**LENS)
     peer.publish_until(lambda: viewer.slot.frame is not None, "the node's images are shown", fx=FX)
     assert capfd.readouterr().err.count("waiting") == 1
+
+
+def test_a_camera_that_starts_after_the_page_is_shown(start_node, peer, look, eventually):
+    """Nobody publishes yet: the node says which type of image it takes."""
+    start_node(input__transport="compressed", **LENS)
+    viewer = look()
+    eventually(lambda: peer.node.count_subscribers("/image/compressed") == 2, "node and page listen")
+    camera = peer.node.create_publisher(CompressedImage, "image/compressed", 5)
+    eventually(lambda: camera.get_subscription_count() == 2, "both take what the camera sends")
+    jpeg = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (48, 80, 3), np.uint8))[1].tobytes()
+
+    def shown() -> bool:
+        camera.publish(CompressedImage(header=peer.header(), format="jpeg", data=jpeg))
+        return viewer.slot.frame is not None and set(viewer.slot.frame.images) == {"input", "deblurred"}
+
+    eventually(shown, "input and deblurred are shown")
 
 
 def test_a_node_without_a_lens_still_shows_images(start_node, peer, look):
