@@ -182,9 +182,13 @@ class LensNarrator:
     def _explain_camera(self, frame: DecodedFrame) -> None:
         if self._is_new("camera", frame.camera_problem) and frame.camera_problem is not None:
             self._log("warning", f"camera_info is not used: {frame.camera_problem}")
-        if frame.camera is not None and self._is_new("rectified", frame.camera):
-            self._log("info", frame.camera.described())
-            for line in frame.camera.notes:
+        if frame.camera is None:
+            return
+        # By what is said: the principal point of a moving region of interest is another in each image.
+        said = (frame.camera.described(), *frame.camera.notes)
+        if self._is_new("rectified", said):
+            self._log("info", said[0])
+            for line in said[1:]:
                 self._log("warning", line)
 
     def _is_new(self, subject: str, fact: object) -> bool:

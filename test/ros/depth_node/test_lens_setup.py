@@ -13,11 +13,19 @@ import numpy as np
 import pytest
 import yaml
 
+pytest.importorskip("rclpy", reason="no rclpy in this environment")
+
+from std_msgs.msg import Header
+
+from dfd_perception.bags.messages import camera_info_message
 from dfd_perception.core.blur_error import stated_blur_error
+from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import image_camera
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
-from dfd_perception.ros.depth_node.frame_lens import describe_lens
+from dfd_perception.ros.depth_node.frame_decoder import DecodedFrame
+from dfd_perception.ros.depth_node.frame_lens import LensNarrator, describe_lens
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 CARD = MODELS / "2hded-small" / "model.yaml"
@@ -70,3 +78,27 @@ def test_what_is_in_focus_or_on_the_other_side_has_no_figure() -> None:
     information, _ = describe_lens(model_stating({}), DfdParameters(), replace(CURVE, focus_distance_m=2.0), (480, 640))
     assert "0.5 px (assumed, the model card states none)" in information[-1]
     assert "1 m: on the other side of the focus, 2 m: in focus, not resolved, 5 m: +- " in information[-1]
+
+
+def test_a_region_of_interest_that_moves_is_told_of_once() -> None:
+    """Its principal point is another in each image, and the line in the log was the same each time."""
+
+    def frame(cx: float, fx: float = 600.0) -> DecodedFrame:
+        intrinsics = CameraIntrinsics(width=640, height=480, fx=fx, fy=fx, cx=cx, cy=240.0)
+        return DecodedFrame(
+            header=Header(),
+            image_rgb=np.zeros((480, 640, 3), np.uint8),
+            info=None,
+            camera=image_camera(camera_info_message(intrinsics, 0, "camera"), (480, 640)),
+            camera_problem=None,
+            colour_encoding="rgb8",
+        )
+
+    said: list[str] = []
+    narrator = LensNarrator(lambda level, text: said.append(text))
+    model, parameters = load_model_folder("2hded-small", verify=False), DfdParameters()
+    for cx in (320.0, 322.0, 324.0):
+        assert narrator.lens(model, parameters, frame(cx)) is not None
+    assert [line for line in said if line.startswith("camera: ")] == [frame(320.0).camera.described()]
+    narrator.lens(model, parameters, frame(320.0, fx=700.0))
+    assert sum(line.startswith("camera: ") for line in said) == 2
