@@ -67,7 +67,7 @@ def lens_plot(curve: DefocusCurve, error: BlurError, title: str, largest_blur_px
         right.line(used, share, colour)
         worse = "" if (share <= LARGEST_SHARE).any() else f": over {LARGEST_SHARE:.0%}"
         place = (right.columns[0] + 10, TOP + 34 + 18 * row)
-        _text(image, f"blur read to {drawn.in_words()}{worse}", place, colour, 0.42)
+        _text(image, f"blur read to {drawn.in_words()}{worse}", place, colour, 0.42, over_white=True)
     return image
 
 
@@ -123,5 +123,10 @@ class _Plot:
                 cv2.line(self.image, points[number - 1], points[number], colour, 1 if dashed else 2, cv2.LINE_AA)
 
 
-def _text(image: Rgb, words: str, place: tuple[int, int], colour: tuple[int, int, int], size: float) -> None:
+def _text(image: Rgb, words: str, place: tuple[int, int], colour: tuple[int, int, int], size: float,
+          over_white: bool = False) -> None:  # fmt: skip
+    if over_white:
+        (width, height), below = cv2.getTextSize(words, _FONT, size, 1)
+        first, last = (place[0] - 4, place[1] - height - 3), (place[0] + width + 4, place[1] + below)
+        cv2.rectangle(image, first, last, (255, 255, 255), -1)
     cv2.putText(image, words, place, _FONT, size, colour, 1, cv2.LINE_AA)
