@@ -185,10 +185,10 @@ class LensNarrator:
         if frame.camera is None:
             return
         # By what is said: the principal point of a moving region of interest is another in each image.
-        said = (frame.camera.described(), *frame.camera.notes)
-        if self._is_new("rectified", said):
-            self._log("info", said[0])
-            for line in said[1:]:
+        lines = (frame.camera.described(), *frame.camera.notes)
+        if self._is_new("rectified", lines):
+            self._log("info", lines[0])
+            for line in lines[1:]:
                 self._log("warning", line)
 
     def _is_new(self, subject: str, fact: object) -> bool:
