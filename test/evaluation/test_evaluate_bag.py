@@ -295,22 +295,25 @@ def test_results_come_back_as_a_bag_of_the_node_s_topics(make_bag, plan_for):
     assert camera.k[0] == 620.0
 
 
+# Not ru_maxrss: a child's begins at the size of the process that started it.
 MEMORY_PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.run import evaluate
 from dfd_perception.inference.estimator import EstimatorOptions
 marks = {}
+def peak_kib():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
 def progress(done, total):
     if done in (500, total):
-        marks[done] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        marks[done] = peak_kib()
 plan = EvaluationPlan(model=sys.argv[1], out=Path(sys.argv[3]), bags=(Path(sys.argv[2]),), lens=Path(sys.argv[4]),
     protocol=Protocol(edges=False), estimator=EstimatorOptions(backend="onnxruntime", num_threads=1))
 report = evaluate(plan, progress=progress)
-end = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(report["frames"], *marks.values(), end)
+print(report["frames"], *marks.values(), peak_kib())
 """
 
 
@@ -330,7 +333,7 @@ def test_five_thousand_frames_in_flat_memory(make_bag, tiny_coc_model, lens_file
     result = subprocess.run(program, capture_output=True, text=True, timeout=280, check=True)
     frames, early_kib, late_kib, end_kib = (int(value) for value in result.stdout.split())
     assert frames == 5000
-    # What stays of a frame is its entry in the report: about 2 kB.
     assert late_kib - early_kib < 8 * 1024
-    assert end_kib - early_kib < 64 * 1024
+    # The fold takes a sample of pixels, however many there are, and the report an entry of about 6 kB for each frame.
+    assert end_kib - early_kib < 120 * 1024
     shutil.rmtree(bag)

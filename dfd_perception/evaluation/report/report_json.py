@@ -18,7 +18,7 @@ from dfd_perception import __version__
 from dfd_perception.errors import DatasetError, reading
 from dfd_perception.evaluation.scoring.pooling import PooledSet, latency_summary
 from dfd_perception.evaluation.scoring.rows import FrameRow, RowIndex
-from dfd_perception.files.atomic import write_text
+from dfd_perception.files.atomic import replacing
 
 FORMAT = 1
 REPORT_NAME = "report.json"
@@ -118,7 +118,11 @@ def finite(value: Any) -> Any:
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write, whole or not at all."""
-    write_text(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    # Piece by piece: the text of a long bag's frames would take more memory than the frames.
+    with replacing(path) as file:
+        for piece in json.JSONEncoder(indent=1, allow_nan=False).iterencode(report):
+            file.write(piece.encode())
+        file.write(b"\n")
 
 
 def read_report(path: Path) -> dict[str, Any]:
