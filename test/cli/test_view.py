@@ -46,7 +46,7 @@ def test_a_video_is_served_until_a_signal_ends_it(clip, tiny_coc_model, how):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
-        assert line.startswith(f"{clip}: open http://127.0.0.1:"), line + process.stderr.read()
+        assert line.startswith(f"{clip.name}: open http://127.0.0.1:")
         assert len(asyncio.run(frames_of(line.split()[2], 3))) == 3
         process.send_signal(how)
         out, err = process.communicate(timeout=60)

@@ -68,4 +68,4 @@ def test_an_error_that_quotes_a_file_is_held_short():
     assert len(said) <= LONGEST_MESSAGE
     assert said.startswith("session.json has unknown keys {{{")
     assert said.endswith("{; restore it, or record anew")
-    assert str(DatasetError("two\nlines")) == "two\nlines"
+    assert str(DatasetError("two\nlines")) == "two lines"
