@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from dfd_perception.errors import counted
+
 IMPORT_TIMEOUT_S = 60.0
 # An 8 MiB camera image in flight a few times over; a container is given 64 MiB unless told otherwise.
 SHARED_MEMORY_WANTED_BYTES = 128 * 1024 * 1024
@@ -157,7 +159,7 @@ def cpu_name() -> str:
     except OSError:
         pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return f"{name}, {counted(cores or 1, 'core')}"
 
 
 def shared_memory_bytes() -> int | None:

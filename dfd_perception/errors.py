@@ -107,6 +107,11 @@ def shortened(text: str, longest: int = LONGEST_LINE) -> str:
     return f"{line[:half]} ... ({max(cut, 0) + 40} characters more) ... {end}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: 1 frame, 2 frames."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def reason_of(error: BaseException) -> str:
     """Why something failed, as one short line for a person."""
     if isinstance(error, OSError) and error.strerror:

@@ -1,7 +1,8 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The glossary of docs/conventions.md over every name of the package: one term for one thing, its unit in the name."""
+"""The glossary of docs/conventions.md over every name of the package: one term for one thing, its unit in the name.
+And over every message: no "1 frames"."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from dfd_perception.errors import counted
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "dfd_perception").rglob("*.py"))
@@ -106,3 +109,35 @@ def test_the_rules_see_what_breaks_them(source: str, rule: str) -> None:
 @pytest.mark.parametrize("source", ["image_B3HW, map_HW, K_C = 1, 2, 3", "wait_s: float = 1.0", "NETWORKS_KEPT = 4"])
 def test_the_rules_let_good_names_pass(source: str) -> None:
     assert not [why for named in names(ast.parse(source), "f") for why in broken_rules(named, unwanted_words())]
+
+
+COUNTED = (
+    "capture|core|distance|engine|file|frame|image|layer|message|moment|pair|publisher|reading|row|tensor|topic|value|"
+    "view|window"
+)
+
+
+def uncounted(tree: ast.AST) -> Iterator[str]:
+    """Plurals that an f-string puts after a number of which it does not ask whether it is one."""
+    for node in ast.walk(tree):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for number, text in zip(parts, parts[1:], strict=False):
+            if isinstance(number, ast.FormattedValue) and number.format_spec is None and isinstance(text, ast.Constant):
+                plural = re.match(rf" ({COUNTED})s\b", str(text.value))
+                if plural:
+                    yield f"line {node.lineno}: {{{ast.unparse(number.value)}}}{plural[0]}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_messages_count_in_words_that_fit_one(file: Path) -> None:
+    assert not list(uncounted(ast.parse(file.read_text("utf-8")))), "errors.counted gives 1 frame, 2 frames"
+
+
+@pytest.mark.parametrize(("source", "plurals"), [("f'{n} frames'", 1), ("f'{n:.1f} frames, {x} images/s'", 1)])
+def test_an_uncounted_plural_is_seen(source: str, plurals: int) -> None:
+    assert len(list(uncounted(ast.parse(source)))) == plurals
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 frames"), (1, "1 frame"), (2, "2 frames")])
+def test_one_is_singular(count: int, words: str) -> None:
+    assert counted(count, "frame") == words

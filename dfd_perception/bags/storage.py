@@ -21,7 +21,7 @@ from rosbags.rosbag2.storage_mcap import McapReader
 from dfd_perception.bags.mcap_recovery import CutMcap
 from dfd_perception.bags.sqlite_storage import SqliteStorage
 from dfd_perception.bags.unpacking import unpack_file
-from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.errors import ConfigError, DatasetError, counted
 from dfd_perception.files.configuration import read_yaml
 
 SUFFIXES = (".mcap", ".db3")
@@ -169,5 +169,5 @@ def _open_cut(path: Path, source: Path, error: Exception) -> OpenFile:
         cut = CutMcap(source)
     except (DatasetError, OSError) as second:
         raise DatasetError(f"{path}: cannot be read ({second})") from error
-    problem = f"{path.name} is cut short ({error}); read up to the cut: {sum(cut.counts.values())} messages"
+    problem = f"{path.name} is cut short ({error}); read up to the cut: {counted(sum(cut.counts.values()), 'message')}"
     return OpenFile(path, cut, cut.start_ns, cut.end_ns, cut.counts, problem)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.calibration.blur_readings import BlurReading
 from dfd_perception.core.optics import DefocusCurve, Side
-from dfd_perception.errors import CalibrationError
+from dfd_perception.errors import CalibrationError, counted
 
 FloatArray = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def fit_lens(
     distances = _count_distances(inverse)
     if distances < FEWEST_DISTANCES:
         raise CalibrationError(
-            f"readings at {distances} distance{'s' if distances != 1 else ''}; expected {FEWEST_DISTANCES} or more, "
+            f"readings at {counted(distances, 'distance')}; expected {FEWEST_DISTANCES} or more, "
             "spread over the working range"
         )
     if np.ptp(blur) < LEAST_RANGE_PX:

@@ -15,6 +15,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfd_perception.errors import counted
+
 if TYPE_CHECKING:
     from dfd_perception.groundtruth.rig.board import Board, BoardView
     from dfd_perception.groundtruth.rig.solve import QualityLimits, SolvedCamera
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(
             f"{out}: corners {camera.rms_px:.2f} px off in the camera, {pair.rms_px:.2f} px in both; "
-            f"{camera.views} views, {camera.coverage:.0%} of the image covered"
+            f"{counted(camera.views, 'view')}, {camera.coverage:.0%} of the image covered"
         )
     return 0
 
@@ -115,7 +117,7 @@ def _find(session: Path, part: str, board: Board, quiet: bool) -> list[BoardView
 
     parts = SessionDescription.read(session).parts
     if part not in parts:
-        raise DatasetError(f"{session} has no {part} images; record robot camera and depth sensor together")
+        raise DatasetError(f"{session} has no images in {RAW}/{part}; record robot camera and depth sensor together")
     rows = rebuild_index(session / RAW, parts).rows
     views = []
     for row in tqdm(rows, desc=part, unit=" images", disable=quiet or None):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfd_perception.cli.ros_arguments import add_ros_arguments
-from dfd_perception.errors import CalibrationError, UsageError
+from dfd_perception.errors import CalibrationError, UsageError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,7 +162,7 @@ def _readings(args: argparse.Namespace, meter: Meter) -> tuple[list[BlurReading]
         except CalibrationError as error:
             unsure.append(str(error))
     what = f"the board ({args.board}) is not seen" if board else "nothing is known of the distance"
-    where = f"{len(unknown)} image{'s' if len(unknown) != 1 else ''} ({', '.join(unknown[:SHOWN])}"
+    where = f"{counted(len(unknown), 'image')} ({', '.join(unknown[:SHOWN])}"
     missing = f"{what} in {where}{', ...' if len(unknown) > SHOWN else ''})"
     if not readings:
         raise CalibrationError(f"no readings: {unsure[0] if unsure else missing}")
@@ -219,7 +219,8 @@ def _report(args: argparse.Namespace, fit: FittedLens, fx_px: float, sheet: Defo
         f"K {curve.gain_px_per_dioptre:.2f} +- {fit.gain_std:.2f} px per dioptre at fx {fx_px:.1f} px, F "
         f"{curve.focus_distance_m:.3f} +- {fit.focus_std_m:.3f} m, floor {curve.blur_floor_px:.2f} +- "
         f"{fit.floor_std_px:.2f} px, {curve.side} side",
-        f"{len(fit.readings)} readings at {fit.distances} distances, {fit.misfit_px:.2f} px off the curve (median)",
+        f"{counted(len(fit.readings), 'reading')} at {counted(fit.distances, 'distance')}, {fit.misfit_px:.2f} px off "
+        "the curve (median)",
     ]
     if sheet is not None:
         lines.append(

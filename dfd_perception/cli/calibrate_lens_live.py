@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from dfd_perception.cli.calibrate_lens_sources import MeasuredImage, distorted, measured
-from dfd_perception.errors import CalibrationError, UsageError
+from dfd_perception.errors import CalibrationError, UsageError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,8 @@ def moved_images(args: argparse.Namespace, board: Board | None) -> Iterator[Meas
                 yield measured_image
     if not last_m:
         raise CalibrationError(
-            f"the board ({args.board}) is seen in none of {seen} images of {args.live}; is all of it in the image, in "
-            "light, and no more blurred than its squares are wide?"
+            f"the board ({args.board}) is seen in none of {counted(seen, 'image')} of {args.live}; is all of it in the "
+            "image, in light, and no more blurred than its squares are wide?"
         )
 
 

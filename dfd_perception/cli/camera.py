@@ -17,6 +17,7 @@ import argparse
 from pathlib import Path
 
 from dfd_perception.cli.ros_arguments import add_ros_arguments
+from dfd_perception.errors import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
     )
     request = CaptureRequest(size=size, rate_hz=args.rate)
     count = publish_source(args.source, request, options, args.ros_args)
-    print(f"{count} images published")
+    print(f"{counted(count, 'image')} published")
     return 0

@@ -13,6 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from dfd_perception.errors import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
@@ -84,9 +86,9 @@ def run(args: argparse.Namespace) -> int:
     save_model(network.eval(), args.out, card, with_onnx=not args.no_onnx)
     if published.left_out:
         print(
-            f"left out {len(published.left_out)} tensors that 2HDED:NET of the thesis has no place for "
+            f"left out {counted(len(published.left_out), 'tensor')} that 2HDED:NET of the thesis has no place for "
             f"({published.left_out[0]}, ...): a network trained with them answers differently; fine-tune it",
             file=sys.stderr,
         )
-    print(f"{args.out}: {len(published.weights)} tensors, skips {'on' if published.skips else 'off'}")
+    print(f"{args.out}: {counted(len(published.weights), 'tensor')}, skips {'on' if published.skips else 'off'}")
     return 0

@@ -9,6 +9,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+from dfd_perception.errors import counted
+
 
 def report_dataset(path: Path, as_json: bool) -> int:
     """Print what a data set holds and what is wrong with it; 1 when something is, 0 when not.
@@ -22,7 +24,7 @@ def report_dataset(path: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps(dataclasses.asdict(summary), indent=2))
         return 1 if summary.problems else 0
-    print(f"{summary.path}: {summary.kind}, {summary.frames} frames")
+    print(f"{summary.path}: {summary.kind}, {counted(summary.frames, 'frame')}")
     print(f"  splits    {', '.join(f'{name} {count}' for name, count in summary.splits.items())}")
     print(f"  parts     {', '.join(summary.parts) or 'none readable'}")
     print(f"  size      {', '.join(f'{width} x {height}' for height, width in summary.sizes)}")
@@ -30,7 +32,7 @@ def report_dataset(path: Path, as_json: bool) -> int:
         print("  depth     {:.3f} to {:.3f} m".format(*summary.depth_range_m))
     for line in summary.depth_unit:
         print(f"            {line}")
-    print(f"  checked   {summary.checked} of {summary.frames} frames read whole")
+    print(f"  checked   {summary.checked} of {counted(summary.frames, 'frame')} read whole")
     for problem in summary.problems:
         print(f"  !!  {problem}")
     if not summary.problems:

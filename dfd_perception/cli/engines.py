@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.errors import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd engines`."""
@@ -34,13 +36,14 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "prune":
         removed = cache.prune(args.keep_mb << 20)
         names = [path.name for path in removed]
-        print(json.dumps({"removed": names}) if args.json else "\n".join([*names, f"removed {len(names)} files"]))
+        words = "\n".join([*names, f"removed {counted(len(names), 'file')}"])
+        print(json.dumps({"removed": names}) if args.json else words)
         return 0
     engines = [described(entry) for entry in cache.entries()]
     if args.json:
         print(json.dumps({"folder": str(cache.folder), "engines": engines}, indent=2))
         return 0
-    print(f"{len(engines)} engines in {cache.folder}")
+    print(f"{counted(len(engines), 'engine')} in {cache.folder}")
     for engine in engines:
         print(f"  {engine['file']}  {engine['mib']:.1f} MiB, used {engine['used']}")
         print(f"      {engine['gpu']}, TensorRT {engine['tensorrt']}, self-check {engine['self_check']}")

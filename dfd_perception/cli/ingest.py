@@ -13,6 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
+from dfd_perception.errors import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dfd ingest`."""
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if not done.written:
         remove_unwritten(args.out)
     if done.error:
-        kept = f"; {done.written} captures are in {args.out}: remove it before the next try" if done.written else ""
+        written = counted(done.written, "capture")
+        kept = f"; {args.out} holds {written}: remove it before the next try" if done.written else ""
         raise RecordingError(f"{done.error}{kept}")
     if not done.written:
         raise DatasetError(f"{args.recording} holds no capture with all of {', '.join(parts)}; nothing to work with")
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(counts | {"session": str(args.out), "bytes": done.written_bytes}))
     else:
-        print(f"{args.out}: {done.written} captures, {done.written_bytes / 1e6:.1f} MB", end="")
+        print(f"{args.out}: {counted(done.written, 'capture')}, {done.written_bytes / 1e6:.1f} MB", end="")
         print(f"; left out {left_out} without colour, {source.damaged} damaged.", end=" ")
         print(f"Next: dfd register {args.out} (with --sharp, if dfd synthesize shall blur it)")
     return 0

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.errors import counted
+
 FRAMES_SHOWN = 4
 
 
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
 def lines_of(report: dict[str, Any]) -> Iterator[str]:
     """What was found, in words."""
     if recorded := report.get("recorded"):
-        yield f"recorded    {recorded['moments']} moments of {recorded['source']}: {', '.join(recorded['parts'])}"
+        moments = counted(recorded["moments"], "moment")
+        yield f"recorded    {moments} of {recorded['source']}: {', '.join(recorded['parts'])}"
         if "offset_ms_median" in recorded:
             median, largest = recorded["offset_ms_median"], recorded["offset_ms_largest"]
             yield f"            between the two frames of a pair: {median:g} ms (median), {largest:g} ms at most"
@@ -68,7 +71,7 @@ def lines_of(report: dict[str, Any]) -> Iterator[str]:
         text = counts if isinstance(counts, str) else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items())
         yield f"            counts: {text}"
     if registered := report.get("registered"):
-        yield f"registered  {registered['frames']} frames"
+        yield f"registered  {counted(registered['frames'], 'frame')}"
         offsets = registered["edge_offsets_px"]
         measured = [f"{offset[0]:+d}, {offset[1]:+d}" for offset in offsets if offset is not None]
         if offsets:

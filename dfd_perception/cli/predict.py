@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfd_perception.cli.predict_report import Done, finish, sheet_facts
 from dfd_perception.core.size import Size, size_from_text
-from dfd_perception.errors import ImageError, LensError, UsageError
+from dfd_perception.errors import ImageError, LensError, UsageError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             videos.append(_predict_video(args, meter, source, bar.update))
             if not args.json:
                 made = videos[-1]
-                tqdm.write(f"{made['source']}: {made['frames']} frames; {', '.join(made['files'])}")
+                tqdm.write(f"{made['source']}: {counted(made['frames'], 'frame')}; {', '.join(made['files'])}")
     return finish(args, meter, done, failures, videos)
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dfd_perception.errors import counted
+
 if TYPE_CHECKING:
     from dfd_perception.core.result import Result, ResultSummary
     from dfd_perception.meter import Meter
@@ -69,7 +71,7 @@ def finish(
         report |= {"videos": videos} if videos else {}
         print(json.dumps(report, indent=2))
     elif done:
-        counts = f"{len(done)} image{'s' if len(done) > 1 else ''}" + (f", {len(failures)} failed" if failures else "")
+        counts = counted(len(done), "image") + (f", {len(failures)} failed" if failures else "")
         sheet = next(name for name in done[0].files if name.endswith("_sheet.png"))
         print(f"{counts}; results in {args.out}; look at {sheet}{' and its like' if len(done) > 1 else ''}")
     if empty:

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 from dfd_perception.cli.ros_arguments import add_ros_arguments
+from dfd_perception.errors import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,6 @@ def run(args: argparse.Namespace) -> int:
     for topic, reason in report.skipped.items():
         print(f"skipped  {topic}: {reason}")
     if report.dropped:
-        print(f"dropped  {report.dropped} messages that came faster than the disk takes them")
-    print(f"{sum(report.messages.values())} messages in {args.out}")
+        print(f"dropped  {counted(report.dropped, 'message')} that came faster than the disk takes them")
+    print(f"{counted(sum(report.messages.values()), 'message')} in {args.out}")
     return 0

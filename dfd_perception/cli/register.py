@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfd_perception.errors import counted
+
 if TYPE_CHECKING:
     from dfd_perception.core.lens import LensDescription
     from dfd_perception.groundtruth.session_registration import RegisteredSession
@@ -110,7 +112,8 @@ def _report(args: argparse.Namespace, result: RegisteredSession) -> None:
         "refused": len(result.refused),
     }
     if result.refused:
-        print(f"dfd: {len(result.refused)} moments left out, the first: {result.refused[0]}", file=sys.stderr)
+        refused = counted(len(result.refused), "moment")
+        print(f"dfd: {refused} left out, the first: {result.refused[0]}", file=sys.stderr)
     if args.json:
         print(json.dumps(counts))
     else:
@@ -118,7 +121,7 @@ def _report(args: argparse.Namespace, result: RegisteredSession) -> None:
         if args.sharp:
             then = f"Blur it for training: dfd synthesize {args.session} --lens LENS.yaml --out DIR"
         print(
-            f"{args.session}: {counts['frames']} frames with {', '.join(result.parts)}; depth on "
+            f"{args.session}: {counted(len(result.rows), 'frame')} with {', '.join(result.parts)}; depth on "
             f"{counts['valid_fraction']:.1%} of the image; {counts['without_depth']} without depth, "
             f"{counts['recovered']} recovered, {counts['lost']} lost. {then}"
         )

@@ -14,6 +14,8 @@ import json
 import sys
 from pathlib import Path
 
+from dfd_perception.errors import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd synthesize`."""
@@ -80,5 +82,6 @@ def run(args: argparse.Namespace) -> int:
             json.dumps({"out": str(args.out), "frames": len(frames), "gain_px_per_dioptre": curve.gain_px_per_dioptre})
         )
     else:
-        print(f"{len(frames)} frames in {args.out}, blur {curve.gain_px_per_dioptre:.2f} px per dioptre of misfocus")
+        gain = f"{curve.gain_px_per_dioptre:.2f} px per dioptre of misfocus"
+        print(f"{counted(len(frames), 'frame')} in {args.out}, blur {gain}")
     return 0

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfd_perception.cli.ros_arguments import add_ros_arguments
-from dfd_perception.errors import RecordingError, UsageError
+from dfd_perception.errors import RecordingError, UsageError, counted
 
 if TYPE_CHECKING:
     from dfd_perception.view.feed import Feed
@@ -118,7 +118,7 @@ def _write(feed: Feed, log: RerunLog, path: Path) -> int:
     if not log.frame_count:
         raise RecordingError(f"{feed.title}: no frame came; {path} is not written")
     size_mb = path.stat().st_size / 1e6
-    print(f"{path}: {log.frame_count} frames, {size_mb:.1f} MB. To look at it: rerun {path}")
+    print(f"{path}: {counted(log.frame_count, 'frame')}, {size_mb:.1f} MB. To look at it: rerun {path}")
     return 0
 
 

@@ -21,7 +21,7 @@ from dfd_perception.core.compressed_depth import holds_depth
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
 from dfd_perception.core.image_bytes import decoded_pixels, eight_bits, rgb_of_decoded
 from dfd_perception.core.image_header import is_jpeg_or_png, require_area
-from dfd_perception.errors import ImageError
+from dfd_perception.errors import ImageError, counted
 
 Pixels = NDArray[Any]
 
@@ -240,7 +240,9 @@ def _pixels(image: ImageFields, encoding: Encoding) -> Pixels:
     content = np.frombuffer(image.data, np.uint8)
     # The last row may come without its padding (GStreamer leaves it out).
     if content.size < step * (height - 1) + row:
-        raise ImageError(f"data holds {content.size} bytes; {height} rows of step {step} need {step * height}")
+        raise ImageError(
+            f"data holds {content.size} bytes; {counted(height, 'row')} of step {step} need {step * height}"
+        )
     if content.size < step * height:
         content = np.concatenate([content, np.zeros(step * height - content.size, np.uint8)])
     rows = content[: step * height].reshape(height, step)[:, :row]

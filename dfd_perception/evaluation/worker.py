@@ -12,7 +12,7 @@ from typing import Any
 
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.size import Size
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, counted
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import ModelPredictor, matching_prediction
@@ -163,12 +163,12 @@ def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> Re
     path = plan.out / f"results_{source.unit.replace('/', '_')}"
     if skip:
         raise DatasetError(
-            f"{plan.out}: a bag of results is written in one go, and {len(skip)} frames were evaluated before; "
-            "--overwrite begins anew"
+            f"{plan.out}: a bag of results is written in one go, and would lack {counted(len(skip), 'frame')} that an "
+            "earlier run evaluated; --overwrite begins anew"
         )
     return ResultBag(path)
 
 
 def _losses(source: FrameSource) -> str:
     description = source.description()
-    return "; ".join(description["lost"]) or f"it has {description['pictures']} images"
+    return "; ".join(description["lost"]) or f"it has {counted(description['pictures'], 'image')}"

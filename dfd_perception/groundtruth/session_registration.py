@@ -26,7 +26,7 @@ from dfd_perception.core.distortion import DistortedCamera
 from dfd_perception.core.image_bytes import decoded_pixels, decoded_rgb
 from dfd_perception.core.registration import DepthRegistration, RigidTransform, register_image
 from dfd_perception.core.size import Size
-from dfd_perception.errors import CalibrationError, DatasetError, ImageError, UsageError, reading, writing
+from dfd_perception.errors import CalibrationError, DatasetError, ImageError, UsageError, counted, reading, writing
 from dfd_perception.groundtruth.clean_up import (
     PreprocessingRecipe,
     crop,
@@ -192,7 +192,9 @@ class SessionRegistration:
     def _groups(self, rows: list[IndexRow]) -> Iterator[list[IndexRow]]:
         size = self._recipe.denoise_frames
         if len(rows) < size:
-            raise DatasetError(f"denoising wants {size} frames of a camera at rest; the session has {len(rows)}")
+            raise DatasetError(
+                f"denoising wants {counted(size, 'frame')} of a camera at rest; the session has {len(rows)}"
+            )
         for start in range(0, len(rows) - size + 1, size):
             yield rows[start : start + size]
 

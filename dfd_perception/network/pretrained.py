@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dfd_perception.errors import ModelError, reading
+from dfd_perception.errors import ModelError, counted, reading
 from dfd_perception.network.two_headed import TwoHeadedNet
 
 NEW_IN_STEM = ("conv0.", "downconv0.", "norm1.")
@@ -124,7 +124,7 @@ def load_densenet_encoder(network: TwoHeadedNet, source: Mapping[str, Any]) -> i
     if absent or strange:
         example = (absent or strange)[0].removeprefix("encoder.")
         raise ModelError(
-            f"not the weights of torchvision's densenet121 for variant 2hded: {len(absent)} tensors absent, "
+            f"not the weights of torchvision's densenet121 for variant 2hded: {counted(len(absent), 'tensor')} absent, "
             f"{len(strange)} unknown or of another shape (features.{example})"
         )
     network.load_state_dict(weights, strict=False)

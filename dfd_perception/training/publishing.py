@@ -16,7 +16,7 @@ from dfd_perception.core.blur_error import BY_BLUR_KEY, BlurErrorBin
 from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.size import Size
 from dfd_perception.datasets.sample import DefocusDataset, Subset
-from dfd_perception.errors import ConfigError
+from dfd_perception.errors import ConfigError, counted
 from dfd_perception.files.model_folder import FileHash, ModelCard, TrainedRange
 from dfd_perception.network.checkpoint import save_model
 from dfd_perception.training.config import TrainConfig
@@ -108,7 +108,7 @@ def model_card(
                 **{name: round(value, 5) for name, value in result.metrics.items()},
                 **({BY_BLUR_KEY: [_rounded(row) for row in result.by_blur]} if result.by_blur else {}),
             },
-            "protocol": f"{len(validation)} images of {sources.validation.name}, pooled over pixels"
+            "protocol": f"{counted(len(validation), 'image')} of {sources.validation.name}, pooled over pixels"
             + ("; std fitted on other images of it" if is_coc else ""),
         },
     )

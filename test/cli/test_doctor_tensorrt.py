@@ -95,7 +95,7 @@ def test_engines_and_their_self_checks(jetson):
     assert lines_by_name()["engine"].detail.endswith(
         "passed: depth AbsRel 0.12 %, AiF 58.2 dB against fp32 on 4 frames"
     )
-    bad = SelfCheckResult(False, "3 values are NaN or infinite", None, None, 3, 4)
+    bad = SelfCheckResult(False, "3 values NaN or infinite", None, None, 3, 4)
     cache.store(KEY, "indoor", b"plan", {"self_check": bad.as_dict()})
     assert lines_by_name()["engine"].status == "warning"
 

@@ -67,7 +67,7 @@ def test_recording_becomes_a_dataset(recording, tmp_path, capsys, shared_data):
     assert found["recorded"]["moments"] == found["registered"]["frames"] == 1
     assert main(["inspect", str(session)]) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith("recorded    1 moments of ")
+    assert captured.out.startswith("recorded    1 moment of ")
     assert not set("{}[]'") & set(captured.out.replace(str(session), "")), "words, not Python"
     assert captured.err == "", "no progress bar where nobody sees it"
     sheet = cv2.imread(found["registered"]["sheet"])
@@ -108,7 +108,7 @@ def test_users_mistakes_are_told(recording, tmp_path, capsys):
     assert "session.json is missing" in lines[1]
     assert "exists" in lines[3]
     assert "possible: none" in lines[4]
-    assert "no image images" in lines[5]
+    assert "no images in raw/image" in lines[5]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_one_frame_of_another_size_costs_one_frame(board_session, tmp_path, caps
     assert main(calibrated) == 0
     out, err = capsys.readouterr()
     assert (json.loads(out)["frames"], json.loads(out)["refused"]) == (11, 1)
-    assert f"1 moments left out, the first: {odd} is 214 x 119, its calibration" in err
+    assert f"1 moment left out, the first: {odd} is 214 x 119, its calibration" in err
     for path in (session / "raw" / "depth").iterdir():
         cv2.imwrite(str(path), np.full((119, 214), 900, np.uint16))
     assert main(calibrated) == 2

@@ -19,7 +19,7 @@ import numpy as np
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.datasets.rgbd import SharpFrame
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, counted
 
 HOME = "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html"
 FILE_NAME = "nyu_depth_v2_labeled.mat"
@@ -87,5 +87,7 @@ def _read_splits(path: Path, count: int) -> dict[str, list[int]]:
         raise DatasetError(f"{path}: cannot read trainNdxs and testNdxs from it ({error})") from error
     every = sorted(splits["train"] + splits["test"])
     if every != list(range(count)):
-        raise DatasetError(f"{path}: its splits name {len(every)} frames and do not cover the {count} of the set once")
+        raise DatasetError(
+            f"{path}: its splits name {counted(len(every), 'frame')} and do not cover the {count} of the set once"
+        )
     return splits

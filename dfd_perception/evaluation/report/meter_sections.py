@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 from dfd_perception.core.result import percent
+from dfd_perception.errors import counted
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
 
 LARGEST_SHOWN_PX = 10.0
@@ -69,7 +70,7 @@ def blur_map(report: dict[str, Any]) -> str:
     rows += [
         (
             f"Blur floor of {escape(floor['unit'])}",
-            f"{floor['blur_floor_px']:.2f} px ({escape(floor['origin'])}, {floor['frames']} frames)",
+            f"{floor['blur_floor_px']:.2f} px ({escape(floor['origin'])}, {counted(floor['frames'], 'frame')})",
         )
         for floor in floors
     ]
@@ -120,9 +121,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _pairs_note(pairs: dict[str, Any]) -> str:
     text = (
-        f"{pairs['pairs']} pairs, {pairs['windows']} windows with texture: mean absolute error {pairs['mae_px']:.2f} "
-        f"px, correlation {_number(pairs['correlation'], 2, '')}. The truth is the disk between the two apertures, the "
-        "small aperture's own blur and the blur floor in quadrature."
+        f"{counted(pairs['pairs'], 'pair')}, {counted(pairs['windows'], 'window')} with texture: mean absolute "
+        f"error {pairs['mae_px']:.2f} px, correlation {_number(pairs['correlation'], 2, '')}. The truth is the disk "
+        "between the two apertures, the small aperture's own blur and the blur floor in quadrature."
     )
     return f'<p class="note">{text}</p>'
 

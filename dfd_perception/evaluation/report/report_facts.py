@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from dfd_perception.errors import counted
 from dfd_perception.evaluation.report.report_sections import number, section
 from dfd_perception.evaluation.sources.frame import lens_words
 
@@ -78,9 +79,10 @@ def _protocol(protocol: dict[str, Any]) -> str:
 
 
 def _source(source: dict[str, Any]) -> str:
-    text = f"{source['pictures']} images"
+    text = counted(source["pictures"], "image")
     if source.get("split"):
         text += f", split {source['split']}"
     for topic, counts in source.get("pairing", {}).items():
-        text += f"; {topic}: {counts['pairs']} pairs, {counts['pictures_unmatched']} images without it"
+        alone = counted(counts["pictures_unmatched"], "image")
+        text += f"; {topic}: {counted(counts['pairs'], 'pair')}, {alone} without it"
     return text

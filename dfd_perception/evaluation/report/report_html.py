@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from dfd_perception.core.colormap import ColourScale, fixed_depth_scale
+from dfd_perception.errors import counted
 from dfd_perception.evaluation.report import meter_sections, report_facts
 from dfd_perception.evaluation.report import report_sections as sections
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
@@ -52,7 +53,7 @@ def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: C
     sources = report["data"]["sources"]
     data = ", ".join(source["unit"] for source in sources[:3]) + (" and more" if len(sources) > 3 else "")
     heading = f"{report['model']['name']} on {data}"
-    subtitle = f"{sections.counted(report['frames'], 'frame')} \N{MIDDLE DOT} protocol {report['protocol']['name']}"
+    subtitle = f"{counted(report['frames'], 'frame')} \N{MIDDLE DOT} protocol {report['protocol']['name']}"
     if report["run"].get("created"):
         subtitle += f" \N{MIDDLE DOT} {report['run']['created'].partition('T')[0]}"
     body = [

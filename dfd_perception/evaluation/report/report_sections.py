@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dfd_perception.errors import counted
 from dfd_perception.evaluation.report.charts import Series, chart, log_axis, nice_axis
 
 DEPTH_FIGURES = (
@@ -25,11 +26,6 @@ def number(value: float | None, digits: int = 3) -> str:
 
 FEW_FRAMES = 10
 """Below, the page says that the figures are those of a few frames."""
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: 1 frame, 2 frames."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def few_frames(report: dict[str, Any]) -> str:
@@ -208,8 +204,8 @@ def timing(report: dict[str, Any]) -> str:
     note = ""
     if live:
         note = (
-            f"Live: {live['sent']} images sent, {report['answered']} answered, {live['dropped']} dropped or lost; "
-            "latency from the arrival of an image to its last answer."
+            f"Live: {counted(live['sent'], 'image')} sent, {report['answered']} answered, {live['dropped']} dropped or "
+            "lost; latency from the arrival of an image to its last answer."
         )
     cards = f'<div class="card"><h3>By stage</h3>{table}</div>' + _card("By frame", "", plot)
     return section("Timing", note, f'<div class="grid2">{cards}</div>')

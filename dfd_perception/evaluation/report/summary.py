@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dfd_perception.errors import counted
 from dfd_perception.evaluation.sources.frame import lens_words
 
 
@@ -14,7 +15,7 @@ def summary_text(report: dict[str, Any]) -> str:
     """Headline figures, pooled; the mean of images beside them in brackets."""
     frames = report["frames"]
     lines = [
-        f"{report['model']['name']}: {frames} frame{'' if frames == 1 else 's'}, {report['answered']} answered; "
+        f"{report['model']['name']}: {counted(frames, 'frame')}, {report['answered']} answered; "
         "figures over all pixels, in brackets the mean of the images"
     ]
     depth = report.get("depth")
@@ -58,15 +59,15 @@ def _meter_lines(report: dict[str, Any]) -> list[str]:
     if pairs:
         bins = ", ".join(f"{row['true_px']:.1f} px: {row['response']:.2f}" for row in pairs["response"])
         lines.append(
-            f"  pairs       MAE {_number(pairs['mae_px'])} px in {pairs['windows']} windows of {pairs['pairs']} pairs; "
-            f"reading over true total blur {bins}"
+            f"  pairs       MAE {_number(pairs['mae_px'])} px in {counted(pairs['windows'], 'window')} of "
+            f"{counted(pairs['pairs'], 'pair')}; reading over true total blur {bins}"
         )
     for source in report["data"]["sources"]:
         floor = source.get("blur_floor")
         if floor:
             lines.append(
                 f"  floor       {source['unit']}: {floor['blur_floor_px']:.2f} px, by {floor['origin']} of "
-                f"{floor['frames']} frames, each scored with the other half's"
+                f"{counted(floor['frames'], 'frame')}, each scored with the other half's"
             )
     return lines
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from dfd_perception.core.stamp_pairing import StampPairing
+from dfd_perception.errors import counted
 
 WAITING_AT_MOST = 100
 """Messages of one topic that wait for their partners."""
@@ -86,13 +87,13 @@ class TruthPairing:
             if not counts.pairs and counts.right_unmatched:
                 nearest = "" if counts.nearest_ms is None else f" (the nearest is {counts.nearest_ms:.0f} ms away)"
                 lines.append(
-                    f"no truth: none of {counts.right_unmatched} messages of {topic} lies within "
+                    f"no truth: none of {counted(counts.right_unmatched, 'message')} of {topic} lies within "
                     f"{counts.bound_ms:g} ms of an image{nearest}; --pairing-ms takes another bound, --stamps log the "
                     "time of recording"
                 )
             for stream, bogus in (("image", counts.left_bogus), (topic, counts.right_bogus)):
                 if bogus:
-                    lines.append(f"{bogus} messages of {stream} left out: their stamps jumped and came back")
+                    lines.append(f"{counted(bogus, 'message')} of {stream} left out: their stamps jumped and came back")
         return lines
 
     def _decide(self, topic: str, message: Any, index: int) -> None:

@@ -14,7 +14,7 @@ from dfd_perception.core.image_protocol import ImageProtocol, scale_of, shape_of
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.point_spread import PointSpread
 from dfd_perception.datasets.registry import LAYOUTS
-from dfd_perception.errors import ConfigError
+from dfd_perception.errors import ConfigError, counted
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.run import begin_anew, evaluate
 from dfd_perception.evaluation.scoring.protocol import Protocol, protocol_named
@@ -114,7 +114,8 @@ def table_text(table: FilledTable) -> str:
     for row in table.rows:
         lines.append(f"{row.label:<{label_width}}thesis   " + _cells(row.thesis, table.columns, widths))
         if row.ours is not None:
-            who = f"ours     {_cells(row.ours, table.columns, widths)}  {row.model}, {row.frames} frames of {row.test}"
+            who = f"ours     {_cells(row.ours, table.columns, widths)}  {row.model}, "
+            who += f"{counted(row.frames, 'frame')} of {row.test}"
             lines.append(" " * label_width + who)
             lines += [" " * (label_width + 9) + note for note in row.notes]
         elif row.reason:

@@ -17,7 +17,7 @@ from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.distortion import DistortedCamera, Distortion
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.core.size import Size
-from dfd_perception.errors import CalibrationError
+from dfd_perception.errors import CalibrationError, counted
 from dfd_perception.groundtruth.rig.board import FEWEST_CORNERS, Board, BoardView
 
 COVERAGE_GRID = (6, 8)
@@ -67,7 +67,9 @@ def solve_camera(views: list[BoardView], board: Board, size: Size, rational: boo
         CalibrationError: fewer than three views.
     """
     if len(views) < 3:
-        raise CalibrationError(f"the board was found in {len(views)} images; three are the least, ten are good")
+        raise CalibrationError(
+            f"the board was found in {counted(len(views), 'image')}; three are the least, ten are good"
+        )
     objects = [board.corners_m(view.ids) for view in views]
     points = [view.points_px for view in views]
     flags = cv2.CALIB_RATIONAL_MODEL if rational else 0
@@ -102,8 +104,8 @@ def solve_pair(
             second_points.append(other.points_px[in_other])
     if len(objects) < 3:
         raise CalibrationError(
-            f"both cameras saw the board in {len(objects)} moments; at least 3 are needed, 10 are good. Hold the board "
-            "where both fields of view overlap"
+            f"both cameras saw the board in {counted(len(objects), 'moment')}; at least 3 are needed, 10 are good. "
+            "Hold the board where both fields of view overlap"
         )
     rms, *_, rotation, translation, _, _ = cv2.stereoCalibrate(
         objects,

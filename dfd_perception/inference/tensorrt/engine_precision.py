@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dfd_perception.errors import EngineError
+from dfd_perception.errors import EngineError, counted
 from dfd_perception.inference.backends.interface import Precision
 from dfd_perception.inference.tensorrt.graph_precision import PreparedGraph
 
@@ -90,7 +90,7 @@ def require_engine_precision(trt: Any, engine: tensorrt.ICudaEngine, precision: 
             f"the engine that was to be {precision} has no {precision} layer among its {len(layers)}: TensorRT built "
             f"another precision; it is not called {precision}"
         )
-    return f"{len(reduced)} of {len(layers)} layers {precision}"
+    return f"{len(reduced)} of {counted(len(layers), 'layer')} {precision}"
 
 
 def engine_layers(trt: Any, engine: tensorrt.ICudaEngine) -> list[dict[str, Any]]:

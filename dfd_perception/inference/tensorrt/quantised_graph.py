@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.network_geometry import SIZE_MULTIPLE
 from dfd_perception.core.prediction import IMAGE_INPUT
-from dfd_perception.errors import EngineError
+from dfd_perception.errors import EngineError, counted
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.tensorrt.half_graph import CONVOLUTIONS
 
@@ -73,7 +73,7 @@ def write_calibrated_graph(
 
 def _require_images(images: Sequence[NDArray[np.float32]]) -> None:
     if len(images) < FEWEST_IMAGES:
-        raise EngineError(f"int8 calibration got {len(images)} images; expected at least {FEWEST_IMAGES}")
+        raise EngineError(f"int8 calibration got {counted(len(images), 'image')}; expected at least {FEWEST_IMAGES}")
     odd = next((p.shape for p in images if p.shape[2] % SIZE_MULTIPLE or p.shape[3] % SIZE_MULTIPLE), None)
     if odd is not None:
         raise EngineError(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.image_bytes import decoded_rgb
 from dfd_perception.core.size import Size
-from dfd_perception.errors import EngineError
+from dfd_perception.errors import EngineError, counted
 from dfd_perception.inference.backends.interface import Precision
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -87,7 +87,7 @@ class SelfCheckResult:
             parts.append(f"depth AbsRel {100 * self.depth_abs_rel:.3g} %")
         if self.aif_psnr_db is not None:
             parts.append(f"AiF {self.aif_psnr_db:.1f} dB")
-        figures = f"{', '.join(parts)} against fp32 on {self.frames} frames"
+        figures = f"{', '.join(parts)} against fp32 on {counted(self.frames, 'frame')}"
         return f"passed: {figures}" if self.passed else f"failed: {self.why} ({figures})"
 
 
@@ -120,7 +120,7 @@ def check_engine(
         relatives += [_relative(name, answer[name], right[name]) for name in answer if name in ("depth", "coc")]
         psnrs += [_psnr_db(answer[name], right[name]) for name in answer if name == "deblurred"]
     if nonfinite:
-        problems.append(f"{nonfinite} values are NaN or infinite")
+        problems.append(f"{counted(nonfinite, 'value')} NaN or infinite")
     if relatives and not max(relatives) <= limits.depth_abs_rel:
         problems.append(f"depth is off by {100 * max(relatives):.2g} %, allowed {100 * limits.depth_abs_rel:g} %")
     if psnrs and not min(psnrs) >= limits.aif_psnr_db:

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.errors import DfdPerceptionError, counted
 from dfd_perception.groundtruth.recording_control import RecordingControl
 from dfd_perception.ros.shared.node_log import Log
 
@@ -47,8 +47,8 @@ class RecordingServices:
             self._last_progress_s = time.monotonic()
             self._log(
                 "info",
-                f"{progress.written} moments, {progress.written_bytes / 1e6:.0f} MB, {progress.dropped} dropped, "
-                f"{progress.free_bytes / 1e9:.1f} GB free",
+                f"{counted(progress.written, 'moment')}, {progress.written_bytes / 1e6:.0f} MB, {progress.dropped} "
+                f"dropped, {progress.free_bytes / 1e9:.1f} GB free",
             )
 
     def _answering(self, work: Callable[[RecordingControl], str]) -> Callable[..., Trigger.Response]:
@@ -77,7 +77,9 @@ def stop(control: RecordingControl) -> str:
     done = control.stop()
     if done is None:
         return "nothing was being recorded"
-    summary = f"{control.session}: {done.written} moments written, {done.dropped} dropped, {done.failed} failed"
+    summary = (
+        f"{control.session}: {counted(done.written, 'moment')} written, {done.dropped} dropped, {done.failed} failed"
+    )
     return f"{summary}; {done.error}" if done.error else summary
 
 
@@ -128,13 +130,13 @@ def recorder_status(
     if bogus:
         return (
             DiagnosticStatus.WARN,
-            f"{bogus} frames left out: their time stamps jumped away from those around them; look at the drivers' "
-            "clocks. The others are recorded",
+            f"{counted(bogus, 'frame')} left out: their time stamps jumped away from those around them; look at the "
+            "drivers' clocks. The others are recorded",
             values,
         )
     lost = control.image_gaps.missing + control.depth_gaps.missing
     if progress is not None and (progress.dropped or lost):
-        losses = f"{progress.dropped} moments dropped, {lost} frames missing before they arrived"
+        losses = f"{counted(progress.dropped, 'moment')} dropped, {counted(lost, 'frame')} missing before they arrived"
         return DiagnosticStatus.WARN, f"{losses}: disk, processor or network are too slow", values
     if progress is not None and progress.free_bytes < LOW_DISK * progress.written_bytes:
         return DiagnosticStatus.WARN, f"{progress.free_bytes / 1e9:.1f} GB free: the disk fills soon", values

@@ -12,6 +12,7 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
+from dfd_perception.errors import counted
 from dfd_perception.ros.shared.node_log import Log
 from dfd_perception.ros.shared.qos import SubscriptionEventCallbacks, overridable, qos_profile, subscription_events
 
@@ -27,7 +28,7 @@ def silence_of(node: Node, topic: str) -> str:
     """
     count = node.count_publishers(topic)
     if count:
-        return f"nothing on {topic} yet: {count} publishers known, none sends"
+        return f"nothing on {topic} yet: {counted(count, 'publisher')} known, none sends"
     return f"nothing on {topic} yet: nobody publishes{published_near(node, topic)}"
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from dfd_perception.environment import use_own_ros_domain
-from dfd_perception.errors import BackendError, DfdPerceptionError
+from dfd_perception.errors import BackendError, DfdPerceptionError, counted
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import find_model
 from dfd_perception.ros.tools.demo_report import measure, montage, write_montage
@@ -180,8 +180,9 @@ def report(args: argparse.Namespace, scene: dict[int, Any], subscriber: Any) -> 
         write_montage(path, image)
     depth, deblurred = summary["depth"], summary["deblurred"]
     print(
-        f"demo: {len(answered)} of {len(scene)} frames answered, latency p50 {summary['latency_ms']['p50']} ms; depth "
-        f"AbsRel {depth['abs_rel']:.3f} (best constant: {summary['depth_baseline']['abs_rel']:.3f}); deblurred "
+        f"demo: {len(answered)} of {counted(len(scene), 'frame')} answered, latency p50 "
+        f"{summary['latency_ms']['p50']} ms; depth AbsRel {depth['abs_rel']:.3f} "
+        f"(best constant: {summary['depth_baseline']['abs_rel']:.3f}); deblurred "
         f"{deblurred['psnr_db']:.2f} dB (input: {deblurred['input_psnr_db']:.2f} dB)"
     )
     print(f"demo: look at {args.out / 'montage.png'} and {args.out / 'summary.json'}")

@@ -25,7 +25,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from dfd_perception.bags.reader import BagReader
-from dfd_perception.errors import ConfigError, DfdPerceptionError
+from dfd_perception.errors import ConfigError, DfdPerceptionError, counted
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
@@ -175,7 +175,7 @@ def _played(
         played = collector.finish()
         if played.sent and not played.answered:
             raise DfdPerceptionError(
-                f"{request.node} answered none of {played.sent} images; its log and /diagnostics say why"
+                f"{request.node} answered none of {counted(played.sent, 'image')}; its log and /diagnostics say why"
             )
         return played
     finally:

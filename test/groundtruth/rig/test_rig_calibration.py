@@ -109,9 +109,9 @@ def test_poor_calibrations_are_named():
     assert faults_of("camera", good, QualityLimits()) == []
     assert "2.00 px off" in faults_of("camera", good._replace(rms_px=2.0), QualityLimits())[0]
     assert "tilt" in faults_of("camera", good._replace(tilt_deg=3.0), QualityLimits())[0]
-    with pytest.raises(CalibrationError, match="in 1 images"):
+    with pytest.raises(CalibrationError, match="in 1 image;"):
         solve_camera(views[:1], board, rig.ROBOT.size)
-    with pytest.raises(CalibrationError, match="in 1 moments"):
+    with pytest.raises(CalibrationError, match="in 1 moment;"):
         solve_pair(views[:2], [views[0], None], board, rig.ROBOT, rig.ROBOT)
     image = coverage_image([view for view in views if view], robot.image(POSES[4]))
     assert image.shape == (480, 640, 3)
