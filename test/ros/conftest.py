@@ -36,6 +36,8 @@ class Peer:
         self._image = None
         self._info = None
         self.number = 0
+        self.wall_clock = False
+        """Stamp with the time of day, as a camera does; else with a number of its own for each frame."""
 
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException
@@ -86,6 +88,8 @@ class Peer:
         self.number += 1
         header = Header(frame_id="camera_optical")
         header.stamp.sec, header.stamp.nanosec = 1000 + self.number, 7
+        if self.wall_clock:
+            header.stamp.sec, header.stamp.nanosec = divmod(time.time_ns(), 1_000_000_000)
         return header
 
     def publish_until(self, condition: Callable[[], Any], what: str, **options: Any) -> None:

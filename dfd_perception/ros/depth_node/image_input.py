@@ -15,7 +15,8 @@ from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters
 from dfd_perception.ros.depth_node.frame_decoder import Frame
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
-from dfd_perception.ros.shared.diagnostics import Statistics, StatusFiller
+from dfd_perception.ros.shared.diagnostics import SILENCE_S, Statistics, StatusFiller
+from dfd_perception.ros.shared.frame_age import clock_problem
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions
 from dfd_perception.ros.shared.node_log import Log
 
@@ -39,6 +40,7 @@ class ImageInput:
         self._log = log
         self._subscriptions: LosslessSubscriptions | None = None
         self._last_stamp_ns = 0
+        self._clocks_agree_s = -float("inf")
 
     def subscribe(self, parameters: DfdParameters) -> None:
         """Subscribe as the parameters say; what exists already and fits stays."""
@@ -70,7 +72,7 @@ class ImageInput:
             self.infos.keep_newest()
             self.on_jump()
         self._last_stamp_ns = stamp
-        self._statistics.age_s = (self._node.get_clock().now().nanoseconds - stamp) * 1e-9
+        self._compare_clocks(stamp)
         if self.max_age_s and self._statistics.age_s > self.max_age_s:
             self._statistics.too_old.tick()
             self._log("warning", too_old_warning(self._statistics.age_s, self.max_age_s))
@@ -78,6 +80,18 @@ class ImageInput:
         if not message.header.frame_id:
             self._status.warnings["frame_id"] = "images have an empty frame_id: RViz and tf cannot place the outputs"
         self.on_frame(Frame(message, time.monotonic()))
+
+    def _compare_clocks(self, stamp_ns: int) -> None:
+        """The frame's age, and whether its stamp can be of this node's clock."""
+        now_ns = self._node.get_clock().now().nanoseconds
+        self._statistics.age_s = (now_ns - stamp_ns) * 1e-9 if now_ns else float("nan")
+        use_sim_time = bool(self._node.get_parameter("use_sim_time").value)
+        problem = clock_problem(self._statistics.age_s, stamp_ns * 1e-9, use_sim_time)
+        if problem is None:
+            self._clocks_agree_s = time.monotonic()
+        elif time.monotonic() - self._clocks_agree_s < SILENCE_S:  # a bag that begins again, before its /clock comes
+            return
+        self._status.set_warning("clock", problem)
 
 
 def too_old_warning(age_s: float, max_age_s: float) -> str:

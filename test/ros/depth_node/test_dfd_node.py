@@ -76,6 +76,7 @@ def test_nobody_subscribed_nothing_runs_and_heads_follow_the_subscribers(start_n
 def test_depth_that_is_asked_for_and_does_not_come_is_a_warning_of_diagnostics(start_node, peer):
     status = peer.subscribe("/diagnostics", DiagnosticArray)
     depths = peer.subscribe("depth/image")
+    peer.wall_clock = True
     start_node(**LENS, depth__min_m=9.0)
 
     def says(level: bytes, words: str) -> bool:

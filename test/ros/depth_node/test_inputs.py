@@ -111,6 +111,18 @@ def test_images_that_are_all_too_old_are_a_warning(start_node, peer, capfd):
     assert "max_age_s is 1: dropped" in capfd.readouterr().err
 
 
+def test_stamps_of_another_clock_are_a_warning_until_they_agree(start_node, peer):
+    status = peer.subscribe("/diagnostics", DiagnosticArray)
+    start_node(**LENS)
+
+    def says(level: bytes, words: str) -> bool:
+        return bool(status) and status[-1].status[0].level == level and words in status[-1].status[0].message
+
+    peer.publish_until(lambda: says(DiagnosticStatus.WARN, "days behind this node's clock: they count"), "old stamps")
+    peer.wall_clock = True
+    peer.publish_until(lambda: says(DiagnosticStatus.OK, "active"), "all is well again")
+
+
 def test_two_publishers_whose_clocks_differ_do_not_flood_the_log(start_node, peer, capfd):
     running = start_node(**LENS)
     peer.subscribe("defocus/image")
