@@ -24,14 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd benchmark`."""
     from dfd_perception.inference.backends.table import backend_choice, precision_choice
 
-    parser.add_argument("--model", default="2hded-small", metavar="M", help="model by name or path (2hded-small)")
+    parser.add_argument("--model", default="2hded-small", metavar="M",
+                        help="model by name or path (default: 2hded-small)")  # fmt: skip
     parser.add_argument("--backend", **backend_choice())
     parser.add_argument("--precision", **precision_choice())
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads of the network; 0 = all")
-    parser.add_argument("--size", nargs="+", default=["480x640", "720x1280"], metavar="HxW", help="sizes of the images")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each run (10)")
-    parser.add_argument("--rate", type=float, default=60.0, help="frames a second of the throughput run (60)")
-    parser.add_argument("--runs", type=int, default=30, help="timed runs of the network alone (30)")
+    parser.add_argument("--threads", type=int, default=0, metavar="N",
+                        help="CPU threads of the network (default: 0, all)")  # fmt: skip
+    parser.add_argument("--size", nargs="+", default=["480x640", "720x1280"], metavar="HxW",
+                        help="of the images [px] (default: 480x640 720x1280)")  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="length of each run [s] (default: 10)")
+    parser.add_argument("--rate", type=float, default=60.0, metavar="HZ",
+                        help="of the throughput run, in frames a second (default: 60)")  # fmt: skip
+    parser.add_argument("--runs", type=int, default=30, metavar="N",
+                        help="timed runs of the network alone (default: 30)")  # fmt: skip
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=["node", "heads"], help="default: node heads")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures here")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")

@@ -8,8 +8,8 @@ another backend answers. Exit code 0: the engine of the asked precision passed i
 (then this says so). Exit code 1: none did.
 
 Examples:
-  dfd build-engine indoor --precision fp16 --size 480x640
-  dfd build-engine indoor --precision int8 --size 480x640 --calibration sessions/kitchen
+  dfd build-engine 2hded-small --precision fp16 --size 480x640
+  dfd build-engine 2hded-small --precision int8 --size 480x640 --calibration my_session
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ TIMED_RUNS = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd build-engine`."""
-    parser.add_argument("model", help="name or folder of the model")
+    parser.add_argument("model", metavar="MODEL", help="name or folder of the model")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16", help="default: fp16")
-    parser.add_argument(
-        "--size", type=parse_size, default="480x640", metavar="HxW", help="height x width of the images (480x640)"
-    )
-    parser.add_argument(
-        "--heads", nargs="+", choices=("both", "depth", "deblurred"), default=["both"], help="one engine each (both)"
-    )
+    parser.add_argument("--size", type=parse_size, default="480x640", metavar="HxW",
+                        help="height x width of the images [px] (default: 480x640)")  # fmt: skip
+    parser.add_argument("--heads", nargs="+", choices=("both", "depth", "deblurred"), default=["both"],
+                        help="one engine each (default: both)")  # fmt: skip
     parser.add_argument("--calibration", type=Path, metavar="DIR", help="int8: a session, dataset or folder of images")
     parser.add_argument("--transposed", action="store_true", help="int8: quantise transposed convolutions too")
-    parser.add_argument("--workspace-mb", type=int, default=1024, help="scratch memory for the engine [MiB] (1024)")
-    parser.add_argument("--optimization-level", type=int, choices=range(6), default=3, help="0 quick to 5 slow (3)")
-    parser.add_argument("--device", default="auto", help="auto, cuda or cuda:N")
+    parser.add_argument("--workspace-mb", type=int, default=1024, metavar="MIB",
+                        help="scratch memory for the engine [MiB] (default: 1024)")  # fmt: skip
+    parser.add_argument("--optimization-level", type=int, choices=range(6), default=3,
+                        help="0 quick to 5 slow (default: 3)")  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cuda or cuda:N (default: auto)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of the engines (default: the user's cache)")
     parser.add_argument("--force", action="store_true", help="build even if the engine is there")
     parser.add_argument("--background", action="store_true", help="run at low priority")

@@ -36,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="factory",
         help="colour camera of the depth sensor: as the session has them (default), or from the board too",
     )
-    parser.add_argument("--max-rms", type=float, default=1.0, metavar="PX", help="largest error of corners (default 1)")
-    parser.add_argument("--min-views", type=int, default=10, metavar="N", help="least views of the board (default 10)")
-    parser.add_argument("--min-coverage", type=float, default=0.5, metavar="F", help="of the image (default 0.5)")
+    parser.add_argument("--max-rms", type=float, default=1.0, metavar="PX",
+                        help="largest error of corners [px] (default: 1)")  # fmt: skip
+    parser.add_argument("--min-views", type=int, default=10, metavar="N", help="least views of the board (default: 10)")
+    parser.add_argument("--min-coverage", type=float, default=0.5, metavar="F",
+                        help="least share of the image where the board was seen (default: 0.5)")  # fmt: skip
     parser.add_argument("--accept-poor", action="store_true", help="write it although it is poor")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 

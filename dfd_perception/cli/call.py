@@ -33,8 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "; ".join(f"{name}: {text}" for name, (_, _, text) in CALLS.items())
     parser.add_argument("call", choices=tuple(CALLS), metavar="CALL", help=words)
     parser.add_argument("--node", help="name of the node, with its namespace (default: ground_truth_recorder or dfd)")
-    parser.add_argument("--wait", type=float, default=5.0, metavar="S", help="longest wait for the node")
-    parser.add_argument("--limit", type=float, default=120.0, metavar="S", help="longest wait for its answer")
+    parser.add_argument("--wait", type=float, default=5.0, metavar="S",
+                        help="longest wait for the node [s] (default: 5)")  # fmt: skip
+    parser.add_argument("--limit", type=float, default=120.0, metavar="S",
+                        help="longest wait for its answer [s] (default: 120)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     add_ros_arguments(parser)
 

@@ -33,9 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth-range", metavar=("MIN", "MAX"), type=float, nargs=2, help="depth that it was trained on [m]"
     )
-    parser.add_argument(
-        "--input-size", metavar=("H", "W"), type=int, nargs=2, default=(256, 256), help="training size (256 256)"
-    )
+    parser.add_argument("--input-size", metavar=("H", "W"), type=int, nargs=2, default=(256, 256),
+                        help="training size [px] (default: 256 256)")  # fmt: skip
     parser.add_argument("--tanh", action="store_true", help="it ends its image with a tanh, as older releases do")
     parser.add_argument("--no-onnx", action="store_true", help="leave out model.onnx (only the torch backend runs it)")
 

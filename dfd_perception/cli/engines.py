@@ -22,9 +22,10 @@ from dfd_perception.errors import counted
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd engines`."""
-    parser.add_argument("action", choices=("list", "prune"))
+    parser.add_argument("action", choices=("list", "prune"), help="show what there is, or remove the longest unused")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of the engines (default: the user's cache)")
-    parser.add_argument("--keep-mb", type=int, default=0, help="prune: size that may stay [MiB] (0)")
+    parser.add_argument("--keep-mb", type=int, default=0, metavar="MIB",
+                        help="prune: size that may stay [MiB] (default: 0)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -24,8 +24,9 @@ def add_all(parser: argparse.ArgumentParser) -> None:
     live = parser.add_argument_group("live")
     live.add_argument("--live", action="store_true", help="play the bag to the running node and measure its answers")
     live.add_argument("--node", default="dfd", metavar="NAME", help="name of the node (default: dfd)")
-    live.add_argument("--rate", type=float, default=1.0, help="speed of playing (default: 1)")
-    live.add_argument("--wait", type=float, default=30.0, metavar="S", help="wait so long for the node (default: 30)")
+    live.add_argument("--rate", type=float, default=1.0, metavar="X", help="speed of playing (default: 1)")
+    live.add_argument("--wait", type=float, default=30.0, metavar="S",
+                      help="longest wait for the node [s] (default: 30)")  # fmt: skip
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +40,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--split", help="only this split of the data set")
     what.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens of the camera; overrides the data set's")
     what.add_argument("--fx", type=float, metavar="PX", help="focal length of the images [px] (default: their own)")
-    what.add_argument("--only", default="", metavar="PATTERN", help="only frames of such names, such as 'osd_*'")
-    what.add_argument("--without", default="", metavar="PATTERN", help="without frames of such names")
+    what.add_argument("--only", default="", metavar="PATTERN",
+                      help="only frames of such names, as 'osd_*' (default: all)")  # fmt: skip
+    what.add_argument("--without", default="", metavar="PATTERN", help="without frames of such names (default: none)")
     what.add_argument("--every", type=int, default=1, metavar="N", help="every n-th of these frames (default: 1)")
     what.add_argument("--suite", type=Path, metavar="SUITE.yaml", help="several sources below --data, one table")
     what.add_argument("--chart", action="store_true", help="the blur chart: planes of known blur, against the bound")
@@ -63,7 +65,8 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
     bag.add_argument("--any-frame", action="store_true", help="take depth of another frame_id as registered")
     bag.add_argument("--board-distance", type=float, metavar="M", help="truth: a flat board, this far away")
     bag.add_argument("--board-region", type=float, nargs=4, default=(0.25, 0.75, 0.25, 0.75),
-                     metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"), help="where, as fractions of the image")  # fmt: skip
+                     metavar=("TOP", "BOTTOM", "LEFT", "RIGHT"),
+                     help="where, as fractions of the image (default: 0.25 0.75 0.25 0.75)")  # fmt: skip
     bag.add_argument("--rectified", choices=("auto", "true", "false"), default="auto",
                      help="images are rectified: fx is that of P (default: by topic and camera_info)")  # fmt: skip
     bag.add_argument("--max-frames", type=int, metavar="N", help="stop after so many images of each bag or data set")
@@ -74,15 +77,20 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     from dfd_perception.inference.backends.table import backend_choice, precision_choice
 
     how = parser.add_argument_group("how")
-    how.add_argument("--protocol", default="native", help="native, eigen-nyu or thesis-256 (default: native)")
+    how.add_argument("--protocol", default="native", metavar="P",
+                     help="native, eigen-nyu or thesis-256 (default: native)")  # fmt: skip
     how.add_argument("--floor", choices=("auto", "fitted", "lens"), default="auto",
                      help="blur floor of the truth: read by the model off frames that are not scored with it, or that "
                      "of the lens (default: fitted for data sets whose lens states none)")  # fmt: skip
-    how.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="blur given to sharp RGB-D")
-    how.add_argument("--sigma-per-coc", type=float, default=0.25, metavar="R", help="its sigma by diameter (0.25)")
+    how.add_argument("--psf", choices=("disk", "gaussian"), default="disk",
+                     help="blur given to sharp RGB-D (default: disk)")  # fmt: skip
+    how.add_argument("--sigma-per-coc", type=float, default=0.25, metavar="R",
+                     help="its sigma by diameter (default: 0.25)")  # fmt: skip
     how.add_argument("--sharp-input", action="store_true", help="feed the all-in-focus image instead")
-    how.add_argument("--min-depth", type=float, metavar="M", help="truth nearer does not count")
-    how.add_argument("--max-depth", type=float, metavar="M", help="truth farther does not count")
+    how.add_argument("--min-depth", type=float, metavar="M",
+                     help="truth nearer does not count [m] (default: all counts)")  # fmt: skip
+    how.add_argument("--max-depth", type=float, metavar="M",
+                     help="truth farther does not count [m] (default: all counts)")  # fmt: skip
     how.add_argument("--clamp", action="store_true", default=None,
                      help="move answers outside these two bounds to them, as published figures mostly do")  # fmt: skip
     how.add_argument("--edges", action=argparse.BooleanOptionalAction,
@@ -93,7 +101,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
                      help="answers outside are invalid, as in the node (default: 0 10)")  # fmt: skip
     how.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
                      help="answers less certain than this fraction of themselves are invalid")  # fmt: skip
-    how.add_argument("--depth-range", type=float, nargs=2, metavar=("NEAR", "FAR"), help="of the colours [m]")
+    how.add_argument("--depth-range", type=float, nargs=2, metavar=("NEAR", "FAR"),
+                     help="of the colours [m] (default: of the scene)")  # fmt: skip
     how.add_argument("--backend", **backend_choice())
     how.add_argument("--precision", **precision_choice())
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: auto)")

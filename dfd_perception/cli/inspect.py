@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `dfd inspect`."""
     parser.add_argument("folder", type=Path, metavar="SESSION", help="recorded session or dataset folder")
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="the sheet (default: SESSION/overlay.png)")
-    parser.add_argument("--frames", type=int, default=FRAMES_SHOWN, metavar="N", help="frames on the sheet (default 4)")
+    parser.add_argument("--frames", type=int, default=FRAMES_SHOWN, metavar="N",
+                        help="frames on the sheet (default: 4)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
 

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pitch", metavar="UM", help="pixel pitch of the images as they are used, such as 36um")
     parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
     parser.add_argument("--side", choices=("far", "near"), help="where the scene lies (default: far)")
-    parser.add_argument("--floor", type=float, metavar="PX", help="blur diameter [px] of what is in focus")
+    parser.add_argument("--floor", type=float, metavar="PX",
+                        help="blur diameter [px] of what is in focus (default: the model's)")  # fmt: skip
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="M", help="model to fit (default: %(default)s)")
     parser.add_argument("--blur-std", type=float, metavar="PX", help="error of a blur reading (default: the model's)")
     parser.add_argument("--at", type=float, nargs="+", metavar="M", help="distances [m] (default: around the focus)")

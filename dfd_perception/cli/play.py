@@ -19,12 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `dfd play`."""
     parser.add_argument("bag", metavar="BAG", help="bag folder, or an .mcap or .db3 file")
     parser.add_argument("--topic", action="append", default=[], metavar="T", help="play this topic (repeatable)")
-    parser.add_argument("--rate", type=float, default=1.0, help="speed; 1 = as recorded")
+    parser.add_argument("--rate", type=float, default=1.0, metavar="X", help="speed (default: 1, as recorded)")
     parser.add_argument("--loop", action="store_true", help="start again at the end, until interrupted")
     parser.add_argument("--clock", action="store_true", help="publish /clock")
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="begin this many seconds into the bag")
-    parser.add_argument("--duration", type=float, metavar="S", help="play this many seconds of the bag")
-    parser.add_argument("--wait", type=float, default=5.0, metavar="S", help="longest wait for a first subscriber")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S",
+                        help="begin so many seconds into the bag (default: 0)")  # fmt: skip
+    parser.add_argument("--duration", type=float, metavar="S", help="play so many seconds (default: to the end)")
+    parser.add_argument("--wait", type=float, default=5.0, metavar="S",
+                        help="longest wait for a first subscriber [s] (default: 5)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was played as JSON")
     add_ros_arguments(parser)
 

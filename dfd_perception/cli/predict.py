@@ -64,15 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rectified", choices=("auto", "true", "false"), default="auto",
-        help="with --camera: the images are rectified (fx of its projection matrix) or raw (of its camera matrix)",
+        help="with --camera: the images are rectified (fx of its projection matrix) or raw (of its camera "
+        "matrix) (default: auto, by the file)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results that OUT holds already")
     parser.add_argument("--input-size", metavar="HxW",
                         help="fit images into this size before the network (default: as they are)")  # fmt: skip
     parser.add_argument("--backend", **backend_choice())
-    parser.add_argument("--min-m", type=float, default=0.0, help="nearer depth is invalid [m]")
-    parser.add_argument("--max-m", type=float, default=10.0, help="farther depth is invalid [m] (default: %(default)s)")
+    parser.add_argument("--min-m", type=float, default=0.0, metavar="M",
+                        help="nearer depth is invalid [m] (default: 0)")  # fmt: skip
+    parser.add_argument("--max-m", type=float, default=10.0, metavar="M",
+                        help="farther depth is invalid [m] (default: 10)")  # fmt: skip
     parser.add_argument("--max-rel-std", type=float, default=0.0, metavar="S",
                         help="depth with a larger std is invalid, such as 0.2 for 20 %% (default: all)")  # fmt: skip
     parser.add_argument("--range", type=float, nargs=2, metavar=("NEAR", "FAR"), dest="range_m",

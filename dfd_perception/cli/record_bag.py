@@ -22,12 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--topic", action="append", default=[], metavar="T", help="record this one (repeatable; none = all)"
     )
-    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format")
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format (default: mcap)")
     parser.add_argument(
         "--compression", choices=("none", "storage", "message", "file"), default="none",
-        help="zstd: storage (mcap chunks; any reader copes), message or file (rosbag2's own)",
+        help="zstd: storage (mcap chunks; any reader copes), message or file (rosbag2's own) "
+        "(default: none)",
     )  # fmt: skip
-    parser.add_argument("--duration", type=float, metavar="S", help="end after this many seconds")
+    parser.add_argument("--duration", type=float, metavar="S", help="end after so many seconds (default: at Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="print what was recorded as JSON")
     add_ros_arguments(parser)
 

@@ -35,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default) takes the first that there is",
     )
     parser.add_argument("--sharp", action="store_true", help="write the images as rgb/ for dfd synthesize")
-    parser.add_argument("--denoise", type=int, default=1, metavar="N", help="mode over N frames of a camera at rest")
-    parser.add_argument("--inpaint", type=int, default=0, metavar="PX", help="fill holes up to this area (-1: all)")
+    parser.add_argument("--denoise", type=int, default=1, metavar="N",
+                        help="mode over N frames of a camera at rest (default: 1)")  # fmt: skip
+    parser.add_argument("--inpaint", type=int, default=0, metavar="PX",
+                        help="fill holes up to this area [px] (default: 0; -1: all)")  # fmt: skip
     parser.add_argument("--crop", type=int, nargs=4, metavar=("X", "Y", "W", "H"), help="window of the images [px]")
     parser.add_argument("--normalise", action="store_true", help="stretch both images of a pair by one map")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")

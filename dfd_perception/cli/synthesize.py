@@ -32,9 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sigma-per-coc", type=float, default=0.25, metavar="R",
         help="standard deviation of the blur over its diameter (default: 0.25, a disk's; Carvalho: 0.3)",
     )  # fmt: skip
-    parser.add_argument("--full-well", type=float, default=0.0, metavar="E", help="shot noise: electrons of white")
-    parser.add_argument("--read-noise", type=float, default=0.0, metavar="S", help="read noise, fraction of white")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    parser.add_argument("--full-well", type=float, default=0.0, metavar="E",
+                        help="shot noise: electrons of white (default: none)")  # fmt: skip
+    parser.add_argument("--read-noise", type=float, default=0.0, metavar="S",
+                        help="read noise, fraction of white (default: 0)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "what", nargs="*", default=[TOPICS], metavar="WHAT",
-        help='"topics" (as without it), a bag, a session, or images, a folder, a pattern, a video, a camera, a URL',
+        help="a bag, a session, or images, a folder, a pattern, a video, a camera, a URL (default: topics, of a node)",
     )  # fmt: skip
     live = parser.add_argument_group("topics")
     live.add_argument("--node", metavar="NAME", help="node to look at, with its namespace (default: dfd)")
@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--size", metavar="WxH", help="size to ask of a camera [px]")
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
-    server.add_argument("--port", type=int, default=8765, help="port; 0 = any that is free (default: %(default)s)")
+    server.add_argument("--port", type=int, default=8765, metavar="N",
+                        help="port; 0 = any that is free (default: %(default)s)")  # fmt: skip
     server.add_argument("--open", action="store_true", help="open the browser")
     log = parser.add_argument_group("in place of the page")
     log.add_argument(

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
+import importlib
 import json
 import os
 import re
@@ -64,6 +66,18 @@ def test_each_command_has_help(command, capsys):
     text = capsys.readouterr().out
     assert f"usage: dfd {command.name}" in text
     assert len(text.splitlines()) > 3
+
+
+@pytest.mark.parametrize("command", cli.available_commands(), ids=lambda command: command.name)
+def test_help_tells_each_default_and_names_no_number_after_its_option(command):
+    parser = argparse.ArgumentParser()
+    importlib.import_module(command.module).add_arguments(parser)
+    for action in parser._actions:
+        assert action.help, action
+        if action.default not in (None, False, [], argparse.SUPPRESS):
+            assert "default" in action.help, action
+        if action.type in (int, float) and action.nargs is None and action.choices is None:
+            assert action.metavar, f"{action} is shown as {action.dest.upper()}; name its unit, or N"
 
 
 def test_every_command_module_is_in_the_table(project_root):
