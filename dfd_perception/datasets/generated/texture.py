@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Textures for generated scenes: patches of photographs, and procedural ones that need no file."""
+"""Textures for generated scenes: patches of photographs, and painted ones beside them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.datasets.generated.painted import DETAILED_KINDS, KINDS, FloatImage, pattern, plain
 from dfd_perception.errors import DatasetError
 from dfd_perception.files.images import IMAGE_SUFFIXES, is_image
-
-FloatImage = NDArray[np.float32]
 
 PHOTOGRAPH_SHARE = 0.6
 """The rest is painted, mostly nearly plain, as walls and tables are."""
@@ -40,7 +39,7 @@ class TextureBank:
     def rich_in_detail(self) -> TextureBank:
         """The same photographs, none magnified or faint, and few plain surfaces: blur can be read everywhere."""
         bank = copy(self)
-        bank.detailed, bank.photograph_share = True, 0.9 if self.pyramids else 0.0
+        bank.detailed, bank.photograph_share = True, 0.5 if self.pyramids else 0.0
         return bank
 
     @classmethod
@@ -69,9 +68,9 @@ class TextureBank:
         if draw < self.photograph_share:
             texture = self._photograph(rng, size_px)
         elif rng.random() < 0.6 and not self.detailed:
-            texture = _plain(rng, size_px)
+            texture = plain(rng, size_px)
         else:
-            texture = _pattern(rng, size_px)
+            texture = pattern(rng, size_px, DETAILED_KINDS if self.detailed else KINDS)
         gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
         # Down to a tenth: tables, walls and floors show a faint grain at most.
         contrast = np.exp(rng.uniform(np.log(0.5 if self.detailed else 0.1), np.log(1.3)))
@@ -127,82 +126,3 @@ def _pyramid(photograph: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     while min(levels[-1].shape[:2]) >= 160 and len(levels) < 4:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return levels
-
-
-def _plain(rng: np.random.Generator, size_px: int) -> FloatImage:
-    """Nearly uniform paint: what walls and tables mostly are."""
-    colour = rng.uniform(0.05, 0.95) + rng.normal(0, 0.1, 3)
-    mottle = _noise(rng, size_px, int(rng.integers(2, 9))) * rng.uniform(0, 0.06)
-    grain = rng.standard_normal((size_px, size_px)) * rng.choice([0, 0.01, 0.03])
-    return (colour + (mottle + grain)[..., None]).astype(np.float32)
-
-
-def _pattern(rng: np.random.Generator, size_px: int) -> FloatImage:
-    kind = rng.choice(["octaves", "stripes", "checks", "dots", "text", "lines", "bricks", "bricks"])
-    dark, light = (rng.uniform(0, 1) + rng.normal(0, 0.15, 3) for _ in range(2))
-    if rng.random() < 0.25:
-        # Print, as on calibration boards, signs and keyboards: nearly black on nearly white.
-        dark, light = rng.uniform(0.0, 0.2) + np.zeros(3), rng.uniform(0.7, 1.0) + rng.normal(0, 0.03, 3)
-    if kind == "octaves":
-        scales = [4 * 2**octave for octave in range(10) if 4 * 2**octave <= size_px]  # down to single pixels
-        cover = sum(_noise(rng, size_px, s) * (s / 4) ** -rng.uniform(0.2, 1.2) for s in scales) + 0.5
-    elif kind == "bricks":
-        return _bricks(rng, size_px, dark, light)
-    elif kind in ("stripes", "checks"):
-        cover = _grating(rng, size_px, crossed=kind == "checks")
-    else:
-        cover = _drawing(rng, size_px, kind)
-    cover = np.clip(cover, 0, 1)[..., None]
-    return (dark + cover * (light - dark)).astype(np.float32)
-
-
-def _grating(rng: np.random.Generator, size_px: int, crossed: bool) -> FloatImage:
-    y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
-    angle, period = rng.uniform(0, np.pi), np.exp(rng.uniform(np.log(6), np.log(60)))
-    u = (np.cos(angle) * x + np.sin(angle) * y) * 2 * np.pi / period
-    v = (np.cos(angle) * y - np.sin(angle) * x) * 2 * np.pi / period
-    wave = np.sin(u) * np.sin(v) if crossed else np.sin(u)
-    # The slope of one pixel at the crossing keeps edges sharp without aliasing.
-    return (wave * period / 6 + 0.5).clip(0, 1)
-
-
-def _bricks(
-    rng: np.random.Generator, size_px: int, mortar: NDArray[np.float64], brick: NDArray[np.float64]
-) -> FloatImage:
-    """Rows of bricks, tiles or planks, each of its own shade, with joints between them."""
-    row_px = np.exp(rng.uniform(np.log(8), np.log(60)))
-    brick_px = row_px * np.exp(rng.uniform(0, np.log(5)))
-    joint_px = max(1.0, row_px * rng.uniform(0.03, 0.15))
-    y, x = np.mgrid[:size_px, :size_px].astype(np.float32)
-    row = np.floor(y / row_px)
-    shifted = x + (row % 2) * brick_px * rng.choice([0.0, 0.5])
-    column = np.floor(shifted / brick_px)
-    to_joint = np.minimum(
-        np.minimum(y - row * row_px, (row + 1) * row_px - y),
-        np.minimum(shifted - column * brick_px, (column + 1) * brick_px - shifted),
-    )
-    inside = np.clip(to_joint - joint_px / 2 + 0.5, 0, 1)[..., None]
-    shades = rng.normal(0, rng.uniform(0, 0.12), (int(row.max()) + 1, int(column.max()) + 2))
-    shade = shades[row.astype(int), column.astype(int)][..., None]
-    grain = rng.standard_normal((size_px, size_px, 1)) * rng.choice([0, 0.02, 0.06])
-    return (mortar + inside * (brick + shade - mortar) + grain).astype(np.float32)
-
-
-def _drawing(rng: np.random.Generator, size_px: int, kind: str) -> FloatImage:
-    canvas = np.zeros((size_px, size_px), np.uint8)
-    for _ in range(rng.integers(10, 90)):
-        px, py, qx, qy = (int(v) for v in rng.integers(0, size_px, 4))
-        shade = int(rng.integers(60, 256))
-        if kind == "dots":
-            cv2.circle(canvas, (px, py), int(rng.integers(1, 9)), shade, -1, cv2.LINE_AA)
-        elif kind == "lines":
-            cv2.line(canvas, (px, py), (qx, qy), shade, int(rng.integers(1, 4)), cv2.LINE_AA)
-        else:
-            word = "".join(chr(c) for c in rng.integers(48, 123, rng.integers(2, 9)))
-            cv2.putText(canvas, word, (px, py), int(rng.integers(0, 8)), rng.uniform(0.3, 1.2), shade, 1, cv2.LINE_AA)
-    return canvas.astype(np.float32) / np.float32(255)
-
-
-def _noise(rng: np.random.Generator, size_px: int, cells: int) -> FloatImage:
-    coarse = rng.uniform(-0.5, 0.5, (cells + 2, cells + 2)).astype(np.float32)
-    return cv2.resize(coarse, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
