@@ -90,12 +90,15 @@ class Geometry:
         return image_rgb
 
     def map_from_network(self, plane: NDArray[np.float32], output_size: Size | None = None) -> NDArray[np.float32]:
-        """(H', W') map of the network to (H, W) of the image or `output_size`; values are not rescaled."""
+        """(H', W') map of the network to (H, W) of the image or `output_size`, always an array of its own.
+
+        Values are not rescaled.
+        """
         height, width = self.network_size
         size = output_size or self.image_size
         cropped = plane[:height, :width]
         if size == (height, width):
-            return np.ascontiguousarray(cropped)
+            return cropped.copy()
         return cv2.resize(cropped, size[::-1], interpolation=cv2.INTER_LINEAR)
 
     def image_from_network(self, image: NDArray[Any], output_size: Size | None = None) -> NDArray[np.uint8]:

@@ -209,6 +209,8 @@ class DefocusCurve:
 
     def scaled(self, factor: float) -> DefocusCurve:
         """The curve after the image is resized by `factor`: blur in pixels scales with fx, and resizing softens."""
+        if factor == 1:
+            return self
         counted = self.counted_in(factor)
         floor_px = float(np.hypot(counted.blur_floor_px, resizing_softness_px(factor)))
         return replace(counted, blur_floor_px=floor_px)
@@ -246,16 +248,13 @@ class DefocusCurve:
         1/d = 1/F - c/K beyond the focus plane, 1/F + c/K before it. Shape and floating dtype of `coc_px`.
         """
         coc_px = np.asarray(coc_px)
-        sign = -1.0 if self.side == "far" else 1.0
         # In place: a map of 1 MB costs more in fresh memory than in arithmetic, and this runs for every frame.
         depth = np.asarray(self._without_floor(coc_px), dtype=np.result_type(coc_px, np.float32))
-        depth *= sign / self.gain_px_per_dioptre
-        depth += 1.0 / self.focus_distance_m
-        beyond = depth <= 0
+        gain = self.gain_px_per_dioptre
+        (np.subtract if self.side == "far" else np.add)(gain / self.focus_distance_m, depth, out=depth)
+        np.maximum(depth, 0, out=depth)
         with np.errstate(divide="ignore"):
-            np.divide(1.0, depth, out=depth)
-        depth[beyond] = np.inf
-        return depth
+            return np.divide(gain, depth, out=depth)
 
     def depth_std_m(self, depth_m: FloatArray, coc_std_px: FloatArray, coc_px: FloatArray) -> FloatArray:
         """One standard deviation of depth [m] from that of the total blur: d^2 * std_c / K.

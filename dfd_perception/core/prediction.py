@@ -18,6 +18,9 @@ IMAGE_INPUT = "image"
 PRIOR_INPUT = "blur_log_prior"
 """Names of the graph inputs: the second is that of networks that state a distribution over blur (core.blur_bins)."""
 
+IMAGE_OUTPUT = "deblurred"
+"""Name of the graph output that is an image; the others are maps."""
+
 OUTPUT_NAMES = {
     ("depth", "both"): ("depth", "deblurred"),
     ("depth", "depth"): ("depth",),

@@ -23,7 +23,7 @@ from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.size import Size
 from dfd_perception.errors import EngineError
 from dfd_perception.files.model_folder import ModelFolder
-from dfd_perception.inference.backends.interface import BackendRequest, ImageBackend
+from dfd_perception.inference.backends.interface import BackendRequest, ImageBackend, InferenceBackend
 from dfd_perception.inference.ladder import ChosenBackend
 
 _log = logging.getLogger(__name__)
@@ -45,13 +45,11 @@ class DepthLimits:
     max_rel_std: float = 0.0
     """Largest standard deviation as a fraction of the depth; 0 = any."""
 
-    def apply(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A copy with what is outside the range, zero or infinite as NaN."""
-        nearest = max(self.min_m, float(np.finfo(np.float32).tiny))
-        farthest = min(self.max_m, float(np.finfo(np.float32).max))
-        valid = depth_m >= nearest
-        valid &= depth_m <= farthest
-        return np.where(valid, depth_m, np.float32(np.nan))
+    def drop_outside(self, depth_m: NDArray[np.float32]) -> None:
+        """Set to NaN, in place, what is outside the range, zero or infinite."""
+        outside = depth_m > min(self.max_m, float(np.finfo(np.float32).max))
+        outside |= depth_m < max(self.min_m, float(np.finfo(np.float32).tiny))
+        depth_m[outside] = np.nan
 
     def drop_uncertain(self, depth_m: NDArray[np.float32], std_m: NDArray[np.float32]) -> None:
         """Set to NaN, in place, where the standard deviation is too large or not known."""
@@ -83,19 +81,13 @@ class LoadedBackend:
         Raises:
             BackendError: it broke while running and nothing may take its place.
         """
-        started = time.perf_counter()
-        backend = self.chosen.backend
-        takes_images = isinstance(backend, ImageBackend)
-        batch: Any = geometry.to_network_uint8(image_rgb) if takes_images else geometry.to_network(image_rgb)
-        prepared_s = time.perf_counter() - started
         try:
-            run = backend.run_image if isinstance(backend, ImageBackend) else backend.run
-            return run(batch, *prior), prepared_s
+            return _timed_run(self.chosen.backend, image_rgb, geometry, prior)
         except EngineError as error:
             if not self._may_change:
                 raise
             self._replace(error)
-            return self.chosen.backend.run(geometry.to_network(image_rgb), *prior), prepared_s
+            return _timed_run(self.chosen.backend, image_rgb, geometry, prior)
 
     def close(self) -> None:
         """Release the backend with its memory and threads."""
@@ -107,6 +99,18 @@ class LoadedBackend:
         self.chosen = self._compile(self.request, {broken.name: f"broke while running: {error}"})
         with contextlib.suppress(EngineError):  # a GPU that reported an error may not even release
             broken.close()
+
+
+def _timed_run(
+    backend: InferenceBackend, image_rgb: NDArray[np.uint8], geometry: Geometry, prior: Prior
+) -> tuple[dict[str, NDArray[Any]], float]:
+    """As `LoadedBackend.run`, on one backend."""
+    started = time.perf_counter()
+    takes_images = isinstance(backend, ImageBackend)
+    batch: Any = geometry.to_network_uint8(image_rgb) if takes_images else geometry.to_network(image_rgb)
+    prepared_s = time.perf_counter() - started
+    run = backend.run_image if isinstance(backend, ImageBackend) else backend.run
+    return run(batch, *prior), prepared_s
 
 
 class CompiledNetwork:
@@ -176,19 +180,24 @@ class CompiledNetwork:
         depth = std = coc = coc_std = deblurred = None
         with_std = with_std or limits.max_rel_std > 0
         if "depth" in outputs:
-            depth = limits.apply(geometry.map_from_network(outputs["depth"][0, 0], output_size))
+            depth = geometry.map_from_network(outputs["depth"][0, 0], output_size)
+            limits.drop_outside(depth)
         if "coc" in outputs:
             # Blur is measured in network pixels; a map of another size has pixels of another size.
             per_pixel = size[1] / geometry.network_size[1]
-            coc = geometry.map_from_network(outputs["coc"][0, 0], output_size) * np.float32(per_pixel)
+            coc = geometry.map_from_network(outputs["coc"][0, 0], output_size)
+            if per_pixel != 1:
+                coc *= np.float32(per_pixel)
             if with_std:
-                coc_std = geometry.map_from_network(outputs["coc_log_var"][0, 0], output_size) * np.float32(0.5)
+                coc_std = geometry.map_from_network(outputs["coc_log_var"][0, 0], output_size)
+                coc_std *= np.float32(0.5)
                 coc_std += np.float32(np.log(per_pixel))
                 cv2.exp(coc_std, coc_std)  # a fifth of the time of numpy's
             if curve is not None:
                 # The network's image is the resized one; its blur is only counted in the pixels of the map.
                 resized = self._model.resized(curve, geometry.scale).counted_in(per_pixel)
-                depth = limits.apply(resized.depth_m(coc))
+                depth = resized.depth_m(coc)
+                limits.drop_outside(depth)
                 if coc_std is not None:
                     std = resized.depth_std_m(depth, coc_std, coc)
                     limits.drop_uncertain(depth, std)

@@ -29,6 +29,14 @@ def test_a_image_of_any_size_goes_in_and_comes_back(size: tuple[int, int]) -> No
     np.testing.assert_allclose(geometry.map_from_network(batch[0, 1]), image[..., 1] / 255, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(64, 96), (30, 40)])
+def test_what_comes_back_is_its_own(size: tuple[int, int]) -> None:
+    geometry = Geometry.fitting(size)
+    plane, image = np.zeros(geometry.padded_size, np.float32), np.zeros((*geometry.padded_size, 3), np.uint8)
+    assert not np.shares_memory(geometry.map_from_network(plane), plane)
+    assert not np.shares_memory(geometry.image_from_network(image), image)
+
+
 def test_padding_repeats_the_border() -> None:
     batch = Geometry.fitting((30, 30)).to_network(_image(30, 30))
     np.testing.assert_array_equal(batch[0, :, 31], batch[0, :, 29])

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dfd_perception.core.prediction import PRIOR_INPUT
+from dfd_perception.core.prediction import IMAGE_OUTPUT, PRIOR_INPUT
 from dfd_perception.inference.backends.interface import BackendRequest, Precision
 from dfd_perception.inference.tensorrt.device_memory import DeviceMemory
 from dfd_perception.inference.tensorrt.engine_precision import require_engine_precision
-from dfd_perception.inference.tensorrt.image_io import IMAGE_OUTPUT
 from dfd_perception.inference.tensorrt.runner import EngineRunner, Tensor, load_engine
 
 

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.prediction import IMAGE_INPUT
-
-IMAGE_OUTPUT = "deblurred"
+from dfd_perception.core.prediction import IMAGE_INPUT, IMAGE_OUTPUT
 
 
 def add_image_io(model: Any) -> None:
