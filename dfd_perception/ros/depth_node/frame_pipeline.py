@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dfd_perception.core.prediction import Heads, Prediction
+from dfd_perception.core.prediction import Heads
 from dfd_perception.core.size import Size
 from dfd_perception.inference.estimator import DepthEstimator
 from dfd_perception.inference.ladder import ChosenBackend
@@ -111,7 +112,7 @@ class FramePipeline:
     def _answer(self, wanted: frozenset[str], image: DecodedFrame, lens: LensState, heads: Heads) -> dict[str, float]:
         """Predict and publish; returns seconds by stage."""
         prediction, chosen = self._slot.predict(image, lens, heads, with_std=STD in wanted)
-        self._note(prediction, chosen, heads, image.size)  # first: who has got the depth may ask what ran
+        self._note(chosen, heads, image.size)  # first: who has got the depth may ask what ran
         predicted = time.monotonic()
         self.last = LastFrame(image, lens, heads)
         self._outputs.publish(
@@ -125,13 +126,12 @@ class FramePipeline:
             colour_range_m=self.parameters.colour_range_m,
         )
         seconds = {**prediction.latency_s, "publish": time.monotonic() - predicted}
+        self._statistics.invalid_fraction = invalid_fraction(prediction.depth_m)
         if self._answered is not None:
             self._answered(self.estimator, image.size, heads)
         return seconds
 
-    def _note(self, prediction: Prediction, chosen: ChosenBackend, heads: Heads, size: Size) -> None:
-        depth_m = prediction.depth_m
-        self._statistics.invalid_fraction = float("nan" if depth_m is None else np.isnan(depth_m).mean())
+    def _note(self, chosen: ChosenBackend, heads: Heads, size: Size) -> None:
         backend = chosen.backend
         self._statistics.running = {
             "backend": backend.name,
@@ -142,6 +142,11 @@ class FramePipeline:
             "size": f"{size[1]} x {size[0]}",
             **backend.details,
         }
+
+
+def invalid_fraction(depth_m: NDArray[np.float32] | None) -> float:
+    """Share of the pixels without depth; NaN where no depth was asked for."""
+    return float("nan") if depth_m is None else np.count_nonzero(np.isnan(depth_m)) / depth_m.size
 
 
 def take_engine(running: tuple[FramePipeline, LatestItemWorker[Any]] | None, estimator: DepthEstimator) -> None:

@@ -17,6 +17,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+HAND_OVER_S = 0.005
+"""Longest time that `submit` waits for an idle worker to take the item."""
+
 
 class LatestItemWorker(Generic[T]):
     """Runs `work(item)` for the newest item, and calls from other threads between two items."""
@@ -34,6 +37,8 @@ class LatestItemWorker(Generic[T]):
         self._item: T | None = None
         self._calls: list[Callable[[], None]] = []
         self._stopping = False
+        self._idle = False
+        self._taken = threading.Event()
         self._dropped = 0
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
@@ -44,12 +49,20 @@ class LatestItemWorker(Generic[T]):
         return self._dropped
 
     def submit(self, item: T) -> None:
-        """Put an item in; it replaces one that still waits."""
+        """Put an item in; it replaces one that still waits.
+
+        Only one thread runs Python at a time. An executor that goes on after this would prepare its next wait (0.5 ms
+        and more) before an idle worker can begin; so it pauses until the worker has the item.
+        """
         with self._condition:
             if self._item is not None:
                 self._dropped += 1
             self._item = item
+            self._taken.clear()
+            idle = self._idle
             self._condition.notify()
+        if idle:
+            self._taken.wait(HAND_OVER_S)
 
     def clear(self) -> None:
         """Forget the item that waits, if any."""
@@ -89,13 +102,16 @@ class LatestItemWorker(Generic[T]):
     def _loop(self) -> None:
         while True:
             with self._condition:
+                self._idle = True
                 self._condition.wait_for(lambda: self._calls or self._item is not None or self._stopping)
+                self._idle = False
                 calls, self._calls = self._calls, []
                 item: T | None = None
                 if not calls:
                     if self._stopping:
                         return
                     item, self._item = self._item, None
+                    self._taken.set()
             for call in calls:
                 call()
             if item is not None:

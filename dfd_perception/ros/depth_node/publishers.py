@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
@@ -112,7 +113,7 @@ class OutputPublishers:
         if depth_m is not None and "depth/image/compressedDepth" in wanted:
             self._send("depth/image/compressedDepth", compressed_depth_message(depth_m, header))
         if deblurred is not None and "deblurred/image" in wanted:
-            pixels = deblurred if colour_encoding == "rgb8" else deblurred[..., ::-1]
+            pixels = deblurred if colour_encoding == "rgb8" else cv2.cvtColor(deblurred, cv2.COLOR_RGB2BGR)
             self._send("deblurred/image", image_message(pixels, colour_encoding, header))
         if prediction.depth_std_m is not None and STD in wanted:
             self._send(STD, image_message(prediction.depth_std_m, "32FC1", header))

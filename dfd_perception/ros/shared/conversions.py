@@ -7,7 +7,8 @@ Decoding is core.image_encoding's table. cv_bridge and sensor_msgs_py are not us
 does not import under NumPy 2, and results are the same (compared in the tests wherever cv_bridge imports).
 
 Filling: `data` gets a ready-made array.array. On Humble every other type is checked element by element (250 ms for
-a 1280x720 depth image); on later distributions a numpy array or memoryview is as slow.
+a 1280x720 depth image); on later distributions a numpy array or memoryview is as slow, and even an array.array is
+copied unless the message checks its fields: then it is kept.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def byte_array(content: NDArray[Any]) -> array[int]:
 
 def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
     """An Image of (H, W) or (H, W, C) pixels that lie in memory as `encoding` says."""
-    message = Image(header=header, encoding=encoding, is_bigendian=0)
+    message = Image(header=header, encoding=encoding, is_bigendian=0, **_keeping_arrays(Image))
     message.height, message.width = pixels.shape[:2]
     message.step = pixels[0].nbytes
     message.data = byte_array(pixels)
@@ -91,7 +92,8 @@ def depth_m_of(message: Image | CompressedImage, metres_per_count: float = MILLI
 def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> PointCloud2:
     """An organised PointCloud2 of core.point_cloud's points."""
     height, width = points_HW4.shape[:2]
-    message = PointCloud2(header=header, height=height, width=width, fields=POINT_FIELDS, is_bigendian=False)
+    message = PointCloud2(header=header, height=height, width=width, **_keeping_arrays(PointCloud2))
+    message.fields, message.is_bigendian = POINT_FIELDS, False
     message.point_step, message.row_step = POINT_STEP_BYTES, POINT_STEP_BYTES * width
     message.is_dense = False
     message.data = byte_array(points_HW4)
@@ -119,6 +121,11 @@ def scaled_camera_info(info: CameraInfo, header: Header, image_size: Size, outpu
     roi.y_offset, roi.height = round(info.roi.y_offset * sy), round(info.roi.height * sy)
     scaled.roi = roi
     return scaled
+
+
+def _keeping_arrays(kind: type) -> dict[str, bool]:
+    """Arguments for a message that keeps the array.array which it is given; Humble's messages do so without."""
+    return {"check_fields": True} if "_check_fields" in getattr(kind, "__slots__", ()) else {}
 
 
 def message_class(msgtype: str) -> Any:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 pytest.importorskip("rclpy", reason="no rclpy in this environment")
 
+from dfd_perception.ros.depth_node import latest_item_worker
 from dfd_perception.ros.depth_node.latest_item_worker import LatestItemWorker
 
 
@@ -34,6 +36,27 @@ def test_a_busy_worker_takes_only_the_newest():
     assert worker.stop()
     assert seen == [0, 9]
     assert worker.dropped == 8
+
+
+def test_an_idle_worker_has_the_item_when_submit_returns_and_a_busy_one_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(latest_item_worker, "HAND_OVER_S", 60.0)
+    go_on, seen = threading.Event(), []
+
+    def work(item: int) -> None:
+        assert go_on.wait(30)
+        seen.append(item)
+
+    worker = LatestItemWorker(work, pytest.fail, "test")
+    assert worker.call(lambda: "the thread runs").result(30)
+    before = time.monotonic()
+    for item in range(3):
+        worker.submit(item)
+    assert time.monotonic() - before < 30, "nobody waits for a worker that is busy"
+    assert worker.dropped == 1, "the first was taken at once, the second is overtaken by the third"
+    go_on.set()
+    worker.call(lambda: None).result(30)
+    assert worker.stop()
+    assert seen == [0, 2]
 
 
 def test_calls_run_between_items_on_the_workers_thread_and_return():

@@ -22,6 +22,7 @@ from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.camera_info import camera_of
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.errors import CalibrationError, ImageError
+from dfd_perception.ros.shared import conversions
 from dfd_perception.ros.shared.conversions import (
     depth_message,
     image_message,
@@ -47,6 +48,13 @@ def test_a_image_survives_the_message():
     assert message.header == HEADER
     assert isinstance(message.data, array.array)
     assert np.array_equal(rgb_of(message), image)
+
+
+def test_a_message_keeps_the_bytes_that_it_is_filled_with(monkeypatch):
+    filled = array.array("B", range(48))
+    monkeypatch.setattr(conversions, "byte_array", lambda content: filled)
+    assert image_message(np.zeros((4, 4, 3), np.uint8), "rgb8", HEADER).data is filled
+    assert point_cloud_message(np.zeros((1, 3, 4), np.float32), HEADER).data is filled
 
 
 def test_a_image_that_is_a_view_is_sent_right():
