@@ -120,8 +120,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     return None
 
 
-def run_command(arguments: Sequence[str]) -> int:
-    """Parse and run one command; errors leave as exceptions."""
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of one command; ends the program with a line where they are wrong."""
     parser = build_parser(arguments)
     parsed, rest = parser.parse_known_args(arguments)
     # argparse takes no second group of words after an option: `dfd train RECIPE --data DIR key=value`.
@@ -129,6 +129,12 @@ def run_command(arguments: Sequence[str]) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         parsed.words += rest
+    return parsed
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Parse and run one command; errors leave as exceptions."""
+    parsed = parse(arguments)
     level = logging.DEBUG if parsed.debug else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     code = int(parsed.run(parsed) or 0)

@@ -3,9 +3,9 @@
 
 """Call a service of a running node and print its answer, without the ros2 command line.
 
-dfd call start                    the recorder begins a session (stop ends it, capture takes one static pair)
-dfd call reload                   the node loads the weights of its model again
-dfd call snapshot --node /left/dfd    the node in the namespace /left keeps its last images
+dfd call start                      # the recorder begins a session (stop ends it, capture takes one static pair)
+dfd call reload                     # the node loads the weights of its model again
+dfd call snapshot --node /left/dfd  # the node in the namespace /left keeps its last images
 
 Exit code 0: done. Exit code 1: the node refused, or did not answer.
 """

@@ -3,9 +3,9 @@
 
 """Publish a camera, a video, a stream or images as ROS 2 topics `image` and `camera_info`, where there is no driver.
 
-dfd camera 0 --size 640x480 --rate 30                 the first camera
-dfd camera 0 --calibration ost.yaml                   with the file that camera_calibration wrote
-dfd camera rtsp://192.168.1.7/front --fx 620          a stream
+dfd camera 0 --size 640x480 --rate 30         # the first camera
+dfd camera 0 --calibration ost.yaml           # with the file that camera_calibration wrote
+dfd camera rtsp://192.168.1.7/front --fx 620  # a stream
 dfd camera clip.mp4 --loop --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info
 
 Without --calibration and --fx there is no camera_info: nobody knows the focal length.

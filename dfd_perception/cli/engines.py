@@ -4,9 +4,9 @@
 """List and remove the TensorRT engines that were built on this machine.
 
 Examples:
-  dfd engines list                 what there is, the last used first
-  dfd engines prune                remove all
-  dfd engines prune --keep-mb 500  remove the longest unused ones until 500 MiB are left
+  dfd engines list                 # what there is, the last used first
+  dfd engines prune                # remove all
+  dfd engines prune --keep-mb 500  # remove the longest unused ones until 500 MiB are left
 """
 
 from __future__ import annotations

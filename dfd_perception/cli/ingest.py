@@ -3,8 +3,8 @@
 
 """Turn an Azure Kinect recording (.mkv) into a session, without SDK, display or Kinect.
 
-The session holds the recording's depth and colour as they are, with the calibration of the device. Next:
-dfd register SESSION, which brings the depth into the pixels of the colour camera.
+The session holds the recording's depth and colour as they are, with the calibration of the device. Next: dfd register
+SESSION, which brings the depth into the pixels of the colour camera.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 
 """Play a bag onto ROS 2 topics: at its own pace or another, once or in a loop, with /clock if asked for.
 
-dfd play recording/                          all of its topics, once
-dfd play recording/ --loop --clock --rate 2  for nodes with use_sim_time
+dfd play recording/                          # all of its topics, once
+dfd play recording/ --loop --clock --rate 2  # for nodes with use_sim_time
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 
 """Show images, depth and blur live in the browser: of a running node, a bag, a session, images, a video or a camera.
 
-dfd view                                    the topics of the running node /dfd
-dfd view topics --node robot1/dfd           of a node in a namespace
-dfd view recording/ --lens lens.yaml        the model on the images of a bag; its recorded answers where it holds some
-dfd view session/                           the model on a session, beside what was measured
-dfd view clip.mp4 --lens lens.yaml          a video; also images, a folder, "*.jpg", a camera's number, a URL
-dfd view --host 0.0.0.0                     for other machines: prints an address with a token
-dfd view recording/ --rerun out.rrd         no page: every frame into a file for the Rerun viewer (rerun out.rrd)
+dfd view                              # the topics of the running node /dfd
+dfd view topics --node robot1/dfd     # of a node in a namespace
+dfd view recording/ --lens lens.yaml  # the model on the images of a bag; its recorded answers where it holds some
+dfd view session/                     # the model on a session, beside what was measured
+dfd view clip.mp4 --lens lens.yaml    # a video; also images, a folder, "*.jpg", a camera's number, a URL
+dfd view --host 0.0.0.0               # for other machines: prints an address with a token
+dfd view recording/ --rerun out.rrd   # no page: every frame into a file for the Rerun viewer (rerun out.rrd)
 
 For topics the node's parameters say which lens. For everything else the model runs here.
 """
