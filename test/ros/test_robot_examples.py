@@ -37,9 +37,11 @@ def stamp(message: Any) -> tuple[int, int]:
 @pytest.fixture
 def examples(project_root: Path) -> dict[str, Any]:
     config = project_root / "config"
+    costmap = read_yaml(config / "nav2" / "costmap.yaml")["/**"]["ros__parameters"]
     return {
         "depth": read_yaml(config / "nav2" / "depth.yaml")["/**"]["ros__parameters"],
-        "costmap": read_yaml(config / "nav2" / "costmap.yaml")["/**"]["ros__parameters"]["voxel_layer"],
+        "costmap": costmap["voxel_layer"],
+        "inflation_m": costmap["inflation_layer"]["inflation_radius"],
         "laserscan": read_yaml(config / "laserscan.yaml"),
         "moveit": read_yaml(config / "moveit" / "sensors_3d.yaml")["depth_from_defocus"],
     }
@@ -85,6 +87,30 @@ def test_a_laser_scan_gets_depth_and_its_camera_info(start_node, peer, examples)
     assert set(scan) == {"scan_time", "range_min", "range_max", "scan_height", "output_frame"}
 
 
+@pytest.mark.parametrize("name", ["depth", "laserscan"])
+def test_the_shipped_weights_leave_near_and_better_pixels_of_the_demo(examples, project_root: Path, name: str) -> None:
+    """A default that leaves no point shows nobody how it works, and one that leaves bad ones is no caution."""
+    import dfd_perception as dfd
+    from dfd_perception.bags.reader import BagReader
+    from dfd_perception.core.image_encoding import rgb_from_compressed
+
+    pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
+    section = examples[name] if name == "depth" else examples[name]["/**/dfd"]["ros__parameters"]
+    demo = project_root / "demo"
+    with BagReader(demo / "scene_bag") as bag:
+        image = next(iter(bag.messages(["/camera/image/compressed"]))).message
+        truth = next(m.message for m in bag.messages(["/truth/depth"]) if stamp(m.message) == stamp(image))
+    true_m = np.frombuffer(bytes(truth.data), "<u2").reshape(truth.height, truth.width) * 1e-3
+    with dfd.load("2hded-small", lens=demo / "lens.yaml", fx_px=525.0, backend="onnxruntime") as meter:
+        result = meter(rgb_from_compressed(image.data, image.format))
+    assert result.depth_m is not None
+    assert result.std_m is not None
+    error = np.abs(result.depth_m - true_m) / np.where(true_m > 0, true_m, np.nan)
+    kept = result.std_m <= section["depth"]["max_rel_std"] * result.depth_m
+    assert kept.mean() > 0.05
+    assert np.nanmean(error[kept]) < 0.8 * np.nanmean(error)
+
+
 def test_the_ranges_of_the_examples_fit_each_other(examples) -> None:
     depth, source = examples["depth"]["depth"], examples["costmap"]["depth_from_defocus"]
     assert depth["min_m"] <= source["obstacle_min_range"] < source["obstacle_max_range"]
@@ -94,6 +120,7 @@ def test_the_ranges_of_the_examples_fit_each_other(examples) -> None:
     assert source["max_obstacle_height"] <= examples["costmap"]["max_obstacle_height"] <= top_m
     assert examples["moveit"]["point_cloud_topic"] == source["topic"]
     assert examples["moveit"]["max_range"] <= depth["max_m"]
+    assert examples["inflation_m"] > depth["max_rel_std"] * source["obstacle_max_range"]
 
 
 @pytest.mark.parametrize("page", ["nav2.md", "laserscan.md", "moveit.md"])
