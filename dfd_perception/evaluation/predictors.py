@@ -13,7 +13,7 @@ import numpy as np
 from dfd_perception.core.classical_dfd import classical_depth_m, defocus_map_px
 from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.core.size import Size
-from dfd_perception.evaluation.scoring.frame_scoring import image_at, sampled_at
+from dfd_perception.evaluation.scoring.protocol import image_at, sampled_at
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions

@@ -28,7 +28,7 @@ from dfd_perception.evaluation.report.image_panels import (
     panels,
     scale_gradient,
 )
-from dfd_perception.evaluation.scoring.frame_scoring import image_at
+from dfd_perception.evaluation.scoring.protocol import image_at
 from dfd_perception.files.atomic import write_text
 
 HTML_NAME = "report.html"

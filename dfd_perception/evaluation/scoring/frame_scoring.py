@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import Prediction
-from dfd_perception.core.size import Size
 from dfd_perception.evaluation.scoring import bins
-from dfd_perception.evaluation.scoring.protocol import Protocol
+from dfd_perception.evaluation.scoring.protocol import Protocol, image_at, sampled_at
 from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, MeasuredPair
 from dfd_perception.metrics.blur_map import border_sums, plaid_power
@@ -80,34 +78,9 @@ def aligned_depth(frame: EvaluationFrame, prediction: Prediction, protocol: Prot
     return AlignedDepth(answer, np.where(counts, target, np.float32(np.nan)), std)
 
 
-def true_coc_px(frame: EvaluationFrame) -> FloatMap | None:
-    """Circle of confusion of the truth [px of the image]: as given, or of depth and lens."""
-    if frame.coc_px is not None:
-        return frame.coc_px
-    if frame.depth_m is None or frame.curve is None:
-        return None
-    return np.asarray(frame.curve.coc_px(frame.depth_m)).astype(np.float32)
-
-
-def sampled_at(values: FloatMap, size: Size) -> FloatMap:
-    """A map at the pixels of an image of another size; nearest, so that holes stay holes."""
-    if values.shape == size:
-        return values
-    # OpenCV takes (width, height)
-    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def image_at(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """An RGB image at (height, width)."""
-    if image.shape[:2] == size:
-        return image
-    shrinking = size[0] < image.shape[0]
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
-
-
 def _score_blur(row: FrameRow, frame: EvaluationFrame, coc_px: FloatMap, protocol: Protocol) -> None:
     row.plaid = [float(value) for value in plaid_power(coc_px)]
-    target = true_coc_px(frame)
+    target = frame.coc_target_px()
     if target is None:
         return
     size = (target.shape[0], target.shape[1])
@@ -150,7 +123,7 @@ def _score_depth(
     size = (aligned.target_m.shape[0], aligned.target_m.shape[1])
     coc_target, coc_measured, coc_std = (
         None if values is None else sampled_at(values, size)[counted].astype(np.float64)
-        for values in (true_coc_px(frame), prediction.coc_px, prediction.coc_std_px)
+        for values in (frame.coc_target_px(), prediction.coc_px, prediction.coc_std_px)
     )
     coc_error = None if coc_target is None or coc_measured is None else coc_measured - coc_target
     pixels = bins.DepthPixels(predicted, target, std, coc_error, coc_std)

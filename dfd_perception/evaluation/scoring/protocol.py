@@ -69,16 +69,16 @@ class Protocol:
         if self.resolution is None or frame.defocused.shape[:2] == self.resolution:
             return frame
         factor = self.resolution[1] / frame.defocused.shape[1]
-        coc = _resized_map(frame.coc_px, self.resolution)
+        coc = None if frame.coc_px is None else sampled_at(frame.coc_px, self.resolution)
         if coc is not None:
             coc = np.hypot(coc * np.float32(factor), np.float32(resizing_softness_px(factor)))
         curve: DefocusCurve | None = frame.curve.scaled(factor) if frame.curve else None
         return replace(
             frame,
-            defocused=_resized_image(frame.defocused, self.resolution),
-            aif=None if frame.aif is None else _resized_image(frame.aif, self.resolution),
+            defocused=image_at(frame.defocused, self.resolution),
+            aif=None if frame.aif is None else image_at(frame.aif, self.resolution),
             seen=None if frame.seen is None else _resized_mask(frame.seen, self.resolution),
-            depth_m=_resized_map(frame.depth_m, self.resolution),
+            depth_m=None if frame.depth_m is None else sampled_at(frame.depth_m, self.resolution),
             coc_px=coc,
             curve=curve,
             # Windows of a pair belong to the size that they were measured at.
@@ -112,17 +112,23 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def _resized_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+def image_at(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """An RGB image at (height, width)."""
+    if image.shape[:2] == size:
+        return image
     shrinking = size[0] < image.shape[0]
     # OpenCV takes (width, height)
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
 
 
+def sampled_at(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """A map at the pixels of an image of (height, width).
+
+    Nearest: interpolation would invent distances between an object and what is behind it, and spread NaN.
+    """
+    return values if values.shape == size else cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
 def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     # A pixel counts when all that it was made of does.
     return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) > 1 - 1e-3
-
-
-def _resized_map(values: NDArray[np.float32] | None, size: Size) -> NDArray[np.float32] | None:
-    # Nearest: interpolation would invent distances between an object and what is behind it, and spread NaN.
-    return None if values is None else cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

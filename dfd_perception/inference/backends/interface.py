@@ -82,9 +82,7 @@ class BackendRequest:
         """Names of the graph's inputs."""
         return (IMAGE_INPUT, PRIOR_INPUT) if self.prior_bins else (IMAGE_INPUT,)
 
-    def inputs(
-        self, image: NDArray[Any], blur_log_prior: NDArray[np.float32] | None = None
-    ) -> dict[str, NDArray[Any]]:
+    def inputs(self, image: NDArray[Any], blur_log_prior: NDArray[np.float32] | None = None) -> dict[str, NDArray[Any]]:
         """The graph's inputs by name; without a prior, nothing is held against any blur."""
         if not self.prior_bins:
             return {IMAGE_INPUT: image}
