@@ -37,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
         return _run_suite(args)
     if args.out is None:
         raise ConfigError("--out is missing; expected a folder for report.json and report.html")
-    if len(args.model) != 1 or "=" in args.model[0]:
-        raise ConfigError(f"--model is {' '.join(args.model) or 'missing'}; expected one model by name or path")
+    _require_one_model(args)
     if args.live:
         return _run_live(args)
     from dfd_perception.evaluation.run import begin_anew, evaluate, evaluate_share
@@ -58,6 +57,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"share {share[0]} of {share[1]} done; the last one writes the report", file=sys.stderr)
         return 0
     return _print(report, args)
+
+
+def _require_one_model(args: argparse.Namespace) -> None:
+    from dfd_perception.errors import ConfigError
+
+    if len(args.model) != 1 or "=" in args.model[0]:
+        raise ConfigError(f"--model is {' '.join(args.model) or 'missing'}; expected one model by name or path")
 
 
 def _run_live(args: argparse.Namespace) -> int:
@@ -114,13 +120,12 @@ def _run_suite(args: argparse.Namespace) -> int:
 
     from dfd_perception.errors import ConfigError
     from dfd_perception.evaluation.suite.suite_file import Suite, read_suite
-    from dfd_perception.evaluation.suite.suite_run import run_suite, summary_json
+    from dfd_perception.evaluation.suite.suite_run import run_suite
     from dfd_perception.evaluation.suite.summary_page import summary_text
 
     if args.out is None:
         raise ConfigError("--out is missing; expected a folder for summary.json and summary.html")
-    if len(args.model) != 1 or "=" in args.model[0]:
-        raise ConfigError(f"--model is {' '.join(args.model) or 'missing'}; expected one model by name or path")
+    _require_one_model(args)
     suite = read_suite(args.suite) if args.suite else Suite(chart=True)
     if args.chart and not suite.chart:
         suite = Suite(sources=suite.sources, chart=True)
@@ -136,7 +141,7 @@ def _run_suite(args: argparse.Namespace) -> int:
             args.every,
             lambda name, done, total: bar.show(name, done, total),
         )
-    print(summary_json(summary) if args.json else summary_text(summary))
+    print(json.dumps(summary, indent=1) if args.json else summary_text(summary))
     if not args.json:
         print(f"  report      {args.out / 'summary.json'}\n              {args.out / 'summary.html'}")
     return 0

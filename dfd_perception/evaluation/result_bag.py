@@ -13,12 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from dfd_perception.bags.messages import header, image_message, standard_types
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.bags.writer import BagWriter
-from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_image
+from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 
@@ -61,7 +59,7 @@ class ResultBag:
             if pixels is not None:
                 self._writer.write(topic, IMAGE, stamp, image_message(pixels, encoding, stamp, frame.frame_id))
         if frame.camera_info is not None:
-            info = _with_stamp(frame.camera_info, stamp, frame.frame_id)
+            info = replace(frame.camera_info, header=header(stamp, frame.frame_id))
             for topic in ("/depth/camera_info", "/deblurred/camera_info"):
                 self._writer.write(topic, CAMERA_INFO, stamp, info)
 
@@ -139,19 +137,7 @@ def _prediction_of(messages: dict[str, BagMessage]) -> Prediction | None:
         return None
     return Prediction(
         **maps,
-        coc_px=None if coc is None else _float_map(coc.message),
+        coc_px=None if coc is None else float_map_from_image(coc.message),
         deblurred=None if deblurred is None else rgb_from_image(deblurred.message),
         latency_s={} if latency is None else {"end_to_end": float(latency.message.data)},
     )
-
-
-def _float_map(message: Any) -> np.ndarray:
-    # A blur of 0 is valid, so this is not read as depth.
-    rows = np.frombuffer(message.data, np.uint8)[: message.step * message.height].reshape(message.height, message.step)
-    order = ">" if message.is_bigendian else "<"
-    pixels = np.ascontiguousarray(rows[:, : message.width * 4]).view(f"{order}f4")
-    return pixels.astype(np.float32, copy=False)
-
-
-def _with_stamp(camera: Any, stamp_ns: int, frame_id: str) -> Any:
-    return replace(camera, header=header(stamp_ns, frame_id))

@@ -13,10 +13,10 @@ import os
 import platform
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
@@ -98,8 +98,8 @@ def finish(
     plan = opened.plan
     folder = rows_folder(plan.out)
     summaries = [json.loads((folder / f"{i}-of-{shares}.done.json").read_text("utf-8")) for i in range(shares)]
-    units = _units(plan, summaries)
     sources = _sources(plan, summaries)
+    units = [source["unit"] for source in sources]
     opened.preparation.add_floors(sources)
     rows = RowIndex(sorted(folder.rglob("*.jsonl")), "model", units)
     total = pooled(rows)
@@ -128,10 +128,6 @@ def finish(
     write_report(plan.out / REPORT_NAME, report)
     write_html(plan.out / HTML_NAME, report, images_of(opened, chosen_frames(report)), plan.depth_range_m)
     return report
-
-
-def _units(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[str]:
-    return plan.units() or [source["unit"] for summary in summaries for source in summary["sources"]]
 
 
 def _sources(plan: EvaluationPlan, summaries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -171,16 +167,19 @@ def _run_constant(opened: OpenedEvaluation, depth_m: float) -> None:
         rows.close()
 
 
-class Played(Protocol):
-    """What is known about the playing."""
+@dataclass
+class LivePlayed:
+    """What became of the images that were played to a running node."""
 
-    sent: int
-    answered: int
-    messages: dict[str, int]
+    sent: int = 0
+    answered: int = 0
+    """Images with at least one answer."""
+    messages: dict[str, int] = field(default_factory=dict)
+    """Answers by topic."""
 
 
 def evaluate_answers(
-    plan: EvaluationPlan, answers: Path, played: Played, progress: Progress | None = None
+    plan: EvaluationPlan, answers: Path, played: LivePlayed, progress: Progress | None = None
 ) -> dict[str, Any]:
     """The report of a bag of answers; images without one lower `answered`, and count as dropped.
 

@@ -12,6 +12,7 @@ from typing import Any
 from dfd_perception.core.result import percent
 from dfd_perception.errors import counted
 from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
+from dfd_perception.evaluation.report.report_sections import card, number, section
 
 LARGEST_SHOWN_PX = 10.0
 """Errors of the chart beyond are not drawn: the part that matters would be a flat line."""
@@ -20,7 +21,7 @@ LARGEST_SHOWN_PX = 10.0
 def aperture_pairs(report: dict[str, Any]) -> str:
     """Reading against true total blur, as a plot and a table; empty without pairs."""
     pairs = report.get("aperture_pairs")
-    return "" if not pairs else f"<section><h2>Aperture pairs</h2>{_pairs_note(pairs)}{response_cards(pairs)}</section>"
+    return section("Aperture pairs", _pairs_note(pairs), response_cards(pairs)) if pairs else ""
 
 
 def response_cards(pairs: dict[str, Any]) -> str:
@@ -47,10 +48,7 @@ def response_cards(pairs: dict[str, Any]) -> str:
     ]
     head = ["disk between apertures", "windows", "median true total", "median reading", "response", "MAE"]
     by_blur = table(head, cells)
-    return (
-        f'<div class="grid2"><div class="card"><h3>Response</h3>{plot}</div>'
-        f'<div class="card"><h3>By blur</h3>{by_blur}</div></div>'
-    )
+    return f'<div class="grid2">{card("Response", "", plot)}{card("By blur", "", by_blur)}</div>'
 
 
 def blur_map(report: dict[str, Any]) -> str:
@@ -62,10 +60,10 @@ def blur_map(report: dict[str, Any]) -> str:
     rows = [
         ("Gradient at true borders over truth", percent(figures["border_gradient"])),
         ("- of it along the true gradient", percent(figures["border_gradient_along"])),
-        ("Pattern of period 8 px: amplitude", _number(figures["plaid_px"], 3, " px")),
-        ("- its spectral line over the neighbourhood", _number(figures["plaid_line"], 1, "")),
-        ("Rank correlation of std and error", _number(figures["std_rank_correlation"], 2, "")),
-        ("- within bins of true depth", _number(figures["std_rank_correlation_by_depth"], 2, "")),
+        ("Pattern of period 8 px: amplitude", number(figures["plaid_px"], 3, " px")),
+        ("- its spectral line over the neighbourhood", number(figures["plaid_line"], 1)),
+        ("Rank correlation of std and error", number(figures["std_rank_correlation"], 2)),
+        ("- within bins of true depth", number(figures["std_rank_correlation_by_depth"], 2)),
     ]
     rows += [
         (
@@ -75,7 +73,7 @@ def blur_map(report: dict[str, Any]) -> str:
         for floor in floors
     ]
     body = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
-    return f'<section><h2>Blur map</h2><div class="card"><dl>{body}</dl></div></section>'
+    return section("Blur map", "", f'<div class="card"><dl>{body}</dl></div>')
 
 
 def blur_chart(chart_section: dict[str, Any] | None) -> str:
@@ -93,7 +91,7 @@ def blur_chart(chart_section: dict[str, Any] | None) -> str:
             Series("bound of one 21 px patch", [(row["coc_px"], row["bound_px"]) for row in rows], "--series-3", True),
         ]
         bands = ", ".join(
-            f"{band['from_px']:g} to {band['to_px']:g} px: {_number(band['mae_px'], 2, ' px')}"
+            f"{band['from_px']:g} to {band['to_px']:g} px: {number(band['mae_px'], 2, ' px')}"
             for band in column["bands"]
         )
         beyond = [f"{row['coc_px']:g}" for row in rows if row["mae_px"] > LARGEST_SHOWN_PX]
@@ -108,7 +106,7 @@ def blur_chart(chart_section: dict[str, Any] | None) -> str:
         "Plain planes of known blur. The bound is what the Fisher information of one patch of 21 x 21 pixels (or 21 "
         "rows of one edge) allows; a meter that gathers more of the plane may be better, a biased one is worse."
     )
-    return f'<section><h2>Blur chart</h2><p class="note">{note}</p><div class="grid2">{"".join(cards)}</div></section>'
+    return section("Blur chart", note, f'<div class="grid2">{"".join(cards)}</div>')
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -120,13 +118,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _pairs_note(pairs: dict[str, Any]) -> str:
-    text = (
+    return (
         f"{counted(pairs['pairs'], 'pair')}, {counted(pairs['windows'], 'window')} with texture: mean absolute "
-        f"error {pairs['mae_px']:.2f} px, correlation {_number(pairs['correlation'], 2, '')}. The truth is the disk "
+        f"error {pairs['mae_px']:.2f} px, correlation {number(pairs['correlation'], 2)}. The truth is the disk "
         "between the two apertures, the small aperture's own blur and the blur floor in quadrature."
     )
-    return f'<p class="note">{text}</p>'
-
-
-def _number(value: float | None, digits: int, unit: str) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}{unit}"

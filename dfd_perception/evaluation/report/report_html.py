@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -37,19 +38,14 @@ HTML_NAME = "report.html"
 def write_html(
     path: Path, report: dict[str, Any], frames: list[ShownFrame], depth_range_m: tuple[float, float] | None = None
 ) -> None:
-    """Write the page, whole or not at all; without a range the depth colours fit the frames shown."""
-    scale = depth_scale_of(frames) if depth_range_m is None else fixed_depth_scale(depth_range_m)
-    write_text(path, render_html(report, frames, scale))
-
-
-def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: ColourScale) -> str:
-    """The page as text.
+    """Write the page, whole or not at all.
 
     Args:
         report: as `build_report` makes it.
         frames: to show, in order.
-        depth_scale: of the colours, the same for every image.
+        depth_range_m: of the colours, the same for every image; None: fitted to the frames shown.
     """
+    depth_scale = depth_scale_of(frames) if depth_range_m is None else fixed_depth_scale(depth_range_m)
     sources = report["data"]["sources"]
     data = ", ".join(source["unit"] for source in sources[:3]) + (" and more" if len(sources) > 3 else "")
     heading = f"{report['model']['name']} on {data}"
@@ -70,14 +66,18 @@ def render_html(report: dict[str, Any], frames: list[ShownFrame], depth_scale: C
         sections.timing(report),
         report_facts.provenance(report),
     ]
+    write_text(path, page(heading, subtitle, body))
+
+
+def page(heading: str, subtitle: str, sections_html: Iterable[str]) -> str:
+    """A page with its style in it, of sections; empty ones are left out."""
     files = resources.files("dfd_perception.evaluation.report")
-    template = Template(files.joinpath("report_template.html").read_text("utf-8"))
-    return template.substitute(
+    return Template(files.joinpath("report_template.html").read_text("utf-8")).substitute(
         title=escape(heading),
         heading=escape(heading),
         subtitle=escape(subtitle),
         style=files.joinpath("report.css").read_text("utf-8"),
-        body="\n".join(part for part in body if part),
+        body="\n".join(part for part in sections_html if part),
     )
 
 

@@ -18,10 +18,13 @@ DEPTH_FIGURES = (
 )
 STAGES = {"preprocess": "prepare", "inference": "network", "postprocess": "to depth", "end_to_end": "end to end"}
 
+MOST_POINTS = 600
+"""Of a curve over the frames."""
 
-def number(value: float | None, digits: int = 3) -> str:
+
+def number(value: float | None, digits: int = 3, unit: str = "") -> str:
     """A figure for people; a dash where there is none."""
-    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}{unit}"
 
 
 FEW_FRAMES = 10
@@ -97,7 +100,7 @@ def by_distance(report: dict[str, Any]) -> str:
             lines.append(Series("claimed std / distance", claimed, "--series-2"))
         y = nice_axis("relative error", [v for line in lines for _, v in line.points], percent=True)
         cards.append(
-            _card(
+            card(
                 "Error against distance",
                 "Grey bars: where the pixels are.",
                 chart(x, y, lines, bars, title="Error against distance"),
@@ -113,7 +116,7 @@ def by_distance(report: dict[str, Any]) -> str:
         y = nice_axis("relative error of depth", [e["abs_rel"] for e in shown], percent=True)
         note = "On the left is the focus plane: there blur hardly changes with depth, and a blur meter is weakest."
         cards.append(
-            _card("Error against blur", note, chart(x, y, lines, bars, title="Error against circle of confusion"))
+            card("Error against blur", note, chart(x, y, lines, bars, title="Error against circle of confusion"))
         )
         measured = [e for e in shown if "mae_px" in e]
         if measured:
@@ -127,7 +130,7 @@ def by_distance(report: dict[str, Any]) -> str:
             ]
             y = nice_axis("error of blur [px]", [v for line in lines for _, v in line.points], from_zero=False)
             cards.append(
-                _card(
+                card(
                     "Blur itself",
                     "Bias above 0: taken for more blurred than it is.",
                     chart(x, y, lines, title="Error of blur"),
@@ -155,7 +158,7 @@ def calibration(report: dict[str, Any]) -> str:
             f"Predicted distances are {number(figures['scale'], 3)} times the true ones (geometric mean), "
             f"spread {number(figures['log_scale_std'], 3)} (standard deviation of ln p/t)."
         )
-        cards.append(_card("Scale", note, chart(x, y, lines, title="Predicted against true distance")))
+        cards.append(card("Scale", note, chart(x, y, lines, title="Predicted against true distance")))
     claimed = figures.get("uncertainty")
     if claimed:
         x = nice_axis("error within this many claimed standard deviations", claimed["levels"])
@@ -176,7 +179,7 @@ def calibration(report: dict[str, Any]) -> str:
             f"{'rises' if gain is not None and gain < 0 else 'falls'} by "
             f"{number(None if gain is None else abs(gain) * 100, 0)} %."
         )
-        cards.append(_card("Uncertainty", note, chart(x, y, lines, title="Calibration of the uncertainty")))
+        cards.append(card("Uncertainty", note, chart(x, y, lines, title="Calibration of the uncertainty")))
     return section("Calibration", "", f'<div class="grid2">{"".join(cards)}</div>') if any(cards) else ""
 
 
@@ -207,17 +210,17 @@ def timing(report: dict[str, Any]) -> str:
             f"Live: {counted(live['sent'], 'image')} sent, {report['answered']} answered, {live['dropped']} dropped or "
             "lost; latency from the arrival of an image to its last answer."
         )
-    cards = f'<div class="card"><h3>By stage</h3>{table}</div>' + _card("By frame", "", plot)
+    cards = f'<div class="card"><h3>By stage</h3>{table}</div>' + card("By frame", "", plot)
     return section("Timing", note, f'<div class="grid2">{cards}</div>')
 
 
-def thinned(values: list[float], most: int = 600) -> list[tuple[float, float]]:
-    """At most `most` points; of each group the largest, so that no spike is lost."""
-    group = max(1, -(-len(values) // most))
+def thinned(values: list[float]) -> list[tuple[float, float]]:
+    """At most MOST_POINTS; of each group the largest, so that no spike is lost."""
+    group = max(1, -(-len(values) // MOST_POINTS))
     return [(float(i), max(values[i : i + group])) for i in range(0, len(values), group)]
 
 
-def _card(title: str, note: str, content: str) -> str:
+def card(title: str, note: str, content: str) -> str:
     """A titled box; none without content."""
     below = f'<p class="note">{note}</p>' if note else ""
     return f'<div class="card"><h3>{title}</h3>{below}{content}</div>' if content else ""

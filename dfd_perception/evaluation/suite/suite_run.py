@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,3 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
 def _of(baselines: dict[str, Any], name: str) -> float | None:
     section = baselines.get(name, {}).get("depth") or {}
     return section.get("abs_rel")
-
-
-def summary_json(summary: dict[str, Any]) -> str:
-    """For --json."""
-    return json.dumps(summary, indent=1)

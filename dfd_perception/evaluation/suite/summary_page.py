@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from dfd_perception.evaluation.blur_chart.measure import chart_text
 from dfd_perception.evaluation.report import meter_sections
+from dfd_perception.evaluation.report.report_html import page
+from dfd_perception.evaluation.report.report_sections import section
 from dfd_perception.files.atomic import write_text
 
 SUMMARY_HTML = "summary.html"
@@ -61,12 +61,7 @@ def summary_text(summary: dict[str, Any]) -> str:
 
 
 def write_summary_page(path: Path, summary: dict[str, Any]) -> None:
-    """Write summary.html, whole or not at all."""
-    write_text(path, render_summary(summary))
-
-
-def render_summary(summary: dict[str, Any]) -> str:
-    """The page as text; links to the reports of the sources beside it."""
+    """Write summary.html, whole or not at all; it links to the reports of the sources beside it."""
     model = summary["model"]
     body = []
     measured = [row for row in summary["sources"] if "problem" not in row]
@@ -81,23 +76,15 @@ def render_summary(summary: dict[str, Any]) -> str:
             "map at true borders over the true one. Std, error: their rank correlation."
         )
         table = meter_sections.table(["source", *(heading for _, heading, _, _ in COLUMNS)], cells)
-        body.append(f'<section><h2>By source</h2><p class="note">{note}</p><div class="card">{table}</div></section>')
+        body.append(section("By source", note, f'<div class="card">{table}</div>'))
     for row in summary["sources"]:
         if "problem" in row:
             body.append(f'<p class="warn">{escape(row["name"])}: {escape(row["problem"])}</p>')
         elif row.get("response"):
-            cards = meter_sections.response_cards(row)
-            body.append(f"<section><h2>{escape(row['name'])}: reading against true total blur</h2>{cards}</section>")
+            title = f"{escape(row['name'])}: reading against true total blur"
+            body.append(section(title, "", meter_sections.response_cards(row)))
     body.append(meter_sections.blur_chart(summary.get("blur_chart")))
-    files = resources.files("dfd_perception.evaluation.report")
-    heading = f"{model['name']} by source"
-    return Template(files.joinpath("report_template.html").read_text("utf-8")).substitute(
-        title=escape(heading),
-        heading=escape(heading),
-        subtitle=f"weights {model['sha256'][:12]}",
-        style=files.joinpath("report.css").read_text("utf-8"),
-        body="\n".join(part for part in body if part),
-    )
+    write_text(path, page(f"{model['name']} by source", f"weights {model['sha256'][:12]}", body))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

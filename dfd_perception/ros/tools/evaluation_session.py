@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from sensor_msgs.msg import Image
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.errors import ConfigError, DfdPerceptionError, counted
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
+from dfd_perception.evaluation.run import LivePlayed
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
 from dfd_perception.ros.shared.conversions import message_class
@@ -56,17 +57,6 @@ class LiveRequest:
     """Name of the node, with its namespace if it has one."""
     rate: float = 1.0
     wait_s: float = 30.0
-
-
-@dataclass
-class LivePlayed:
-    """What became of the images."""
-
-    sent: int = 0
-    answered: int = 0
-    """Images with at least one answer."""
-    messages: dict[str, int] = field(default_factory=dict)
-    """Answers by topic."""
 
 
 class AnswerCollector:
