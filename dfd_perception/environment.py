@@ -211,11 +211,14 @@ def shipped_fastdds_profile() -> Path:
 
 def shipped_path(relative: str) -> Path:
     """Return the path of a file or folder that comes with the package, in a checkout or in an installation."""
-    candidates = [Path(__file__).resolve().parent.parent / relative]
-    for prefix in (*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix):
-        if prefix:
-            candidates.append(Path(prefix) / "share" / "dfd_perception" / relative)
+    candidates = [Path(__file__).resolve().parent.parent / relative, *(share / relative for share in share_folders())]
     return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def share_folders() -> list[Path]:
+    """Return the folders where installations keep what comes with the package; they need not exist."""
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    return [Path(prefix) / "share" / "dfd_perception" for prefix in prefixes if prefix]
 
 
 def spare_domain_id() -> int:

@@ -65,7 +65,7 @@ class Meter(Closing):
     ) -> None:
         """See `load`, which is the usual way here."""
         self.model = model
-        self.heads: Heads = heads or ("both" if len(model.card.heads) == 2 else model.card.heads[0])
+        self.heads: Heads = heads or model.card.all_heads
         self._lens = _description(lens)
         self._fx_px = fx_px
         self.estimator = DepthEstimator(model, options)

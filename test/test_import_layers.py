@@ -29,7 +29,7 @@ LAYERS = {
     "errors": set(),
     "environment": BASE,
     "core": BASE,
-    "files": BASE | {"core"},
+    "files": BASE | {"core", "environment"},
     "metrics": BASE | {"core"},
     "losses": BASE | {"core"},
     "bags": FOUNDATION,

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export the model."""
     from dfd_perception.core.size import size_from_text
-    from dfd_perception.errors import ModelError, UsageError
+    from dfd_perception.errors import UsageError
     from dfd_perception.files.model_folder import load_model_folder, sha256_of
     from dfd_perception.network.checkpoint import load_network
     from dfd_perception.network.onnx_export import card_metadata, export_onnx
@@ -36,11 +36,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--out is {args.out}; expected a name that ends in .onnx")
     # The graph may be what is missing or broken in the folder: only the weights are read.
     model = load_model_folder(args.model, verify=False)
-    trained = model.card.heads
-    heads: Heads = args.heads or ("both" if len(trained) == 2 else trained[0])
-    lacking = ({"depth", "deblurred"} if heads == "both" else {heads}) - set(trained)
-    if lacking:
-        raise ModelError(f"model {model.name} has no trained {' and '.join(sorted(lacking))} head")
+    heads: Heads = args.heads or model.card.all_heads
+    model.require_trained(heads)
     metadata = card_metadata(model.card)
     size = None if args.size is None else size_from_text(args.size, "--size")
     names = export_onnx(load_network(model), args.out, heads=heads, size=size, half=args.half, metadata=metadata)

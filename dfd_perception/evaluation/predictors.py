@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dfd_perception.core.classical_dfd import classical_depth_m, defocus_map_px
-from dfd_perception.core.prediction import Heads, Prediction
+from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.size import Size
 from dfd_perception.evaluation.scoring.protocol import image_at, sampled_at
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
@@ -46,8 +46,7 @@ class ModelPredictor:
 
     def __init__(self, estimator: DepthEstimator) -> None:
         self._estimator = estimator
-        heads = estimator.model.card.heads
-        self._heads: Heads = "both" if set(heads) == {"depth", "deblurred"} else heads[0]
+        self._heads = estimator.model.card.all_heads
 
     def predict(self, frame: EvaluationFrame) -> Prediction | None:
         """Compiling for a new size is not part of the latency."""

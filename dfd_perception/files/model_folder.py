@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +20,9 @@ from dfd_perception.core.blur_error import stated_blur_error
 from dfd_perception.core.image_protocol import ImageProtocol
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.optics import DefocusCurve, Lens
+from dfd_perception.core.prediction import Heads
 from dfd_perception.core.size import Size
+from dfd_perception.environment import share_folders
 from dfd_perception.errors import ModelError, lfs_pointer_advice
 from dfd_perception.files.configuration import from_mapping, read_yaml
 
@@ -106,6 +107,11 @@ class ModelCard:
         stated_blur_error(self.metrics)  # refused at load, not when a lens is described
 
     @property
+    def all_heads(self) -> Heads:
+        """All heads that were trained, as what runs them is asked."""
+        return "both" if len(self.heads) == 2 else self.heads[0]
+
+    @property
     def typical_floor_px(self) -> float:
         """Blur floor [px] to take out where none was calibrated."""
         return self.blur_floor_px or 0.0
@@ -157,6 +163,19 @@ class ModelFolder:
                 f"{self.path}: no {ONNX_FILE}; write it with 'dfd export {self.path} --out {self.path / ONNX_FILE}'"
             )
         return self.path / self.card.onnx.file
+
+    def require_trained(self, heads: Heads) -> None:
+        """Check that heads can be run.
+
+        Raises:
+            ModelError: one of them was not trained.
+        """
+        absent = ({"depth", "deblurred"} if heads == "both" else {heads}) - set(self.card.heads)
+        if absent:
+            raise ModelError(
+                f"model {self.name} has no trained {' and no '.join(sorted(absent))} head; "
+                f"it has {', '.join(self.card.heads)}"
+            )
 
     def verify(self) -> None:
         """Hash the files.
@@ -242,12 +261,10 @@ def find_model(name_or_path: str | Path) -> Path:
 def model_search_path() -> list[Path]:
     """Where models are looked up by name: the user's directory, then the shares, then the source tree."""
     user = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    shares = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    shares.append(Path(sys.prefix))
     source = Path(__file__).resolve().parents[2] / "models"
     return [
         user / "dfd_perception/models",
-        *(share / "share/dfd_perception/models" for share in shares),
+        *(share / "models" for share in share_folders()),
         *([source] if source.is_dir() else []),
     ]
 

@@ -18,7 +18,7 @@ from dfd_perception.core.network_geometry import Geometry
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.core.size import LARGEST_SIDE_PX, Size, is_size
-from dfd_perception.errors import ModelError, UsageError
+from dfd_perception.errors import UsageError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, Precision, backend_names
@@ -152,7 +152,7 @@ class DepthEstimator:
         if key in self._loaded:
             self._loaded.move_to_end(key)
             return self._loaded[key]
-        self._require_trained(heads)
+        self.model.require_trained(heads)
         # The oldest goes first: at no time are there more in memory than are kept.
         while len(self._loaded) >= NETWORKS_KEPT:
             self._loaded.popitem(last=False)[1].close()
@@ -171,12 +171,3 @@ class DepthEstimator:
 
     def _compile(self, request: BackendRequest, failed: dict[str, str]) -> ChosenBackend:
         return compile_backend(request, self.options.backend, failed)
-
-    def _require_trained(self, heads: Heads) -> None:
-        wanted = {"depth", "deblurred"} if heads == "both" else {heads}
-        absent = wanted - set(self.model.card.heads)
-        if absent:
-            raise ModelError(
-                f"model {self.model.name} has no trained {' and no '.join(sorted(absent))} head; "
-                f"it has {', '.join(self.model.card.heads)}"
-            )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.prediction import OUTPUT_NAMES, Heads
+from dfd_perception.core.prediction import OUTPUT_NAMES
 from dfd_perception.core.probe import PROBE_SIZE, probe_image, summary_of
 from dfd_perception.errors import BackendError, ModelError
 from dfd_perception.files.model_folder import ModelFolder
@@ -82,7 +82,7 @@ def _require_same_weights(model: ModelFolder) -> None:
 
 
 def _answers(model: ModelFolder) -> dict[str, NDArray[np.float32]] | None:
-    heads: Heads = "both" if len(model.card.heads) == 2 else model.card.heads[0]
+    heads = model.card.all_heads
     request = BackendRequest(model=model, heads=heads, size=PROBE_SIZE, device="cpu", num_threads=1)
     for name, _ in ladder("cpu"):
         if not BACKENDS[name].reads_graph or obstacle(name, model):

@@ -139,10 +139,9 @@ def card_metadata(card: ModelCard) -> dict[str, str]:
 
 def add_onnx(network: TwoHeadedNet, folder: Path, card: ModelCard) -> ModelCard:
     """Write `model.onnx` with free height and width into a model folder; returns the card that describes it."""
-    heads: Heads = "both" if len(card.heads) == 2 else card.heads[0]
-    export_onnx(network, folder / ONNX_FILE, heads=heads, metadata=card_metadata(card))
+    export_onnx(network, folder / ONNX_FILE, heads=card.all_heads, metadata=card_metadata(card))
     graph = FileHash(file=ONNX_FILE, sha256=sha256_of(folder / ONNX_FILE))
-    return replace(card, onnx=graph, probe=probe_answer(network, heads))
+    return replace(card, onnx=graph, probe=probe_answer(network, card.all_heads))
 
 
 def probe_answer(network: TwoHeadedNet, heads: Heads) -> dict[str, list[float]]:

@@ -63,7 +63,7 @@ class ModelView:
             return image.recorded
         if self._estimator is None or image.image_rgb is None:
             return Prediction(deblurred=image.aif)
-        heads: Any = "both" if len(self._estimator.model.card.heads) == 2 else self._estimator.model.card.heads[0]
+        heads = self._estimator.model.card.all_heads
         curve = self._resolved(image)
         prediction = self._estimator.predict(image.image_rgb, curve, heads)
         size = image.image_rgb.shape[0], image.image_rgb.shape[1]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfd_perception.environment import jetson_model
 from dfd_perception.errors import EngineError
 from dfd_perception.inference.tensorrt.device_memory import Device, DeviceBuffer
-from dfd_perception.inference.tensorrt.trt_module import on_jetson
 
 
 class TorchBuffer:
@@ -39,7 +39,7 @@ class TorchMemory:
         except (ImportError, OSError) as error:
             raise EngineError(f"torch cannot be imported ({error})") from error
         if not torch.cuda.is_available():
-            advice = "this is NVIDIA's board: install NVIDIA's wheel for its JetPack" if on_jetson() else "no driver"
+            advice = "this is NVIDIA's board: install NVIDIA's wheel for its JetPack" if jetson_model() else "no driver"
             raise EngineError(f"torch {torch.__version__} sees no GPU ({advice}, or a CPU-only torch)")
         self._torch: Any = torch
         self._device = torch.device("cuda", index)

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from dfd_perception.environment import jetson_model
 from dfd_perception.errors import EngineError
 
 _log = logging.getLogger(__name__)
 
 SYSTEM_PYTHON_FOLDERS = Path("/usr/lib")
-DEVICE_TREE_MODEL = Path("/proc/device-tree/model")
 
 _loggers: dict[int, Any] = {}
 """One per module for the life of the process: TensorRT keeps a pointer to the first logger that it is given."""
@@ -73,7 +73,7 @@ def _advice_for_absent() -> str:
             )
         built_for = ", ".join(sorted(versions))
         return f"it is installed for Python {built_for} and this is Python {this}: use the system's python3"
-    if on_jetson():
+    if jetson_model() is not None:
         return "sudo apt install nvidia-jetpack (or python3-libnvinfer alone); it goes into the system's Python"
     return "pip install tensorrt-cu13 (driver 580 or newer) or tensorrt-cu12"
 
@@ -84,15 +84,6 @@ def _python_of(module_folder: Path) -> str:
         digits = library.name.split("cpython-3", 1)[1].split("-", 1)[0]
         return f"3.{digits}"
     return module_folder.parent.parent.name.removeprefix("python")
-
-
-def on_jetson() -> bool:
-    """Whether this is an NVIDIA board with memory shared between CPU and GPU."""
-    try:
-        name = DEVICE_TREE_MODEL.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return "NVIDIA" in name or "Jetson" in name
 
 
 def version_of(trt: Any) -> str:

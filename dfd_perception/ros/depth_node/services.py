@@ -133,8 +133,7 @@ class ModelServices:
         last = pipeline.last
         if last is None:
             raise DfdPerceptionError("no frame was processed yet (is something subscribed to an output?)")
-        trained = pipeline.estimator.model.card.heads
-        heads = "both" if len(trained) == 2 else trained[0]
+        heads = pipeline.estimator.model.card.all_heads
         prediction = worker.call(
             lambda: pipeline.estimator.predict(last.frame.image_rgb, last.lens.curve, heads)
         ).result()

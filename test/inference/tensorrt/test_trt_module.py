@@ -24,10 +24,8 @@ def machine(monkeypatch, tmp_path):
             folder.mkdir(parents=True, exist_ok=True)
             digits = version.replace(".", "")
             (folder / f"tensorrt.cpython-{digits}-aarch64-linux-gnu.so").write_bytes(b"")
-        model = tmp_path / "model"
-        model.write_text("NVIDIA Jetson Orin NX Engineering Reference Developer Kit\x00" if jetson else "A laptop")
         monkeypatch.setattr(trt_module, "SYSTEM_PYTHON_FOLDERS", tmp_path)
-        monkeypatch.setattr(trt_module, "DEVICE_TREE_MODEL", model)
+        monkeypatch.setattr(trt_module, "jetson_model", lambda: "NVIDIA Jetson Orin NX" if jetson else None)
         monkeypatch.setattr(sys, "prefix", "/home/robot/venv" if venv else "/usr")
         monkeypatch.setattr(sys, "base_prefix", "/usr")
 

@@ -184,7 +184,7 @@ def test_leaving_during_a_build_ends_it(start_with_engine, peer, robot):
 
 def test_tensorrt_asked_for_and_absent_is_said_at_configure(start_node, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(trt_module, "on_jetson", lambda: True)
+    monkeypatch.setattr(trt_module, "jetson_model", lambda: "NVIDIA Jetson Orin NX")
     monkeypatch.setattr(trt_module, "SYSTEM_PYTHON_FOLDERS", Path("/nonexistent"))
     logged = []
     from dfd_perception.ros.depth_node import dfd_node
