@@ -89,9 +89,10 @@ def _of_files(source: Path) -> Iterator[SourceImage]:
 def _of_data_set(folder: Path) -> Iterator[SourceImage]:
     from dfd_perception.core.distortion import DistortedCamera
     from dfd_perception.datasets.registry import open_dataset
+    from dfd_perception.datasets.sample import spread_over
 
     dataset = open_dataset(folder, "folder")
-    for index in _spread(len(dataset)):
+    for index in spread_over(len(dataset), MOST_IMAGES):
         sample = dataset[index]
         camera = None if sample.camera is None else DistortedCamera(intrinsics=sample.camera)
         yield sample.name, sample.defocused, sample.depth_m, camera
@@ -99,12 +100,13 @@ def _of_data_set(folder: Path) -> Iterator[SourceImage]:
 
 def _of_bag(args: argparse.Namespace, bag: Path, with_board: bool) -> Iterator[SourceImage]:
     from dfd_perception.core.camera_info import image_camera
+    from dfd_perception.datasets.sample import spread_over
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.evaluation.sources.bag_source import BagSource
 
     source = BagSource(bag, BagOptions(image_topic=args.image_topic))
     try:
-        chosen = set(_spread(len(source)))
+        chosen = set(spread_over(len(source), MOST_IMAGES))
         for frame in source.reread(chosen):
             camera = None
             if frame.camera_info is not None and args.fx is None and args.camera is None:
@@ -143,9 +145,3 @@ def distorted(camera: ImageCamera) -> DistortedCamera:
     if camera.distortion is not None and not isinstance(camera.distortion, Distortion):
         raise CalibrationError("fisheye lenses are not calibrated here; give rectified images and --fx")
     return DistortedCamera(intrinsics=camera.intrinsics, distortion=camera.distortion or Distortion())
-
-
-def _spread(count: int) -> list[int]:
-    """At most MOST_IMAGES of so many, evenly."""
-    kept = min(count, MOST_IMAGES)
-    return sorted({round(i * (count - 1) / max(1, kept - 1)) for i in range(kept)})

@@ -102,14 +102,14 @@ def _registered(folder: Path, out: Path, frames: int) -> dict[str, Any]:
 
     from dfd_perception.datasets.depth_units import unit_lines_of
     from dfd_perception.datasets.folder import open_folder
+    from dfd_perception.datasets.sample import spread_over
     from dfd_perception.files.images import write_png
     from dfd_perception.groundtruth.rig.overlay import edge_offset, overlay, sheet
 
     dataset = open_folder(folder)
     unit = unit_lines_of(dataset, "depth_unit_m in dataset.yaml, or --depth-unit")
-    chosen = sorted({round(k) for k in np.linspace(0, len(dataset) - 1, max(1, frames))})
     overlays, titles, offsets = [], [], []
-    for index in chosen:
+    for index in spread_over(len(dataset), max(1, frames)):
         sample = dataset[index]
         if sample.depth_m is None:
             continue

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.depth_encoding import DEPTH_UNITS, MILLIMETRES
+from dfd_perception.datasets.sample import spread_over
 
 FRAMES_LOOKED_AT = 5
 
@@ -78,6 +79,5 @@ def unit_lines_of(dataset: Any, option: str) -> list[str]:
     unit = getattr(dataset, "depth_unit", None)
     if unit is None or (unit.stated and not unit.is_float) or not len(dataset):
         return []
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), FRAMES_LOOKED_AT)).round().astype(int))
-    frames = (dataset[int(index)] for index in chosen)
+    frames = (dataset[index] for index in spread_over(len(dataset), FRAMES_LOOKED_AT))
     return depth_unit_lines(unit, [f.depth_m for f in frames if f.depth_m is not None], option)

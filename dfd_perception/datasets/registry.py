@@ -29,7 +29,7 @@ from dfd_perception.datasets.published import (
     zedd,
 )
 from dfd_perception.datasets.rgbd import NO_NOISE, DefocusedRgbd, SharpSource
-from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, select_split
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, select_split, spread_over
 from dfd_perception.errors import DatasetError, DfdPerceptionError
 
 LARGEST_CHECK = 200
@@ -174,10 +174,10 @@ def describe_dataset(path: Path) -> DatasetSummary:
     sizes: set[Size] = set()
     depths: list[float] = []
     maps_m: list[np.ndarray] = []
-    chosen = np.unique(np.linspace(0, len(opened) - 1, min(len(opened), LARGEST_CHECK)).round().astype(int))
+    chosen = spread_over(len(opened), LARGEST_CHECK)
     for index in chosen:
         try:
-            frame = opened[int(index)]
+            frame = opened[index]
         except DfdPerceptionError as error:
             problems.append(str(error))
             continue

@@ -145,6 +145,15 @@ def select_split(dataset: DefocusDataset, split: str | None) -> DefocusDataset:
     return Subset(dataset, dataset.splits[split], split)
 
 
+def spread_over(count: int, most: int) -> list[int]:
+    """At most so many of `count` positions, evenly spread from the first to the last.
+
+    >>> spread_over(10, 4)
+    [0, 3, 6, 9]
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+
+
 def tail_split(count: int, tail: str = "val", share: float = 0.2) -> dict[str, range]:
     """Split in stored order: the last fifth is held out, so that neighbouring video frames do not straddle it.
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.datasets.sample import spread_over
 from dfd_perception.errors import DatasetError
 from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
@@ -104,12 +105,8 @@ def fitted_floor(
 
 def _chosen(count: int) -> list[int]:
     """Frames of both halves, evenly spread."""
-    chosen: set[int] = set()
-    for half in (0, 1):
-        members = np.arange(half, count, 2)
-        places = np.linspace(0, len(members) - 1, min(len(members), FRAMES_OF_HALF)).round().astype(int)
-        chosen.update(int(i) for i in members[places])
-    return sorted(chosen)
+    halves = (range(half, count, 2) for half in (0, 1))
+    return sorted(half[place] for half in halves for place in spread_over(len(half), FRAMES_OF_HALF))
 
 
 def _squares(frame: EvaluationFrame, estimator: DepthEstimator) -> tuple[str, NDArray[np.float64]] | None:

@@ -23,7 +23,7 @@ from dfd_perception.datasets.generated.rendered import RenderedScenes
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.datasets.registry import LAYOUTS, open_dataset, open_sharp, recognise
-from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split
+from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split, spread_over
 from dfd_perception.datasets.synthesis import lens_on
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.training.config_sections import DataConfig
@@ -149,8 +149,7 @@ def evenly_chosen(dataset: DefocusDataset, count: int | None) -> DefocusDataset:
     """`count` samples spread over the data set; all of them when None or more than there are."""
     if count is None or count >= len(dataset):
         return dataset
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
-    return Subset(dataset, chosen.tolist(), "validation")
+    return Subset(dataset, spread_over(len(dataset), count), "validation")
 
 
 def centre_crop(sample: DefocusSample, longest_side_px: int | None) -> DefocusSample:
