@@ -16,6 +16,8 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from dfd_perception.core.camera import CameraIntrinsics
+from dfd_perception.core.camera_info import CAMERA_INFO_TYPE
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 from dfd_perception.errors import DatasetError, reason_of
 
 IDL_RULE = "=" * 80 + "\n"
@@ -111,7 +113,7 @@ def image_message(image: NDArray[Any], encoding: str, stamp_ns: int, frame_id: s
     """A sensor_msgs/Image record of an image in the memory layout that `encoding` names."""
     image = np.ascontiguousarray(image)
     height, width = image.shape[:2]
-    return standard_types().types["sensor_msgs/msg/Image"](
+    return standard_types().types[IMAGE_TYPE](
         header=header(stamp_ns, frame_id),
         height=height,
         width=width,
@@ -125,9 +127,7 @@ def image_message(image: NDArray[Any], encoding: str, stamp_ns: int, frame_id: s
 def compressed_image_message(packed: bytes, kind: str, stamp_ns: int, frame_id: str) -> Any:
     """A sensor_msgs/CompressedImage record; `kind` is jpeg or png."""
     data = np.frombuffer(packed, np.uint8)
-    return standard_types().types["sensor_msgs/msg/CompressedImage"](
-        header=header(stamp_ns, frame_id), format=kind, data=data
-    )
+    return standard_types().types[COMPRESSED_IMAGE_TYPE](header=header(stamp_ns, frame_id), format=kind, data=data)
 
 
 def camera_info_message(camera: CameraIntrinsics, stamp_ns: int, frame_id: str) -> Any:
@@ -135,7 +135,7 @@ def camera_info_message(camera: CameraIntrinsics, stamp_ns: int, frame_id: str) 
     types = standard_types().types
     projection = np.zeros((3, 4))
     projection[:, :3] = camera.matrix()
-    return types["sensor_msgs/msg/CameraInfo"](
+    return types[CAMERA_INFO_TYPE](
         header=header(stamp_ns, frame_id),
         height=camera.height,
         width=camera.width,

@@ -23,6 +23,8 @@ from dfd_perception.core.distortion import DistortedCamera, Distortion, Equidist
 from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
 
+CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
+
 Rectified = Literal["auto", "true", "false"]
 RECTIFIED_CHOICES: tuple[Rectified, ...] = ("auto", "true", "false")
 

@@ -17,13 +17,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.compressed_depth import holds_depth
+from dfd_perception.core.compressed_depth import depth_m_from_compressed, holds_depth
 from dfd_perception.core.depth_encoding import MILLIMETRES, depth_m_from_counts, depth_m_from_float
 from dfd_perception.core.image_bytes import decoded_pixels, eight_bits, rgb_of_decoded
 from dfd_perception.core.image_header import is_jpeg_or_png, require_area
 from dfd_perception.errors import ImageError, counted
 
 Pixels = NDArray[Any]
+
+
+IMAGE_TYPE, COMPRESSED_IMAGE_TYPE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+"""Names of the message types that hold images."""
 
 
 class ImageFields(Protocol):
@@ -34,6 +38,13 @@ class ImageFields(Protocol):
     encoding: str
     is_bigendian: int
     step: int
+    data: Any
+
+
+class CompressedFields(Protocol):
+    """The fields of a sensor_msgs/CompressedImage."""
+
+    format: str
     data: Any
 
 
@@ -147,6 +158,28 @@ def encoding_named(name: str) -> Encoding | None:
 def is_depth_encoding(name: str) -> bool:
     """Whether the encoding is that of depth: 32FC1 or 16UC1."""
     return name.strip().upper() in DEPTH_ENCODINGS
+
+
+def rgb_of(message: ImageFields | CompressedFields) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of an image message, raw or compressed.
+
+    Raises:
+        ImageError: one line that says what is wrong with the message.
+    """
+    if hasattr(message, "format"):
+        return rgb_from_compressed(message.data, message.format)
+    return rgb_from_image(message)
+
+
+def depth_m_of(message: ImageFields | CompressedFields, metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
+    """(H, W) depth [m], NaN where there is none: integers are counts (REP 118: millimetres), floats metres.
+
+    Raises:
+        ImageError: not depth, damaged, or fewer bytes than stated.
+    """
+    if hasattr(message, "format"):
+        return depth_m_from_compressed(message.data, message.format, metres_per_count)
+    return depth_m_from_image(message, metres_per_count)
 
 
 def rgb_from_image(image: ImageFields) -> NDArray[np.uint8]:

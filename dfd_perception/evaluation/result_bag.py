@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from dfd_perception.bags.messages import header, image_message, standard_types
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.bags.writer import BagWriter
-from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image
+from dfd_perception.core.camera_info import CAMERA_INFO_TYPE
+from dfd_perception.core.image_encoding import IMAGE_TYPE, depth_m_from_image, float_map_from_image, rgb_from_image
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 
-IMAGE, CAMERA_INFO, FLOAT = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo", "std_msgs/msg/Float64"
+FLOAT_TYPE = "std_msgs/msg/Float64"
 DEPTH, DEPTH_STD, DEBLURRED, DEFOCUS = "/depth/image", "/depth/std", "/deblurred/image", "/defocus/image"
 LATENCY = "/latency"
 """Seconds from the arrival of an image to the last of its answers."""
@@ -57,11 +58,11 @@ class ResultBag:
         ]
         for topic, pixels, encoding in images:
             if pixels is not None:
-                self._writer.write(topic, IMAGE, stamp, image_message(pixels, encoding, stamp, frame.frame_id))
+                self._writer.write(topic, IMAGE_TYPE, stamp, image_message(pixels, encoding, stamp, frame.frame_id))
         if frame.camera_info is not None:
             info = replace(frame.camera_info, header=header(stamp, frame.frame_id))
             for topic in ("/depth/camera_info", "/deblurred/camera_info"):
-                self._writer.write(topic, CAMERA_INFO, stamp, info)
+                self._writer.write(topic, CAMERA_INFO_TYPE, stamp, info)
 
     def add_message(self, topic: str, msgtype: str, stamp_ns: int, content: Any) -> None:
         """Write a message as it came from a node."""
@@ -69,7 +70,7 @@ class ResultBag:
 
     def add_latency(self, stamp_ns: int, latency_s: float) -> None:
         """Write how long a node took."""
-        self._writer.write(LATENCY, FLOAT, stamp_ns, standard_types().types[FLOAT](data=latency_s))
+        self._writer.write(LATENCY, FLOAT_TYPE, stamp_ns, standard_types().types[FLOAT_TYPE](data=latency_s))
 
     def close(self) -> None:
         """Write the index."""

@@ -12,18 +12,18 @@ from typing import Any
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.image_encoding import (
+    COMPRESSED_IMAGE_TYPE,
+    IMAGE_TYPE,
     depth_m_from_image,
     encoding_named,
     float_map_from_image,
-    rgb_from_compressed,
-    rgb_from_image,
+    rgb_of,
 )
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.view.assembly import ENDINGS, FrameAssembler
 from dfd_perception.view.scene import SceneImage
 
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 OWN = ("depth/image_color",)
 """Images of the node that are no input either."""
 
@@ -80,8 +80,8 @@ class RecordedScene:
             return reader(parts[kind].message) if kind in parts else None
 
         depth_m = read("depth", depth_m_from_image)
-        deblurred = read("deblurred", rgb_from_image)
-        image = _rgb(parts["input"]) if "input" in parts else None
+        deblurred = read("deblurred", rgb_of)
+        image = read("input", rgb_of)
         info = parts["camera"].message if "camera" in parts else None
         return SceneImage(
             name="",
@@ -102,13 +102,13 @@ class RecordedScene:
         own = set(self._topics.values())
         candidates = [
             name
-            for name in self._bag.topics_of_type(IMAGE, COMPRESSED)
+            for name in self._bag.topics_of_type(IMAGE_TYPE, COMPRESSED_IMAGE_TYPE)
             if name not in own and not name.endswith(OWN) and self._is_colour(name)
         ]
         return min(candidates, key=lambda name: (not name.endswith(("/image", "/image_raw")), name), default=None)
 
     def _is_colour(self, name: str) -> bool:
-        if self._bag.topics[name].msgtype == COMPRESSED:
+        if self._bag.topics[name].msgtype == COMPRESSED_IMAGE_TYPE:
             return True
         return any(encoding_named(record.message.encoding) is not None for record in _first(self._bag, name))
 
@@ -117,9 +117,3 @@ def _first(bag: BagReader, name: str) -> Iterator[Any]:
     for message in bag.messages([name]):
         yield message
         return
-
-
-def _rgb(record: Any) -> Any:
-    if record.msgtype == COMPRESSED:
-        return rgb_from_compressed(record.message.data, record.message.format)
-    return rgb_from_image(record.message)

@@ -18,12 +18,12 @@ import pytest
 from dfd_perception.bags.reader import BagMessage, BagReader
 from dfd_perception.cli.__main__ import main
 from dfd_perception.core.image_bytes import png_bytes
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE
 from dfd_perception.errors import ImageError
 from dfd_perception.evaluation import worker
 from dfd_perception.evaluation.report.report_json import read_report, schema
 from dfd_perception.evaluation.run import evaluate
 from dfd_perception.evaluation.sources.bag_options import BagOptions
-from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
 from dfd_perception.evaluation.sources.bag_truth import depth_m_of
 from dfd_perception.inference.estimator import DepthEstimator
 
@@ -171,7 +171,7 @@ def test_packed_mono16_needs_its_unit_too():
     counts = np.full((4, 6), 7500, np.uint16)
     for described in ("mono16; png compressed ", "mono16; compressedDepth png"):
         message = SimpleNamespace(data=np.frombuffer(png_bytes(counts), np.uint8), format=described)
-        record = BagMessage("/depth", 0, COMPRESSED, message)
+        record = BagMessage("/depth", 0, COMPRESSED_IMAGE_TYPE, message)
         with pytest.raises(ImageError, match="mono16 has no unit"):
             depth_m_of(record, None)
         assert np.nanmax(depth_m_of(record, 1 / 5000)) == pytest.approx(1.5)

@@ -19,7 +19,8 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from dfd_perception.ros.shared.conversions import compressed_depth_message, image_message, rgb_of
+from dfd_perception.core.image_encoding import rgb_of
+from dfd_perception.ros.shared.conversions import compressed_depth_message, image_message
 
 OFFSET_NS = 4_000_000
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.camera_info import CAMERA_INFO_TYPE
 from dfd_perception.core.compressed_depth import holds_depth
-from dfd_perception.core.image_encoding import is_depth_encoding
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE, is_depth_encoding
 from dfd_perception.errors import DatasetError
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+IMAGE_TYPES = (IMAGE_TYPE, COMPRESSED_IMAGE_TYPE)
 AIF_WORDS = ("aif", "all_in_focus", "sharp")
 PACKED_SUFFIXES = ("/compressedDepth", "/compressed")
 IMAGE_ENDINGS = ("/image", "/image_raw", "/image_color", "/image_rect", "/image_rect_color", "/defocused")
@@ -38,9 +37,9 @@ def choose_topics(bag: BagReader, image: str | None, depth: str | None, aif: str
     """
     for topic in (image, depth, aif):
         if topic is not None:
-            _require(bag, topic, (IMAGE, COMPRESSED))
-    depth_like = [name for name in bag.topics_of_type(IMAGE, COMPRESSED) if _is_depth(bag, name)]
-    images = [n for n in bag.topics_of_type(IMAGE, COMPRESSED) if n not in depth_like and n not in (depth, aif)]
+            _require(bag, topic, IMAGE_TYPES)
+    depth_like = [name for name in bag.topics_of_type(*IMAGE_TYPES) if _is_depth(bag, name)]
+    images = [n for n in bag.topics_of_type(*IMAGE_TYPES) if n not in depth_like and n not in (depth, aif)]
     if aif is None:
         named = [n for n in images if n != image and any(word in n.lower() for word in AIF_WORDS)]
         aif = _only(bag, named, "--aif-topic") if named else None
@@ -88,14 +87,14 @@ def _is_depth(bag: BagReader, name: str) -> bool:
         return False
     if first is None:
         return False
-    return (
-        holds_depth(first.message.format) if first.msgtype == COMPRESSED else is_depth_encoding(first.message.encoding)
-    )
+    if first.msgtype == COMPRESSED_IMAGE_TYPE:
+        return holds_depth(first.message.format)
+    return is_depth_encoding(first.message.encoding)
 
 
 def _camera_info_of(bag: BagReader, image: str) -> str | None:
     """The camera_info beside the image's topic, or the only one."""
-    infos = bag.topics_of_type(CAMERA_INFO)
+    infos = bag.topics_of_type(CAMERA_INFO_TYPE)
     parent = image.removesuffix("/compressed").rpartition("/")[0]
     beside = f"{parent}/camera_info"
     if beside in infos:

@@ -15,11 +15,10 @@ from dfd_perception.core.camera_info import Rectified, image_camera
 from dfd_perception.core.camera_window import stated_size
 from dfd_perception.core.compressed_depth import depth_m_from_compressed
 from dfd_perception.core.depth_encoding import MILLIMETRES
-from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, depth_m_from_image, rgb_of
 from dfd_perception.core.lens import LensDescription, ResolvedLens
 from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError, DatasetError, ImageError
-from dfd_perception.evaluation.sources.bag_topics import COMPRESSED
 
 ASPECT_TOLERANCE = 0.02
 
@@ -39,9 +38,7 @@ def image_of(record: BagMessage) -> NDArray[np.uint8]:
         ImageError: it cannot be decoded; names the topic.
     """
     try:
-        if record.msgtype == COMPRESSED:
-            return rgb_from_compressed(record.message.data, record.message.format)
-        return rgb_from_image(record.message)
+        return rgb_of(record.message)
     except ImageError as error:
         raise ImageError(f"topic {record.topic}: {error}") from error
 
@@ -50,7 +47,7 @@ def depth_m_of(record: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
     """(H, W) depth [m], NaN where there is none, of an Image or of a CompressedImage of compressedDepth.
 
     Args:
-        found: the message.
+        record: the message.
         unit_m: metres per count; None: millimetres for 16UC1, whose unit REP 118 gives. Floats are metres.
 
     Raises:
@@ -58,7 +55,7 @@ def depth_m_of(record: BagMessage, unit_m: float | None) -> NDArray[np.float32]:
     """
     message = record.message
     try:
-        packed = record.msgtype == COMPRESSED
+        packed = record.msgtype == COMPRESSED_IMAGE_TYPE
         described = message.format if packed else message.encoding
         named, semicolon, rest = described.partition(";")
         if named.strip().lower() == "mono16":

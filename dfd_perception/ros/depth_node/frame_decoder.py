@@ -13,10 +13,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from dfd_perception.core.camera_info import ImageCamera, Rectified, image_camera
+from dfd_perception.core.image_encoding import rgb_of
 from dfd_perception.core.size import Size
 from dfd_perception.errors import CalibrationError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
-from dfd_perception.ros.shared.conversions import rgb_of
 
 
 @dataclass(frozen=True)

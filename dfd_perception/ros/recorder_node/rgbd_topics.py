@@ -17,13 +17,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from dfd_perception.core.camera_info import distorted_camera_of
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
+from dfd_perception.core.image_encoding import depth_m_of, rgb_of
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.core.stamp_pairing import Pair, StampPairing
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import CalibrationError, DfdPerceptionError, ImageError
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame
 from dfd_perception.ros.recorder_node.robot_camera import Subscribe
-from dfd_perception.ros.shared.conversions import depth_m_of, rgb_of
 from dfd_perception.ros.shared.node_log import Log
 
 

@@ -13,12 +13,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.camera_info import distorted_camera_of
 from dfd_perception.core.distortion import DistortedCamera
+from dfd_perception.core.image_encoding import rgb_of
 from dfd_perception.core.image_header import JPEG_START, read_header, require_decodable
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import CalibrationError
 from dfd_perception.groundtruth.recording_control import CameraImage
 from dfd_perception.groundtruth.session import StoredImage
-from dfd_perception.ros.shared.conversions import rgb_of
 
 Subscribe = Callable[[type, str, Callable[[Any], None]], None]
 

@@ -1,9 +1,9 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""Between ROS messages and numpy: images, camera_info, point clouds; and message classes by their names.
+"""From numpy to ROS messages: images, camera_info, point clouds; and message classes by their names.
 
-Decoding is core.image_encoding's table. cv_bridge and sensor_msgs_py are not used: an apt cv_bridge built for NumPy 1
+Decoding is in core.image_encoding. cv_bridge and sensor_msgs_py are not used: an apt cv_bridge built for NumPy 1
 does not import under NumPy 2, and results are the same (compared in the tests wherever cv_bridge imports).
 
 Filling: `data` gets a ready-made array.array. On Humble every other type is checked element by element (250 ms for
@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from dfd_perception.core.compressed_depth import compressed_from_depth_m, depth_m_from_compressed
-from dfd_perception.core.depth_encoding import MILLIMETRES, uint16_mm_from_depth_m
-from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed, rgb_from_image
+from dfd_perception.core.compressed_depth import compressed_from_depth_m
+from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.point_cloud import POINT_STEP_BYTES
 from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError, ImageError
@@ -34,17 +33,6 @@ POINT_FIELDS = [
     PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
     for index, name in enumerate(("x", "y", "z", "rgb"))
 ]
-
-
-def rgb_of(message: Image | CompressedImage) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of an image message, raw or compressed.
-
-    Raises:
-        ImageError: one line that says what is wrong with the message.
-    """
-    if isinstance(message, CompressedImage):
-        return rgb_from_compressed(message.data, message.format)
-    return rgb_from_image(message)
 
 
 def byte_array(content: NDArray[Any]) -> array[int]:
@@ -76,17 +64,6 @@ def compressed_depth_message(depth_m: NDArray[np.float32], header: Header) -> Co
     """A CompressedImage of a depth map [m], NaN invalid, as PNG of whole millimetres (compressedDepth)."""
     kind, packed = compressed_from_depth_m(depth_m)
     return CompressedImage(header=header, format=kind, data=array("B", packed))
-
-
-def depth_m_of(message: Image | CompressedImage, metres_per_count: float = MILLIMETRES) -> NDArray[np.float32]:
-    """(H, W) depth [m], NaN where there is none: integers are counts (REP 118: millimetres), floats metres.
-
-    Raises:
-        ImageError: not depth, damaged, or fewer bytes than stated.
-    """
-    if isinstance(message, CompressedImage):
-        return depth_m_from_compressed(message.data, message.format, metres_per_count)
-    return depth_m_from_image(message, metres_per_count)
 
 
 def point_cloud_message(points_HW4: NDArray[np.float32], header: Header) -> PointCloud2:

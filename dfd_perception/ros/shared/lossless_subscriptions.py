@@ -12,12 +12,13 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 from dfd_perception.errors import counted
 from dfd_perception.ros.shared.node_log import Log
 from dfd_perception.ros.shared.qos import SubscriptionEventCallbacks, overridable, qos_profile, subscription_events
 
 PATIENCE_S = 5.0
-IMAGES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+IMAGES = {IMAGE_TYPE, COMPRESSED_IMAGE_TYPE}
 
 
 def silence_of(node: Node, topic: str) -> str:

@@ -28,8 +28,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from dfd_perception.core.image_encoding import rgb_of
 from dfd_perception.core.stamps import header_stamp_ns
-from dfd_perception.ros.shared.conversions import image_message, rgb_of
+from dfd_perception.ros.shared.conversions import image_message
 from dfd_perception.ros.shared.qos import qos_profile
 
 IMAGES = 4

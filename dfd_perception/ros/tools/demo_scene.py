@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.bags.reader import BagReader
-from dfd_perception.core.image_encoding import depth_m_from_image, rgb_from_compressed
+from dfd_perception.core.image_encoding import depth_m_of, rgb_of
 from dfd_perception.core.stamps import header_stamp_ns
+from dfd_perception.environment import shipped_path
 from dfd_perception.errors import DatasetError
 
 IMAGE_TOPIC = "/camera/image/compressed"
@@ -40,13 +39,10 @@ def demo_folder() -> Path:
     Raises:
         DatasetError: it is not there.
     """
-    shares = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p] + [Path(sys.prefix)]
-    candidates = [Path(__file__).resolve().parents[3] / "demo"]
-    candidates += [share / "share/dfd_perception/demo" for share in shares]
-    for folder in candidates:
-        if (folder / "scene_bag").is_dir():
-            return folder
-    raise DatasetError(f"the demo's scenes are not there; looked in {', '.join(map(str, candidates))}")
+    folder = shipped_path("demo")
+    if not (folder / "scene_bag").is_dir():
+        raise DatasetError(f"{folder}: the demo's scenes are not there; expected scene_bag in it")
+    return folder
 
 
 def read_scene(bag_path: Path) -> dict[int, SceneFrame]:
@@ -55,8 +51,5 @@ def read_scene(bag_path: Path) -> dict[int, SceneFrame]:
     with BagReader(bag_path) as bag:
         for topic, _, _, message in bag.messages([IMAGE_TOPIC, DEPTH_TOPIC, AIF_TOPIC]):
             moment = parts.setdefault(header_stamp_ns(message.header), {})
-            if topic == DEPTH_TOPIC:
-                moment[topic] = depth_m_from_image(message)
-            else:
-                moment[topic] = rgb_from_compressed(message.data, message.format)
+            moment[topic] = depth_m_of(message) if topic == DEPTH_TOPIC else rgb_of(message)
     return {stamp: SceneFrame(part[IMAGE_TOPIC], part[AIF_TOPIC], part[DEPTH_TOPIC]) for stamp, part in parts.items()}

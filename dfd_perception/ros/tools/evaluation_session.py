@@ -25,8 +25,9 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.image_encoding import IMAGE_TYPE
 from dfd_perception.errors import ConfigError, DfdPerceptionError, counted
-from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, IMAGE, ResultBag
+from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, ResultBag
 from dfd_perception.evaluation.run import LivePlayed
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
@@ -104,7 +105,7 @@ class AnswerCollector:
 
     def _write(self, name: str, stamp_ns: int, content: bytes) -> None:
         try:
-            self._bag.add_message(name, IMAGE, stamp_ns, bytes(content))
+            self._bag.add_message(name, IMAGE_TYPE, stamp_ns, bytes(content))
         except DfdPerceptionError as error:  # a full disk: told by the thread that waits
             self.error = error
 

@@ -15,14 +15,14 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE, rgb_of
 from dfd_perception.errors import DfdPerceptionError, UsageError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
-from dfd_perception.ros.shared.conversions import rgb_of
-from dfd_perception.ros.shared.lossless_subscriptions import IMAGES, LosslessSubscriptions, silence_of
+from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions, silence_of
 from dfd_perception.ros.shared.own_node import own_node
 
 WAIT_S = 5.0
-KINDS: dict[str, Any] = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+KINDS: dict[str, Any] = {IMAGE_TYPE: Image, COMPRESSED_IMAGE_TYPE: CompressedImage}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ def _kind_of(node: Node, topic: str, going: Callable[[], bool]) -> Any:
     deadline_s = time.monotonic() + WAIT_S
     while going():
         known = dict(node.get_topic_names_and_types())
-        kinds_offered = IMAGES & set(known.get(topic, []))
+        kinds_offered = KINDS.keys() & known.get(topic, [])
         if kinds_offered and node.count_publishers(topic):
             return KINDS[kinds_offered.pop()]
         if time.monotonic() > deadline_s:
-            others = sorted(name for name, kinds in known.items() if IMAGES & set(kinds))
+            others = sorted(name for name, kinds in known.items() if KINDS.keys() & kinds)
             raise UsageError(
                 f"nobody publishes images on {topic}; topics with images: {', '.join(others) if others else 'none'}"
             )

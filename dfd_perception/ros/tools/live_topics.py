@@ -23,12 +23,11 @@ from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.camera_info import shown_camera
-from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image
+from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_of
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.environment import fastdds_setting
 from dfd_perception.errors import DfdPerceptionError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
-from dfd_perception.ros.shared.conversions import rgb_of
 from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node

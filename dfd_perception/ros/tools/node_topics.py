@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from dfd_perception.core.camera_info import CAMERA_INFO_TYPE
+from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 from dfd_perception.errors import DfdPerceptionError
 
-IMAGES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+IMAGES = {IMAGE_TYPE, COMPRESSED_IMAGE_TYPE}
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def _topics_of(node: Node, name: str, namespace: str, endings: Sequence[str]) ->
     infos: list[str] = []
     answers: dict[str, str] = {}
     for topic, types in node.get_topic_names_and_types():
-        if set(types) & (IMAGES | {CAMERA_INFO}):
+        if set(types) & (IMAGES | {CAMERA_INFO_TYPE}):
             taken = [end.topic_type for end in node.get_subscriptions_info_by_topic(topic) if of_the_node(end)]
             images.update((topic, kind) for kind in taken if kind in IMAGES)
-            infos += [topic] if CAMERA_INFO in taken else []
+            infos += [topic] if CAMERA_INFO_TYPE in taken else []
         ending = next((ending for ending in endings if topic.endswith(ending)), None)
         if ending is not None and any(map(of_the_node, node.get_publishers_info_by_topic(topic))):
             answers[ending] = topic

@@ -21,12 +21,11 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
 from std_srvs.srv import Trigger
 
-from dfd_perception.core.image_encoding import depth_m_from_image
+from dfd_perception.core.image_encoding import depth_m_from_image, depth_m_of
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.files.configuration import read_yaml, write_yaml
 from dfd_perception.files.model_folder import load_model_folder, sha256_of
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
-from dfd_perception.ros.shared.conversions import depth_m_of
 
 LENS = {"lens__aperture_diameter_mm": 25.0, "lens__focus_distance_m": 0.6}
 FX = 660.0

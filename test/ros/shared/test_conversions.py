@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.camera_info import camera_of
+from dfd_perception.core.image_encoding import rgb_of
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.errors import CalibrationError, ImageError
 from dfd_perception.ros.shared import conversions
@@ -27,7 +28,6 @@ from dfd_perception.ros.shared.conversions import (
     depth_message,
     image_message,
     point_cloud_message,
-    rgb_of,
     scaled_camera_info,
 )
 
