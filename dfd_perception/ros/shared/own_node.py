@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""A node for a command that looks at topics: in a context of its own, its signals left to the command."""
+"""A node for a command, in a context of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 
 @contextmanager
 def own_node(
-    name: str, ros_arguments: Sequence[str] = (), domain_id: int | None = None
+    name: str, ros_arguments: Sequence[str] = (), domain_id: int | None = None, signals_end_it: bool = False
 ) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
     """A node and the executor that holds it; both end with the block, and rclpy with them.
 
@@ -24,13 +24,14 @@ def own_node(
         name: of the node.
         ros_arguments: for rclpy, such as -r from:=to.
         domain_id: None for that of the environment.
+        signals_end_it: SIGINT and SIGTERM end the context, as in a node; else they are left to the command.
     """
     context = rclpy.Context()
     rclpy.init(
         args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None,
         context=context,
         domain_id=domain_id,
-        signal_handler_options=SignalHandlerOptions.NO,
+        signal_handler_options=SignalHandlerOptions.ALL if signals_end_it else SignalHandlerOptions.NO,
     )
     node = rclpy.create_node(name, context=context)
     executor = SingleThreadedExecutor(context=context)
@@ -40,4 +41,4 @@ def own_node(
     finally:
         executor.shutdown()
         node.destroy_node()
-        rclpy.shutdown(context=context)
+        rclpy.try_shutdown(context=context)

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import rclpy
-import rclpy.executors
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy
 
 from dfd_perception.bags.writer import BagWriter, Compression
 from dfd_perception.errors import DatasetError, RecordingError, reason_of
 from dfd_perception.ros.shared.conversions import message_class
+from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
 
 log = logging.getLogger(__name__)
@@ -125,20 +125,16 @@ def record_bag(path: Path, options: RecordOptions, ros_arguments: Sequence[str] 
         DatasetError: the bag exists already.
         RecordingError: the disk refuses, what was written stays; or nothing came, and no bag is left.
     """
-    rclpy.init(args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
-    try:
-        node = rclpy.create_node("dfd_record_bag")
+    with own_node("dfd_record_bag", ros_arguments, signals_end_it=True) as (node, executor):
         writer = BagWriter(path, options.storage, options.compression)
         log.info("recording to %s", path)
         recorder = BagRecorder(node, writer, options.topics)
         try:
-            _spin(node, recorder, options.duration_s)
+            _spin(executor, recorder, options.duration_s)
             silent = _silence(node, recorder, options.topics)
         finally:
             recorder.close()
             _close(writer, recorder)
-    finally:
-        rclpy.try_shutdown()
     if recorder.problem is not None:
         raise recorder.problem
     if not writer.count:
@@ -147,14 +143,12 @@ def record_bag(path: Path, options: RecordOptions, ros_arguments: Sequence[str] 
     return recorder.report
 
 
-def _spin(node: Node, recorder: BagRecorder, duration_s: float | None) -> None:
-    executor = rclpy.executors.SingleThreadedExecutor()
-    executor.add_node(node)
+def _spin(executor: Executor, recorder: BagRecorder, duration_s: float | None) -> None:
     end_s = None if duration_s is None else time.monotonic() + duration_s
     try:
-        while rclpy.ok() and recorder.problem is None and (end_s is None or time.monotonic() < end_s):
+        while executor.context.ok() and recorder.problem is None and (end_s is None or time.monotonic() < end_s):
             executor.spin_once(timeout_sec=0.1)
-    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+    except (KeyboardInterrupt, ExternalShutdownException):
         pass
 
 
@@ -164,7 +158,7 @@ def _silence(node: Node, recorder: BagRecorder, topics: Sequence[str]) -> str:
         return "; ".join(f"{topic}: {reason}" for topic, reason in recorder.report.skipped.items())
     if not topics:
         return "no topic has sent a message"
-    if not rclpy.ok():
+    if not node.context.ok():
         return f"no message came on {', '.join(topics)}"
     named = [node.resolve_topic_name(topic) for topic in topics]
     unpublished = [topic for topic in named if not node.count_publishers(topic)]

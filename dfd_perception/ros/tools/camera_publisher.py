@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rclpy
 import rclpy.executors
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
@@ -26,6 +26,7 @@ from dfd_perception.media.capture import CaptureRequest
 from dfd_perception.media.source import open_source
 from dfd_perception.media.source_image import ImageSource, SourceImage
 from dfd_perception.ros.shared.conversions import image_message
+from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
 
@@ -139,22 +140,15 @@ def publish_source(
         ImageError: the source cannot be opened or read.
         CalibrationError: the calibration cannot be read, or is of another size.
     """
-    source = open_source(words, request)
-    node = None
-    try:
-        rclpy.init(args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
-        node = rclpy.create_node("camera")
+    with (
+        closing(open_source(words, request)) as source,
+        own_node("camera", ros_arguments, signals_end_it=True) as (node, _),
+    ):
         camera = CameraPublisher(node, options)
         known = "" if options.calibration or options.fx_px else "; no camera_info: give --calibration or --fx for it"
         print(f"publishing {source.name} on {node.resolve_topic_name('image')}{known}", file=sys.stderr, flush=True)
         _publish(source, options, camera, node)
         return camera.count
-    finally:
-        source.close()
-        if node is not None:
-            node.destroy_node()
-        if rclpy.ok():
-            rclpy.shutdown()
 
 
 def _publish(source: ImageSource, options: CameraOptions, camera: CameraPublisher, node: Node) -> None:

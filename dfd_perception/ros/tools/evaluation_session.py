@@ -32,6 +32,7 @@ from dfd_perception.evaluation.run import LivePlayed
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.sources.bag_topics import BagTopics, choose_topics
 from dfd_perception.ros.shared.conversions import message_class
+from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.tools.node_topics import NodeTopics, wait_for_node
 from dfd_perception.ros.tools.player import BagPlayer, PlayOptions, StandingClock
 
@@ -132,27 +133,19 @@ def play_and_collect(request: LiveRequest, progress: Callable[[int, int], None] 
     with BagReader(request.bag) as bag:
         options = request.options
         topics = choose_topics(bag, options.image_topic, options.depth_topic, options.aif_topic)
-        context = rclpy.Context()
-        rclpy.init(context=context)
-        try:
-            return _played(request, bag, topics, context, progress)
-        except ExternalShutdownException as error:
-            raise DfdPerceptionError("ended by a signal while playing; what was answered is kept") from error
-        finally:
-            rclpy.try_shutdown(context=context)
+        with own_node("dfd_evaluation") as (collecting, executor):
+            return _played(request, bag, topics, collecting, executor, progress)
 
 
 def _played(
     request: LiveRequest,
     bag: BagReader,
     topics: BagTopics,
-    context: rclpy.Context,
+    collecting: Node,
+    executor: SingleThreadedExecutor,
     progress: Callable[[int, int], None] | None,
 ) -> LivePlayed:
     results = ResultBag(request.answers)
-    collecting = rclpy.create_node("dfd_evaluation", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(collecting)
     thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
     try:
         clock = StandingClock(collecting, bag.start_ns)
@@ -161,7 +154,7 @@ def _played(
         check_transport(node_topics, topics.image, bag.topics[topics.image].msgtype)
         kind = message_class(bag.topics[topics.image].msgtype)
         collector = AnswerCollector(collecting, (node_topics.image, kind), node_topics.answers, results)
-        _play(request, bag, topics, node_topics, context, collector, clock, progress)
+        _play(request, bag, topics, node_topics, collecting.context, collector, clock, progress)
         _wait_for_the_end(collector)
         played = collector.finish()
         if played.sent and not played.answered:
@@ -173,7 +166,6 @@ def _played(
         executor.shutdown(timeout_sec=2)
         if thread.ident is not None:
             thread.join(timeout=2)
-        collecting.destroy_node()
         results.close()
 
 

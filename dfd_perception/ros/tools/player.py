@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import rclpy
 import rclpy.clock
@@ -23,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.ros.shared.conversions import message_class
+from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
 from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
 
@@ -171,7 +171,7 @@ def _clock_message(now_ns: int) -> Clock:
     return message
 
 
-def play_bag(path: str, options: PlayOptions, ros_arguments: Sequence[str] = (), **callbacks: Any) -> PlayReport:
+def play_bag(path: str, options: PlayOptions, ros_arguments: Sequence[str] = ()) -> PlayReport:
     """Play a bag as a process of its own: rclpy is started and ended here; signals end it early.
 
     Raises:
@@ -180,20 +180,15 @@ def play_bag(path: str, options: PlayOptions, ros_arguments: Sequence[str] = (),
     with BagReader(path) as bag:
         for problem in bag.problems:
             print(f"note: {problem}", flush=True)
-        rclpy.init(args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
-        node = rclpy.create_node("dfd_play")
-        player = None
-        try:
-            player = BagPlayer(node, bag, options)
-            return player.play(**callbacks)
-        except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
-            return player.report if player else PlayReport()
-        except Exception:
-            # A signal ends the context under a publisher.
-            if rclpy.ok() or player is None:
-                raise
-            return player.report
-        finally:
-            node.destroy_node()
-            if rclpy.ok():
-                rclpy.shutdown()
+        with own_node("dfd_play", ros_arguments, signals_end_it=True) as (node, _):
+            player = None
+            try:
+                player = BagPlayer(node, bag, options)
+                return player.play()
+            except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+                return player.report if player else PlayReport()
+            except Exception:
+                # A signal ends the context under a publisher.
+                if node.context.ok() or player is None:
+                    raise
+                return player.report

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.ros.shared.own_node import own_node
 
 
 class Answer(NamedTuple):
@@ -36,12 +35,7 @@ def call_trigger(node_name: str, service: str, wait_s: float, limit_s: float, ro
     Raises:
         DfdPerceptionError: no such node, or no answer in time; the message names the nodes that have the service.
     """
-    context = rclpy.Context()
-    rclpy.init(context=context, args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None)
-    node = rclpy.create_node("dfd_call", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
+    with own_node("dfd_call", ros_arguments) as (node, executor):
         topic = f"/{node_name.strip('/')}/{service}"
         client = node.create_client(Trigger, topic)
         if not client.wait_for_service(wait_s):
@@ -52,12 +46,6 @@ def call_trigger(node_name: str, service: str, wait_s: float, limit_s: float, ro
             raise DfdPerceptionError(f"{topic} did not answer within {limit_s:g} s; the node may still be at it")
         response = future.result()
         return Answer(response.success, response.message)
-    except ExternalShutdownException as error:
-        raise DfdPerceptionError("ended by a signal before the answer came") from error
-    finally:
-        executor.shutdown(timeout_sec=1)
-        node.destroy_node()
-        rclpy.try_shutdown(context=context)
 
 
 def _others(node: Node, service: str) -> str:
