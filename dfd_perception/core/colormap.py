@@ -127,7 +127,11 @@ def nice_step(step: float) -> float:
 
 
 def fixed_depth_scale(range_m: tuple[float, float]) -> ColourScale:
-    """Logarithmic between two distances: of the topic, and where a user asks for a range."""
+    """Logarithmic between two distances: of the topic, and where a user asks for a range.
+
+    Raises:
+        ConfigError: a range that is not 0 < near < far.
+    """
     return ColourScale(*range_m, logarithmic=True)
 
 
@@ -183,18 +187,8 @@ def _outwards(near: float, far: float) -> tuple[float, float]:
     return round(math.floor(near / fine + 1e-6) * fine, 9), round(math.ceil(far / coarse - 1e-6) * coarse, 9)
 
 
-def colour_depth(depth_m: FloatMap, range_m: tuple[float, float] | ColourScale = DEFAULT_RANGE_M) -> Rgb:
-    """(H, W, 3) RGB of a depth map (H, W) [m] over a scale, or over a fixed range (near, far).
-
-    Raises:
-        ConfigError: a range that is not 0 < near < far.
-    """
-    return _as_scale(range_m).colours(depth_m)
-
-
-def legend(width: int, scale: tuple[float, float] | ColourScale = DEFAULT_RANGE_M) -> Rgb:
+def legend(width: int, scale: ColourScale) -> Rgb:
     """(48, width, 3) RGB: a bar of the colours with values and units below it."""
-    scale = _as_scale(scale)
     image = np.full((LEGEND_HEIGHT_PX, width, 3), 255, np.uint8)
     margin = min(24, width // 8)
     columns = width - 2 * margin
@@ -211,7 +205,3 @@ def legend(width: int, scale: tuple[float, float] | ColourScale = DEFAULT_RANGE_
             cv2.putText(image, text, (start, 42), _FONT, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
             last_end = start + text_width
     return image
-
-
-def _as_scale(range_m: tuple[float, float] | ColourScale) -> ColourScale:
-    return range_m if isinstance(range_m, ColourScale) else fixed_depth_scale(range_m)

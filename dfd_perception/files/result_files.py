@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.colormap import ColourScale, blur_scale, scene_depth_scale, std_scale
+from dfd_perception.core.colormap import ColourScale, blur_scale, fixed_depth_scale, scene_depth_scale, std_scale
 from dfd_perception.core.depth_encoding import uint16_mm_from_depth_m
 from dfd_perception.core.result import Result
 from dfd_perception.core.sheet import map_cell, result_sheet, with_legend
@@ -69,7 +69,7 @@ def write_result(
         RecordingError: the disk is full or not writable.
         LensError: points without depth.
     """
-    scale = None if depth_range_m is None else ColourScale(*depth_range_m, logarithmic=True)
+    scale = None if depth_range_m is None else fixed_depth_scale(depth_range_m)
     images = _maps(result, scale)
     images["sheet"] = result_sheet(result, facts, scale)
     written = []

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.core.size import LARGEST_SIDE_PX, Size, is_size
 from dfd_perception.errors import UsageError
 from dfd_perception.files.model_folder import ModelFolder
-from dfd_perception.inference.backends.interface import BackendRequest
-from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, Precision, backend_names
+from dfd_perception.inference.backends.interface import BackendOptions, BackendRequest
+from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, backend_names
 from dfd_perception.inference.compiled_network import CompiledNetwork, DepthLimits, LoadedBackend
 from dfd_perception.inference.ladder import ChosenBackend, compile_backend, import_runtime
 from dfd_perception.inference.model_trial import require_graph_of_weights
@@ -34,14 +33,10 @@ DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorOptions:
+class EstimatorOptions(BackendOptions):
     """How to run a model."""
 
     backend: str = AUTO
-    precision: Precision = "fp32"
-    device: str = "auto"
-    num_threads: int = 0
-    """CPU threads; 0 = all."""
     input_size: Size | None = None
     """Height and width [px] that images are fitted into, aspect kept; None = their own size."""
     output_size: Size | None = None
@@ -51,9 +46,6 @@ class EstimatorOptions:
     """Depth outside becomes NaN: never clipped into a valid distance."""
     depth_max_rel_std: float = 0.0
     """Pixels whose std exceeds this fraction of their depth become NaN; 0 = off."""
-    engine_cache_dir: Path | None = None
-    build_engines: bool = True
-    """TensorRT: build an engine that the cache lacks; False leaves that to `EngineSwitch`."""
 
     def __post_init__(self) -> None:
         """Check what every entry (node, commands, Python) passes on.
@@ -156,16 +148,8 @@ class DepthEstimator:
         # The oldest goes first: at no time are there more in memory than are kept.
         while len(self._loaded) >= NETWORKS_KEPT:
             self._loaded.popitem(last=False)[1].close()
-        request = BackendRequest(
-            model=self.model,
-            heads=heads,
-            size=size,
-            precision=self.options.precision,
-            device=self.options.device,
-            num_threads=self.options.num_threads,
-            engine_cache_dir=self.options.engine_cache_dir,
-            build_engines=self.options.build_engines,
-        )
+        shared = {field.name: getattr(self.options, field.name) for field in fields(BackendOptions)}
+        request = BackendRequest(model=self.model, heads=heads, size=size, **shared)
         self._loaded[key] = LoadedBackend(request, self._compile, self.options.backend == AUTO)
         return self._loaded[key]
 

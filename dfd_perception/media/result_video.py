@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.closing import Closing
-from dfd_perception.core.colormap import ColourScale, blur_scale, scene_depth_scale
+from dfd_perception.core.colormap import ColourScale, blur_scale, fixed_depth_scale, scene_depth_scale
 from dfd_perception.core.result import Result
 from dfd_perception.core.sheet import map_cell, with_legend
 from dfd_perception.errors import ImageError, RecordingError, UsageError
@@ -89,7 +89,7 @@ class ResultVideo:
         if existing and not overwrite:
             raise UsageError(f"{existing[0]} would be overwritten; give --overwrite, or another --out")
         self._rate_hz = rate_hz
-        self._depth_scale = None if depth_range_m is None else ColourScale(*depth_range_m, logarithmic=True)
+        self._depth_scale = None if depth_range_m is None else fixed_depth_scale(depth_range_m)
         self._blur_scale: ColourScale | None = None
         self._writers: dict[str, VideoWriter] = {}
         self.count = 0

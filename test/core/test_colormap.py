@@ -12,23 +12,25 @@ from dfd_perception.core.colormap import (
     DEFAULT_RANGE_M,
     ColourScale,
     blur_scale,
-    colour_depth,
+    fixed_depth_scale,
     legend,
     scene_depth_scale,
     std_scale,
 )
 from dfd_perception.errors import ConfigError
 
+TOPIC_SCALE = fixed_depth_scale(DEFAULT_RANGE_M)
+
 
 def test_a_distance_has_one_colour_in_every_frame():
-    near_scene = colour_depth(np.array([[0.5, 1.0]], np.float32))
-    far_scene = colour_depth(np.array([[1.0, 9.0]], np.float32))
+    near_scene = TOPIC_SCALE.colours(np.array([[0.5, 1.0]], np.float32))
+    far_scene = TOPIC_SCALE.colours(np.array([[1.0, 9.0]], np.float32))
     assert np.array_equal(near_scene[0, 1], far_scene[0, 0])
     assert not np.array_equal(near_scene[0, 0], far_scene[0, 1])
 
 
 def test_warm_is_near_cold_is_far_black_is_nothing():
-    colours = colour_depth(np.array([[0.11, 9.5, np.nan, np.inf, -1.0]], np.float32)).astype(int)
+    colours = TOPIC_SCALE.colours(np.array([[0.11, 9.5, np.nan, np.inf, -1.0]], np.float32)).astype(int)
     red, green, blue = colours[0, 0]
     assert red > blue
     red, green, blue = colours[0, 1]
@@ -37,15 +39,16 @@ def test_warm_is_near_cold_is_far_black_is_nothing():
 
 
 def test_outside_of_the_range_the_end_colours():
-    colours = colour_depth(np.array([[0.2, 1.0, 4.0, 9.0]], np.float32), (1.0, 4.0))
+    colours = fixed_depth_scale((1.0, 4.0)).colours(np.array([[0.2, 1.0, 4.0, 9.0]], np.float32))
     assert np.array_equal(colours[0, 0], colours[0, 1])
     assert np.array_equal(colours[0, 2], colours[0, 3])
 
 
 def test_the_legend_shows_the_same_colours():
-    bar = legend(400, (0.5, 4.0))
+    scale = fixed_depth_scale((0.5, 4.0))
+    bar = legend(400, scale)
     assert bar.shape == (48, 400, 3)
-    near, far = colour_depth(np.array([[0.5, 4.0]], np.float32), (0.5, 4.0))[0]
+    near, far = scale.colours(np.array([[0.5, 4.0]], np.float32))[0]
     assert np.array_equal(bar[10, 24], near)
     assert np.array_equal(bar[10, 375], far)
 
@@ -121,4 +124,4 @@ def test_ticks_are_round_values_with_their_unit_in_their_place(scale):
 @pytest.mark.parametrize("range_m", [(0.0, 1.0), (2.0, 1.0), (1.0, float("inf"))])
 def test_an_impossible_range_is_refused(range_m):
     with pytest.raises(ConfigError, match="0 < near < far"):
-        colour_depth(np.ones((1, 1), np.float32), range_m)
+        fixed_depth_scale(range_m)

@@ -52,13 +52,9 @@ class ImageBackend(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackendRequest:
-    """What to compile."""
+class BackendOptions:
+    """How a backend runs a network."""
 
-    model: ModelFolder
-    heads: Heads = "both"
-    size: Size = (480, 640)
-    """Height and width, multiples of 32."""
     precision: Precision = "fp32"
     device: str = "auto"
     """auto, cpu, cuda, cuda:N."""
@@ -67,6 +63,16 @@ class BackendRequest:
     engine_cache_dir: Path | None = None
     build_engines: bool = True
     """TensorRT: build an engine that the cache lacks (minutes on a Jetson); else refuse, so that the ladder goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendRequest(BackendOptions):
+    """What to compile."""
+
+    model: ModelFolder
+    heads: Heads = "both"
+    size: Size = (480, 640)
+    """Height and width, multiples of 32."""
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from dfd_perception.core.camera_info import ImageCamera
-from dfd_perception.core.colormap import colour_depth
+from dfd_perception.core.colormap import fixed_depth_scale
 from dfd_perception.core.point_cloud import PointCloudBuilder
 from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.core.size import Size
@@ -120,7 +120,8 @@ class OutputPublishers:
         if prediction.coc_px is not None and "defocus/image" in wanted:
             self._send("defocus/image", image_message(prediction.coc_px, "32FC1", header))
         if depth_m is not None and "depth/image_color" in wanted:
-            self._send("depth/image_color", image_message(colour_depth(depth_m, colour_range_m), "rgb8", header))
+            coloured = fixed_depth_scale(colour_range_m).colours(depth_m)
+            self._send("depth/image_color", image_message(coloured, "rgb8", header))
         if depth_m is not None and camera is not None and "depth/points" in wanted:
             colours = deblurred
             if colours is None and image_rgb.shape[:2] == depth_m.shape:
