@@ -33,12 +33,11 @@ COARSER_WEIGHT = 0.01
 """Share of known pixels at which a cell and its coarser neighbourhood count alike."""
 
 
-def edge_coc_px(image_rgb: NDArray[np.uint8], sigma_per_coc: float = DISK_SIGMA_PER_COC) -> NDArray[np.float32]:
+def edge_coc_px(image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Circle of confusion [px] at edges, NaN elsewhere; (H, W) from (H, W, 3) uint8.
 
     Args:
         image_rgb: image with a display curve; blur is measured in linear light.
-        sigma_per_coc: sigma of the Gaussian that stands for a blur of 1 px.
     """
     grey = linear_from_encoded(image_rgb.astype(np.float32) / 255) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     sharp = _gradient(grey, DERIVATIVE_SIGMA_PX)
@@ -47,7 +46,7 @@ def edge_coc_px(image_rgb: NDArray[np.uint8], sigma_per_coc: float = DISK_SIGMA_
     usable = ridge & (sharp > SMALLEST_GRADIENT) & (sharp > soft * 1.001)
     ratio = np.where(usable, sharp / np.maximum(soft, 1e-9), np.inf)
     variance = REBLUR_SIGMA_PX**2 / (ratio**2 - 1) - OPERATOR_VARIANCE_PX2
-    coc_px = np.sqrt(np.maximum(variance, 0)) / sigma_per_coc
+    coc_px = np.sqrt(np.maximum(variance, 0)) / DISK_SIGMA_PER_COC
     return np.where(usable, np.minimum(coc_px, LARGEST_COC_PX), np.nan).astype(np.float32)
 
 

@@ -32,7 +32,6 @@ def blur_layers(
     image_HW3: NDArray[np.float32],
     signed_coc_px: NDArray[np.float32],
     point_spread: PointSpread = DISK,
-    layer_step_px: float = LAYER_STEP_PX,
     coarse_beyond_px: float = float("inf"),
 ) -> NDArray[np.float32]:
     """Defocus an image as a lens would.
@@ -42,7 +41,6 @@ def blur_layers(
         signed_coc_px: (H, W) signed circle of confusion, growing with distance (DefocusCurve.signed_coc_px).
             Not finite (no depth): treated as the farthest layer of the image.
         point_spread: shape of the blur.
-        layer_step_px: blur between neighbouring layers; grows to 10 % of the blur for wide ones.
         coarse_beyond_px: layers blurred more than this are laid at half the size, those of more than 2.3 times as much
             at a quarter: four times as fast for wide blur, at the price of a rim that is soft by a pixel or two.
 
@@ -55,7 +53,7 @@ def blur_layers(
     if image_HW3.shape[:2] != signed_coc_px.shape:
         raise ImageError(f"image is {image_HW3.shape[:2]}, blur map {signed_coc_px.shape}; they must be alike")
     beta = _filled_far(np.asarray(signed_coc_px, np.float32))
-    edges = layer_edges(float(beta.min()), float(beta.max()), layer_step_px)
+    edges = layer_edges(float(beta.min()), float(beta.max()))
     layer_of = np.clip(np.searchsorted(edges, beta, side="right") - 1, 0, len(edges) - 2)
     # The mean of what a layer holds, not its centre: blur is never rounded to the grid.
     counts = np.bincount(layer_of.ravel(), minlength=len(edges) - 1)
@@ -79,12 +77,12 @@ def blur_layers(
     return result
 
 
-def layer_edges(nearest_px: float, farthest_px: float, step_px: float) -> NDArray[np.float64]:
-    """Borders of the layers between two signed blurs: `step_px` apart near focus, 10 % of the blur farther out."""
+def layer_edges(nearest_px: float, farthest_px: float) -> NDArray[np.float64]:
+    """Borders of the layers between two signed blurs: LAYER_STEP_PX apart near focus, 10 % of the blur farther out."""
     edges = [nearest_px - 1e-3]
     while edges[-1] < farthest_px:
-        edges.append(edges[-1] + max(step_px, 0.10 * abs(edges[-1])))
-    return np.asarray(edges if len(edges) > 1 else [nearest_px - 1e-3, nearest_px + step_px])
+        edges.append(edges[-1] + max(LAYER_STEP_PX, 0.10 * abs(edges[-1])))
+    return np.asarray(edges if len(edges) > 1 else [nearest_px - 1e-3, nearest_px + LAYER_STEP_PX])
 
 
 def _filled_far(beta: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,6 +20,8 @@ USEFUL_UP_TO = 0.5
 NOT_RESOLVED = "in focus: not resolved"
 _DISTANCES_M = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 _ROWS = 10
+BAR_WIDTH = 20
+"""Characters of the longest bar."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ def summary_lines(curve: DefocusCurve) -> list[str]:
     return lines
 
 
-def table_text(rows: Sequence[Outlook], bar_width: int = 20) -> str:
+def table_text(rows: Sequence[Outlook]) -> str:
     """The rows as a table for the terminal, with a bar of the blur in the image."""
     largest = max(row.image_blur_px for row in rows) or 1.0
     lines = [f"{'distance':>10} {'lens blur':>10} {'in image':>10} {'accuracy':>18}  blur"]
     for row in rows:
-        bar = "#" * max(1, round(row.image_blur_px / largest * bar_width))
+        bar = "#" * max(1, round(row.image_blur_px / largest * BAR_WIDTH))
         accuracy = "-"
         if row.std_m is not None and row.note != NOT_RESOLVED:
             share = row.std_m / row.distance_m
@@ -112,7 +114,7 @@ def table_text(rows: Sequence[Outlook], bar_width: int = 20) -> str:
         note = f"  {row.note}" if row.note else ""
         lines.append(
             f"{_metres(row.distance_m):>10} {row.lens_blur_px:>7.1f} px {row.image_blur_px:>7.1f} px {accuracy:>18}  "
-            f"{bar:<{bar_width if note else 0}}{note}"
+            f"{bar:<{BAR_WIDTH if note else 0}}{note}"
         )
     return "\n".join(lines)
 

@@ -22,6 +22,9 @@ REBLUR_SSIM_SHARE = 0.85
 EDGE_SENSITIVITY = 2.5
 """beta of equation 5.2."""
 
+REBLUR_WEIGHT, SMOOTH_WEIGHT, DEBLUR_WEIGHT = 2.0, 0.5, 0.01
+"""lambda_1 to lambda_3 of equation 5.4."""
+
 LARGEST_LOG_VARIANCE = 12.0
 """Log-variances are held within +-12 (std 0.0025 to 400 px): beyond, exp() only destabilises."""
 
@@ -118,38 +121,27 @@ def border_loss(coc_px: Tensor, target_px: Tensor, reach_px: int = 4) -> Tensor:
 
 
 @in_full_precision
-def reblur_loss(
-    reblurred: Tensor, defocused: Tensor, ssim_share: float = REBLUR_SSIM_SHARE, mask: Tensor | None = None
-) -> Tensor:
+def reblur_loss(reblurred: Tensor, defocused: Tensor, mask: Tensor | None = None) -> Tensor:
     """Equation 5.1: alpha / 2 (1 - SSIM) + (1 - alpha) |reblurred - defocused|, images (B, 3, H, W) in [0, 1].
 
     The thesis prints the argument of SSIM as a difference; it is the similarity of the two images.
     """
     keep = torch.ones_like(reblurred, dtype=torch.bool) if mask is None else mask.expand_as(reblurred)
     absolute = masked_mean(torch.where(keep, reblurred - defocused, 0.0).abs(), keep)
-    return ssim_share / 2 * ssim_loss(reblurred, defocused, mask=mask) + (1 - ssim_share) * absolute
+    alpha = REBLUR_SSIM_SHARE
+    return alpha / 2 * ssim_loss(reblurred, defocused, mask=mask) + (1 - alpha) * absolute
 
 
 @in_full_precision
-def defocus_smoothness(
-    coc_px: Tensor, aif: Tensor, edge_sensitivity: float = EDGE_SENSITIVITY, mask: Tensor | None = None
-) -> Tensor:
+def defocus_smoothness(coc_px: Tensor, aif: Tensor, mask: Tensor | None = None) -> Tensor:
     """Equation 5.2: mean |dx D| exp(-beta |dx AiF|) + mean |dy D| exp(-beta |dy AiF|).
 
     The magnitude of the image's gradient (printed without bars) is averaged over the channels.
     """
     keep = torch.ones_like(coc_px, dtype=torch.bool) if mask is None else mask
-    along_x = step_x(coc_px).abs() * torch.exp(-edge_sensitivity * step_x(aif).abs().mean(1, keepdim=True))
-    along_y = step_y(coc_px).abs() * torch.exp(-edge_sensitivity * step_y(aif).abs().mean(1, keepdim=True))
+    along_x = step_x(coc_px).abs() * torch.exp(-EDGE_SENSITIVITY * step_x(aif).abs().mean(1, keepdim=True))
+    along_y = step_y(coc_px).abs() * torch.exp(-EDGE_SENSITIVITY * step_y(aif).abs().mean(1, keepdim=True))
     return mean_of_steps(along_x, along_y, keep)
-
-
-class SelfSupervisedWeights(NamedTuple):
-    """lambda_1 to lambda_3 of equation 5.4."""
-
-    reblur: float = 2.0
-    smooth: float = 0.5
-    deblur: float = 0.01
 
 
 class SelfSupervisedLoss(NamedTuple):
@@ -168,7 +160,6 @@ def self_supervised_loss(
     coc_px: Tensor,
     deblurred: Tensor,
     aif: Tensor,
-    weights: SelfSupervisedWeights = SelfSupervisedWeights(),  # noqa: B008 (immutable)
     seen: Tensor | None = None,
     reach_px: int = 0,
 ) -> SelfSupervisedLoss:
@@ -180,7 +171,6 @@ def self_supervised_loss(
         coc_px: (B, 1, H, W) predicted defocus map.
         deblurred: deblurred image.
         aif: true AiF image.
-        weights: lambda_1 to lambda_3.
         seen: (B, 1, H, W) bool, where the AiF image counts; None: everywhere.
         reach_px: radius of the widest blur: nearer than this to what was not seen, re-blurring mixes it in.
     """
@@ -194,5 +184,5 @@ def self_supervised_loss(
     reblur = reblur_loss(reblurred, defocused, mask=reached)
     smooth = defocus_smoothness(coc_px, aif, mask=seen)
     deblur = charbonnier(deblurred, aif, mask=seen)
-    total = weights.reblur * reblur + weights.smooth * smooth + weights.deblur * deblur
+    total = REBLUR_WEIGHT * reblur + SMOOTH_WEIGHT * smooth + DEBLUR_WEIGHT * deblur
     return SelfSupervisedLoss(total, reblur, smooth, deblur)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dfd_perception.core.layered_blur import ACROSS_SURFACE_PX, FLOOR, LAYER_STEP_PX, layer_edges
+from dfd_perception.core.layered_blur import ACROSS_SURFACE_PX, FLOOR, layer_edges
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ImageError
 from dfd_perception.losses.full_precision import in_full_precision
@@ -19,16 +19,13 @@ DIRECT_KERNEL_PX = 13
 
 
 @in_full_precision
-def blur_layers(
-    image: Tensor, signed_coc_px: Tensor, point_spread: PointSpread = DISK, layer_step_px: float = LAYER_STEP_PX
-) -> Tensor:
+def blur_layers(image: Tensor, signed_coc_px: Tensor, point_spread: PointSpread = DISK) -> Tensor:
     """Defocus a batch as a lens would; the same result as `core.layered_blur.blur_layers` image by image.
 
     Args:
         image: (B, C, H, W) floating point, linear light.
         signed_coc_px: (B, 1, H, W), growing with distance; not finite: the farthest layer.
         point_spread: shape of the blur.
-        layer_step_px: blur between neighbouring layers.
 
     Returns:
         (B, C, H, W); gradient flows to the image (layers are cut, so none to the map: see `losses.reblur`).
@@ -36,12 +33,12 @@ def blur_layers(
     if signed_coc_px.shape != (image.shape[0], 1, *image.shape[2:]):
         raise ImageError(f"blur map is {tuple(signed_coc_px.shape)}; expected one channel of {tuple(image.shape)}")
     pairs = zip(image, signed_coc_px[:, 0].detach(), strict=True)
-    return torch.stack([_blur_one(image_CHW, beta, point_spread, layer_step_px) for image_CHW, beta in pairs])
+    return torch.stack([_blur_one(image_CHW, beta, point_spread) for image_CHW, beta in pairs])
 
 
-def _blur_one(image_CHW: Tensor, beta_HW: Tensor, point_spread: PointSpread, layer_step_px: float) -> Tensor:
+def _blur_one(image_CHW: Tensor, beta_HW: Tensor, point_spread: PointSpread) -> Tensor:
     beta = _filled_far(beta_HW.float())
-    edges = torch.from_numpy(layer_edges(float(beta.min()), float(beta.max()), layer_step_px)).to(beta.device)
+    edges = torch.from_numpy(layer_edges(float(beta.min()), float(beta.max()))).to(beta.device)
     layer_of = (torch.searchsorted(edges, beta.double(), right=True) - 1).clamp(0, len(edges) - 2)
     counts = torch.bincount(layer_of.flatten(), minlength=len(edges) - 1)
     means = torch.bincount(layer_of.flatten(), beta.double().flatten(), len(edges) - 1) / counts.clamp(min=1)

@@ -17,14 +17,14 @@ BLOCK_LAYERS = (6, 12, 24, 16)
 
 
 class DenseLayer(nn.Module):
-    """BN, ReLU, 1x1 to 4 x growth; BN, ReLU, 3x3 to growth (pre-activation)."""
+    """BN, ReLU, 1x1 to 4 x GROWTH; BN, ReLU, 3x3 to GROWTH (pre-activation)."""
 
-    def __init__(self, in_channels: int, growth: int = GROWTH, bottleneck: int = 4) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, bottleneck * growth, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(bottleneck * growth)
-        self.conv2 = nn.Conv2d(bottleneck * growth, growth, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 4 * GROWTH, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(4 * GROWTH)
+        self.conv2 = nn.Conv2d(4 * GROWTH, GROWTH, 3, padding=1, bias=False)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         hidden = self.conv1(torch.relu(self.norm1(x_BCHW)))
@@ -34,10 +34,10 @@ class DenseLayer(nn.Module):
 class DenseBlock(nn.Module):
     """Layers that each see the concatenation of all before them."""
 
-    def __init__(self, layers: int, in_channels: int, growth: int = GROWTH) -> None:
+    def __init__(self, layers: int, in_channels: int) -> None:
         super().__init__()
         for index in range(layers):
-            self.add_module(f"denselayer{index + 1}", DenseLayer(in_channels + index * growth, growth))
+            self.add_module(f"denselayer{index + 1}", DenseLayer(in_channels + index * GROWTH))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         features = [x_BCHW]

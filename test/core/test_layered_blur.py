@@ -118,7 +118,7 @@ def test_shapes_that_differ_are_refused() -> None:
 
 
 def test_layers_cover_the_range_and_widen_with_blur() -> None:
-    edges = layer_edges(-3.0, 25.0, 0.7)
+    edges = layer_edges(-3.0, 25.0)
     assert edges[0] < -3
     assert edges[-1] >= 25
     assert np.all(np.diff(edges) >= 0.69)

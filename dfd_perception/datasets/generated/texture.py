@@ -17,6 +17,9 @@ from dfd_perception.datasets.generated.painted import DETAILED_KINDS, KINDS, Flo
 from dfd_perception.errors import DatasetError
 from dfd_perception.files.images import IMAGE_SUFFIXES, is_image
 
+LONGEST_SIDE_PX = 1400
+"""Of photographs; larger ones are made smaller."""
+
 PHOTOGRAPH_SHARE = 0.6
 """The rest is painted, mostly nearly plain, as walls and tables are."""
 
@@ -26,14 +29,12 @@ class TextureBank:
 
     Args:
         photographs: (H, W, 3) uint8 RGB images, sharp, of any size.
-        photograph_share: how often a photograph is drawn rather than a procedural texture.
     """
 
-    def __init__(
-        self, photographs: Sequence[NDArray[np.uint8]] = (), photograph_share: float = PHOTOGRAPH_SHARE
-    ) -> None:
+    def __init__(self, photographs: Sequence[NDArray[np.uint8]] = ()) -> None:
         self.pyramids = [_pyramid(photograph) for photograph in photographs]
-        self.photograph_share = photograph_share if photographs else 0.0
+        self.photograph_share = PHOTOGRAPH_SHARE if photographs else 0.0
+        """How often a photograph is drawn rather than a procedural texture."""
         self.detailed = False
 
     def rich_in_detail(self) -> TextureBank:
@@ -43,7 +44,7 @@ class TextureBank:
         return bank
 
     @classmethod
-    def from_folder(cls, folder: Path, longest_side_px: int = 1400) -> TextureBank:
+    def from_folder(cls, folder: Path) -> TextureBank:
         """Every image below `folder`.
 
         Raises:
@@ -54,7 +55,7 @@ class TextureBank:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None or min(image.shape[:2]) < 64:
                 continue
-            scale = longest_side_px / max(image.shape[:2])
+            scale = LONGEST_SIDE_PX / max(image.shape[:2])
             if scale < 1:
                 image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             photographs.append(np.ascontiguousarray(image[..., ::-1]))
