@@ -15,9 +15,12 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dfd_perception.errors import counted
+
+if TYPE_CHECKING:
+    from dfd_perception.inference.tensorrt.engine_cache import CacheEntry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def described(entry: Any) -> dict[str, Any]:
+def described(entry: CacheEntry) -> dict[str, Any]:
     """One engine as plain values."""
     from dfd_perception.inference.tensorrt.self_check import SelfCheckResult
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dfd_perception.evaluation.plan import EvaluationPlan
@@ -145,29 +145,28 @@ def plan_of(args: argparse.Namespace) -> EvaluationPlan:
         rectified=args.rectified,
         max_frames=args.max_frames,
     )
-    values: dict[str, Any] = {
-        "model": args.model[0],
-        "out": args.out,
-        "bags": tuple(args.bag),
-        "data": args.data,
-        "data_kind": args.kind,
-        "split": args.split,
-        "lens": args.lens,
-        "floor": args.floor,
-        "frames": FrameFilter(only=args.only, without=args.without, every=args.every),
-        "fx_px": args.fx,
-        "bag_options": options,
-        "estimator": estimator_options_of(args),
-        "protocol": protocol,
-        "point_spread": PointSpread(
+    return EvaluationPlan(
+        model=args.model[0],
+        out=args.out,
+        bags=tuple(args.bag),
+        data=args.data,
+        data_kind=args.kind,
+        split=args.split,
+        lens=args.lens,
+        floor=args.floor,
+        frames=FrameFilter(only=args.only, without=args.without, every=args.every),
+        fx_px=args.fx,
+        bag_options=options,
+        estimator=estimator_options_of(args),
+        protocol=protocol,
+        point_spread=PointSpread(
             exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
         ),
-        "sharp_input": args.sharp_input,
-        "baselines": tuple(args.baseline),
-        "write_bag": args.write_bag,
-        "depth_range_m": None if args.depth_range is None else tuple(args.depth_range),
-    }
-    return EvaluationPlan(**values)
+        sharp_input=args.sharp_input,
+        baselines=tuple(args.baseline),
+        write_bag=args.write_bag,
+        depth_range_m=None if args.depth_range is None else tuple(args.depth_range),
+    )
 
 
 def estimator_options_of(args: argparse.Namespace) -> EstimatorOptions:

@@ -28,7 +28,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,9 @@ def _sources(words: list[str]) -> tuple[list[Path], list[ImageSource]]:
     return paths, moving
 
 
-def _predict_video(args: argparse.Namespace, meter: Meter, source: ImageSource, advance: Any) -> dict[str, Any]:
+def _predict_video(
+    args: argparse.Namespace, meter: Meter, source: ImageSource, advance: Callable[[], object]
+) -> dict[str, Any]:
     """Run the model on every frame; what is written stays when Ctrl-C ends it."""
     from itertools import islice
 

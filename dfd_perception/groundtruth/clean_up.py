@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.errors import ConfigError, ImageError
 
@@ -134,13 +133,10 @@ def _relaxed(depth_mm: NDArray[np.uint16], hole: NDArray[np.bool_]) -> NDArray[n
     return values.reshape(height, width)
 
 
-def crop(
-    images: dict[str, NDArray], camera: CameraIntrinsics, window: tuple[int, int, int, int]
-) -> tuple[dict[str, NDArray], CameraIntrinsics]:
-    """The same window (x, y, width, height) [px] of every image, and the camera that sees it."""
+def crop(images: dict[str, NDArray], window: tuple[int, int, int, int]) -> dict[str, NDArray]:
+    """The same window (x, y, width, height) [px] of every image; `CameraIntrinsics.cropped` is the camera of it."""
     x, y, width, height = window
-    camera = camera.cropped(x, y, width, height)
-    return {name: image[y : y + height, x : x + width] for name, image in images.items()}, camera
+    return {name: image[y : y + height, x : x + width] for name, image in images.items()}
 
 
 def normalise_pair(defocused: NDArray[np.uint8], aif: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

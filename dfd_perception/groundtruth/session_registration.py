@@ -216,7 +216,7 @@ class SessionRegistration:
             images["depth"] = inpainted.depth_mm
             images["measured"] = inpainted.measured.astype(np.uint8) * 255
         if self._recipe.crop is not None:
-            images, _ = crop(images, self._geometry.target.intrinsics, self._recipe.crop)
+            images = crop(images, self._recipe.crop)
         if self._recipe.normalise and "aif" in images:
             images["defocused"], images["aif"] = normalise_pair(images["defocused"], images["aif"])
         return images
