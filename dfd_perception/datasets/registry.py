@@ -84,6 +84,17 @@ def recognise(path: Path) -> str:
     )
 
 
+def layout_of(kind: str) -> Layout:
+    """One of LAYOUTS.
+
+    Raises:
+        DatasetError: no such kind.
+    """
+    if kind not in LAYOUTS:
+        raise DatasetError(f"data set kind {kind!r} is not known; choose one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[kind]
+
+
 def open_sharp(path: Path, kind: str | None = None, depth_unit_m: float | None = None) -> SharpSource:
     """Open sharp RGB-D images.
 
@@ -96,13 +107,13 @@ def open_sharp(path: Path, kind: str | None = None, depth_unit_m: float | None =
         DatasetError: not recognised, not a set of sharp images, or incomplete.
     """
     kind = kind or recognise(path)
-    if not _layout(kind).sharp:
+    if not layout_of(kind).sharp:
         raise DatasetError(f"{path}: {kind} is defocused already; expected sharp images with depth")
     return _opened(path, kind, depth_unit_m)
 
 
 def _opened(path: Path, kind: str, depth_unit_m: float | None) -> Any:
-    layout = _layout(kind)
+    layout = layout_of(kind)
     if depth_unit_m is None:
         return layout.opened(path)
     if not layout.any_unit:
@@ -137,7 +148,7 @@ def open_dataset(
     """
     kind = kind or recognise(path)
     opened = _opened(path, kind, depth_unit_m)
-    if _layout(kind).sharp:
+    if layout_of(kind).sharp:
         if curve is None:
             raise DatasetError(f"{path}: {kind} holds sharp images; give the lens that shall defocus them")
         opened = DefocusedRgbd(opened, curve, point_spread, noise, seed)
@@ -168,7 +179,7 @@ def describe_dataset(path: Path) -> DatasetSummary:
         DatasetError: not recognised, or it cannot be opened at all.
     """
     kind = recognise(path)
-    opened = _layout(kind).opened(path)
+    opened = layout_of(kind).opened(path)
     problems = list(getattr(opened, "problems", []))
     parts: set[str] = set()
     sizes: set[Size] = set()
@@ -209,9 +220,3 @@ def _parts_of(frame: Any) -> dict[str, np.ndarray]:
     else:
         every = {"sharp": frame.rgb, "depth": frame.depth_m}
     return {name: array for name, array in every.items() if array is not None}
-
-
-def _layout(kind: str) -> Layout:
-    if kind not in LAYOUTS:
-        raise DatasetError(f"data set kind {kind!r} is not known; choose one of {', '.join(LAYOUTS)}")
-    return LAYOUTS[kind]

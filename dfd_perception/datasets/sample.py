@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError
+
+Sample = TypeVar("Sample", bound="DefocusSample")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,12 @@ class DefocusSample:
         if self.depth_m is None or self.curve is None:
             return None
         return self.curve.coc_px(self.depth_m).astype(np.float32)
+
+    def with_floor(self: Sample, floor_px: float) -> Sample:
+        """The sample of a camera that softens what is in focus, too: blur without a floor becomes the total blur."""
+        curve = None if self.curve is None else replace(self.curve, blur_floor_px=floor_px)
+        coc_px = None if self.coc_px is None else np.hypot(self.coc_px, np.float32(floor_px))
+        return replace(self, curve=curve, coc_px=coc_px)
 
 
 @runtime_checkable

@@ -15,7 +15,6 @@ from typing import Any
 from dfd_perception.core.closing import Closing
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.optics import DefocusCurve
-from dfd_perception.errors import DatasetError
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import ClassicalPredictor, ModelPredictor, Predictor, SharpPredictor
 from dfd_perception.evaluation.preparation import Preparation
@@ -147,13 +146,11 @@ class OpenedEvaluation(Closing):
         lens, plan = self._lens, self.plan
         if lens is None:
             return self._card_curve
-        from dfd_perception.datasets.registry import LAYOUTS, open_sharp, recognise
+        from dfd_perception.datasets.registry import layout_of, open_sharp, recognise
         from dfd_perception.datasets.synthesis import lens_on
 
         assert plan.data is not None
         kind = plan.data_kind or recognise(plan.data)
-        if kind not in LAYOUTS:
-            raise DatasetError(f"kind of data set is {kind!r}; expected one of {', '.join(LAYOUTS)}")
-        if not LAYOUTS[kind].sharp:
+        if not layout_of(kind).sharp:
             return None
         return lens_on(lens, open_sharp(plan.data, kind, plan.bag_options.depth_unit_m), plan.fx_px).curve

@@ -68,9 +68,7 @@ class SourceFloor:
     def applied(self, frame: EvaluationFrame) -> EvaluationFrame:
         """The frame with this floor in its lens and in its true blur, which holds none so far."""
         floor_px = self.of_px(frame.index)
-        curve = None if frame.curve is None else replace(frame.curve, blur_floor_px=floor_px)
-        coc = None if frame.coc_px is None else np.hypot(frame.coc_px, np.float32(floor_px))
-        return replace(frame, curve=curve, coc_px=coc, floor_px=floor_px)
+        return replace(frame.with_floor(floor_px), floor_px=floor_px)
 
 
 def fitted_floor(

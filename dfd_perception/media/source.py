@@ -20,41 +20,30 @@ def open_source(words: str | Sequence[str], request: CaptureRequest | None = Non
     """Open the one source that words name; several words can only be image files.
 
     Raises:
-        ImageError: nothing there, several sources at once, or one that cannot be opened.
+        ImageError: nothing there, several sources at once, or one that cannot be opened; what was open is released.
     """
-    sources = open_sources([words] if isinstance(words, str) else words, request)
-    if len(sources) != 1:
-        names = ", ".join(source.name for source in sources)
-        for source in sources:
-            source.close()
-        raise ImageError(f"{names}: {len(sources)} sources; give one video, camera or URL, or any number of images")
-    return sources[0]
-
-
-def open_sources(words: Sequence[str], request: CaptureRequest | None = None) -> list[ImageSource]:
-    """Open every source that words name. Image files of all words come together, as the first source.
-
-    Raises:
-        ImageError: nothing there, or one that cannot be opened; what was open is released.
-    """
+    words = [words] if isinstance(words, str) else words
     paths: list[Path] = []
-    videos: list[ImageSource] = []
+    moving: list[ImageSource] = []
     try:
         for word in words:
-            if (moving := open_moving(word, request)) is not None:
-                videos.append(moving)
+            if (source := open_moving(word, request)) is not None:
+                moving.append(source)
                 continue
             files = files_of(word)
             if files is None:
                 raise ImageError(f"{word}: nothing there; {EXPECTED}")
             paths += files
+        name = Path(words[0]).resolve().name if len(words) == 1 and Path(words[0]).is_dir() else "images"
+        sources = [*([ImageFiles(paths, name)] if paths else []), *moving]
+        if len(sources) != 1:
+            names = ", ".join(source.name for source in sources)
+            raise ImageError(f"{names}: {len(sources)} sources; give one video, camera or URL, or any number of images")
     except BaseException:
-        for video in videos:
-            video.close()
+        for source in moving:
+            source.close()
         raise
-    name = Path(words[0]).resolve().name if len(words) == 1 and Path(words[0]).is_dir() else "images"
-    still: list[ImageSource] = [ImageFiles(paths, name)] if paths else []
-    return still + videos
+    return sources[0]
 
 
 def open_moving(word: str, request: CaptureRequest | None = None) -> ImageSource | None:

@@ -22,7 +22,7 @@ from dfd_perception.datasets.generated.kept_scenes import KeptScenes
 from dfd_perception.datasets.generated.rendered import RenderedScenes
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
-from dfd_perception.datasets.registry import LAYOUTS, open_dataset, open_sharp, recognise
+from dfd_perception.datasets.registry import layout_of, open_dataset, open_sharp, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split, spread_over
 from dfd_perception.datasets.synthesis import lens_on
 from dfd_perception.errors import ConfigError, DatasetError
@@ -83,7 +83,7 @@ class WithLens:
     def __getitem__(self, index: int) -> DefocusSample:
         sample = self._dataset[index]
         if self._floor_px:
-            sample = _with_floor(sample, self._floor_px)
+            sample = sample.with_floor(self._floor_px)
         if self._curve is not None and sample.curve is None:
             sample = replace(sample, curve=self._curve)
             if sample.depth_m is None and sample.coc_px is not None:
@@ -131,7 +131,7 @@ def open_sources(config: DataConfig, seed: int, typical_floor_px: float = 0.0) -
             f"the lens states no blur_floor_px: {typical_floor_px:.1f} px, typical of ordinary cameras, is part of the "
             "blur that is taught; `dfd calibrate-lens` measures it"
         )
-        added_px = 0.0 if _holds_sharp(kind) else typical_floor_px  # what is blurred here holds it already
+        added_px = 0.0 if layout_of(kind).sharp else typical_floor_px  # what is blurred here holds it already
     notes += unit_lines_of(dataset, "depth_unit_m in dataset.yaml, or data.depth_unit of the recipe,")
     train = select_split(dataset, config.train_split)
     validation = _validation(dataset, config)
@@ -221,16 +221,9 @@ def _with_lens(
     return WithLens(dataset, curve, config.input, floor_px)
 
 
-def _with_floor(sample: DefocusSample, floor_px: float) -> DefocusSample:
-    """The sample of a camera that softens what is in focus, too: its blur is the total one."""
-    curve = None if sample.curve is None else replace(sample.curve, blur_floor_px=floor_px)
-    coc_px = None if sample.coc_px is None else np.hypot(sample.coc_px, np.float32(floor_px))
-    return replace(sample, curve=curve, coc_px=coc_px)
-
-
 def _lens_of(config: DataConfig, path: Path, kind: str, floor_px: float) -> ResolvedLens | None:
     """The lens of a data set's images: what it states itself, else that of the recipe on its camera."""
-    if _holds_sharp(kind):
+    if layout_of(kind).sharp:
         return None if config.lens is None else lens_on(config.lens, open_sharp(path, kind), floor_px=floor_px)
     described = read_description(path) if (path / DESCRIPTION_NAME).is_file() else None
     own = None if described is None else described.resolved(floor_px)
@@ -249,7 +242,3 @@ def _lens_of(config: DataConfig, path: Path, kind: str, floor_px: float) -> Reso
         f"(K {of_recipe.curve.gain_px_per_dioptre:.2f}) is not used"
     )
     return own._replace(notes=(*own.notes, note))
-
-
-def _holds_sharp(kind: str) -> bool:
-    return LAYOUTS.get(kind, LAYOUTS["folder"]).sharp

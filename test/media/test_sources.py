@@ -18,7 +18,7 @@ import pytest
 from dfd_perception.errors import ImageError
 from dfd_perception.media.capture import LiveCapture, Video, shown_address, stream_name
 from dfd_perception.media.result_video import VideoWriter
-from dfd_perception.media.source import open_source, open_sources
+from dfd_perception.media.source import open_source
 
 
 def write_image(path, grey=128):
@@ -122,11 +122,11 @@ def test_an_mp4_is_written_and_an_odd_side_loses_a_row(tmp_path):
     assert [image.image_rgb.shape for image in images] == [(32, 64, 3)] * 3
 
 
-def test_images_come_together_and_videos_one_by_one(tmp_path, clip):
+def test_images_come_together_but_not_with_a_video(tmp_path, clip):
     first, second = write_image(tmp_path / "a.png"), write_image(tmp_path / "b.png")
-    sources = open_sources([str(second), str(clip), str(first)])
-    assert [(source.name, len(source)) for source in sources] == [("images", 2), ("clip", 12)]
-    with pytest.raises(ImageError, match="2 sources; give one video"):
+    together = open_source([str(second), str(first)])
+    assert (together.name, len(together)) == ("images", 2)
+    with pytest.raises(ImageError, match="images, clip: 2 sources; give one video"):
         open_source([str(first), str(clip)])
 
 
