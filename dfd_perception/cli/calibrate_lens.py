@@ -182,9 +182,9 @@ def _measured(meter: Meter, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8]
 
 
 def _write_lens(args: argparse.Namespace, lens: LensDescription) -> None:
-    from dfd_perception.files.configuration import write_yaml, yaml_text
+    from dfd_perception.files.configuration import plain, write_yaml, yaml_text
 
-    values = {name: value for name, value in dataclasses.asdict(lens).items() if value is not None}
+    values = plain(lens, absent=[None])
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_yaml(args.out, values)
     if not args.json:

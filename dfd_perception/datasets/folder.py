@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from dfd_perception.datasets.frame_files import FilesDataset, FrameFiles, files_
 from dfd_perception.datasets.sample import tail_split
 from dfd_perception.errors import DatasetError, UsageError
 from dfd_perception.files.atomic import write_bytes
-from dfd_perception.files.configuration import from_mapping, read_yaml, yaml_text
+from dfd_perception.files.configuration import from_mapping, plain, read_yaml, yaml_text
 from dfd_perception.files.images import DEPTH_SUFFIXES, STORED_SUFFIXES, holds_float, read_depth_m
 
 FORMAT = 1
@@ -127,7 +126,7 @@ def write_dataset_yaml(folder: Path, description: DatasetDescription) -> None:
     Raises:
         RecordingError: not writable.
     """
-    mapping = {"format": description.format} | _plain(dataclasses.asdict(description))
+    mapping = {"format": description.format} | plain(description, absent=(None, {}, ""))
     write_bytes(folder / DESCRIPTION_NAME, yaml_text(mapping).encode())
 
 
@@ -193,9 +192,3 @@ def _splits(folder: Path, description: DatasetDescription, stems: list[str]) -> 
             raise DatasetError(f"{folder / DESCRIPTION_NAME}: split {name} names {named(absent)}, no such frame")
         splits[name] = [index_of[stem] for stem in members]
     return splits
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None and item not in ({}, "")}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

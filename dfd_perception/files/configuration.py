@@ -64,6 +64,22 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, yaml_text(content))
 
 
+def plain(value: Any, absent: Sequence[Any] = ()) -> Any:
+    """A dataclass as plain YAML or JSON values, the inverse of `from_mapping`: tuples are lists, paths are text.
+
+    Args:
+        value: the dataclass, or anything that one may hold.
+        absent: values that are left out of mappings, such as None.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item, absent) for key, item in value.items() if item not in absent}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, absent) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
     """Build the dataclass `cls`, nested ones included, from a mapping.
 

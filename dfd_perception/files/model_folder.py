@@ -9,7 +9,6 @@ a cache, a report and a diagnostic can say exactly which ones ran.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from dfd_perception.core.prediction import Heads
 from dfd_perception.core.size import Size
 from dfd_perception.environment import share_folders
 from dfd_perception.errors import ModelError, lfs_pointer_advice
-from dfd_perception.files.configuration import from_mapping, read_yaml
+from dfd_perception.files.configuration import from_mapping, plain, read_yaml
 
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -294,11 +293,4 @@ def _verify_hash(path: Path, expected: str) -> None:
 
 def card_as_mapping(card: ModelCard) -> dict[str, Any]:
     """The card as plain YAML values, without what is absent."""
-    mapping = dataclasses.asdict(card)
-    return {key: _plain(value) for key, value in mapping.items() if value not in (None, {}, ())}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items() if v is not None}
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+    return {key: value for key, value in plain(card, absent=[None]).items() if value not in ({}, [])}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,11 +85,6 @@ CHANGEABLE = frozenset(
 """Settings that a resumed run may change; another value of any other makes another run."""
 
 
-def as_mapping(config: TrainConfig) -> dict[str, Any]:
-    """The recipe with all defaults filled in, as plain YAML values."""
-    return _plain(dataclasses.asdict(config))
-
-
 def differences(stored: Mapping[str, Any], present: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Settings that differ in two resolved recipes, as "optimiser.betas: [0.9, 0.99] -> [0.5, 0.999]"."""
     lines = []
@@ -101,11 +95,3 @@ def differences(stored: Mapping[str, Any], present: Mapping[str, Any], prefix: s
         elif old != new:
             lines.append(f"{prefix}{key}: {old} -> {new}")
     return sorted(lines)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

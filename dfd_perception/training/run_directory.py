@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 import dfd_perception
 from dfd_perception.errors import ConfigError, RecordingError, UsageError, writing
 from dfd_perception.files.atomic import write_bytes
-from dfd_perception.files.configuration import from_mapping, read_yaml, write_yaml
-from dfd_perception.training.config import CHANGEABLE, TrainConfig, as_mapping, differences
+from dfd_perception.files.configuration import from_mapping, plain, read_yaml, write_yaml
+from dfd_perception.training.config import CHANGEABLE, TrainConfig, differences
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -110,7 +110,7 @@ def create_run_folder(config: TrainConfig) -> Path:
             raise UsageError(f"{path}: cannot be made ({error.strerror}); choose another folder: runs=DIR") from error
     try:
         with writing(path):
-            write_yaml(path / RECIPE_FILE, as_mapping(config))
+            write_yaml(path / RECIPE_FILE, plain(config))
             (path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n", "utf-8")
     except RecordingError:
         shutil.rmtree(path, ignore_errors=True)
@@ -136,7 +136,7 @@ def require_same_run(folder: Path, stored: TrainConfig, present: TrainConfig) ->
     Raises:
         ConfigError: it differs in what makes the run.
     """
-    changed = differences(as_mapping(stored), as_mapping(present))
+    changed = differences(plain(stored), plain(present))
     refused = [line for line in changed if line.split(":")[0].split(".")[0] not in CHANGEABLE]
     if refused:
         raise ConfigError(

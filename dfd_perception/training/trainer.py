@@ -20,6 +20,7 @@ from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from dfd_perception.core.image_bytes import png_bytes
+from dfd_perception.files.configuration import plain
 from dfd_perception.training.checkpointing import (
     BEST_FILE,
     LAST_FILE,
@@ -28,7 +29,7 @@ from dfd_perception.training.checkpointing import (
     locked,
     save_checkpoint,
 )
-from dfd_perception.training.config import TrainConfig, as_mapping
+from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.config_sections import Part
 from dfd_perception.training.fabric import StopRequest, agreed_to_stop, setup_fabric, stop_on_signal
 from dfd_perception.training.loader import Batch, SampleStream, open_loader
@@ -220,7 +221,7 @@ class Trainer:
     def save(self, name: str) -> None:
         """Write a checkpoint, from the first process."""
         if self.files is not None:
-            save_checkpoint(self.folder / name, self.state.as_mapping(as_mapping(self.config)))
+            save_checkpoint(self.folder / name, self.state.as_mapping(plain(self.config)))
 
     def _filler(self) -> SceneFiller | None:
         """What blurs the scenes to come, on the first process; None where nothing does."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dfd_perception.errors import ConfigError
-from dfd_perception.files.configuration import from_mapping, read_yaml, with_overrides
+from dfd_perception.files.configuration import from_mapping, plain, read_yaml, with_overrides
 from dfd_perception.network import create_network
-from dfd_perception.training.config import CHANGEABLE, TrainConfig, as_mapping, differences
+from dfd_perception.training.config import CHANGEABLE, TrainConfig, differences
 from dfd_perception.training.objectives import create_objective
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def test_there_is_a_recipe_for_each_data_set_of_the_thesis():
 def test_a_resolved_recipe_reads_as_itself():
     for path in RECIPES:
         config = from_mapping(TrainConfig, read_yaml(path), str(path))
-        assert from_mapping(TrainConfig, as_mapping(config), "resolved") == config
+        assert from_mapping(TrainConfig, plain(config), "resolved") == config
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_an_unknown_regulariser_is_refused():
 
 
 def test_differences_name_the_setting_and_both_values():
-    stored = as_mapping(TrainConfig(name="x", max_steps=1))
+    stored = plain(TrainConfig(name="x", max_steps=1))
     given = with_overrides(stored, ["optimiser.betas=[0.5, 0.999]", "seed=3"])
     assert differences(stored, given) == ["optimiser.betas: [0.9, 0.99] -> [0.5, 0.999]", "seed: 0 -> 3"]
     assert differences(stored, stored) == []
 
 
 def test_what_may_change_is_a_setting():
-    assert set(as_mapping(TrainConfig(name="x", max_steps=1))) >= CHANGEABLE
+    assert set(plain(TrainConfig(name="x", max_steps=1))) >= CHANGEABLE

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ from dfd_perception.core.optics import DefocusCurve, resizing_softness_px
 from dfd_perception.core.size import Size
 from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
+from dfd_perception.files.configuration import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Protocol:
 
     def described(self) -> dict[str, Any]:
         """Plain values for the report."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return plain(self)
 
     def crop_mask(self, size: Size) -> NDArray[np.bool_]:
         """(H, W): the pixels that the crop leaves."""

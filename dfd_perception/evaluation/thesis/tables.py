@@ -20,7 +20,7 @@ from dfd_perception.evaluation.run import begin_anew, evaluate
 from dfd_perception.evaluation.scoring.protocol import Protocol, protocol_named
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.evaluation.thesis.thesis_tables import SOURCES, TABLES, TEST_SPLITS, ThesisRow, ThesisTable
-from dfd_perception.files.configuration import write_yaml
+from dfd_perception.files.configuration import plain, write_yaml
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import EstimatorOptions
@@ -201,7 +201,7 @@ def _plan(
     if LAYOUTS[row.test].sharp and lens is None:
         assert images.lens is not None
         lens = scratch / "lens.yaml"
-        write_yaml(lens, {name: value for name, value in asdict(images.lens).items() if value is not None})
+        write_yaml(lens, plain(images.lens, absent=[None]))
     out = scratch / "out" if request.out is None else request.out / f"table_{table.number}_{row.key}_{row.test}"
     return EvaluationPlan(
         model=model,
