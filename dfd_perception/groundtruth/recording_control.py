@@ -11,23 +11,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.stamp_pairing import PairingCounts, StampPairing
 from dfd_perception.errors import ImageError, RecordingError
-from dfd_perception.groundtruth.clean_up import movement_px, temporal_mode
 from dfd_perception.groundtruth.recorder import GapCounter, RecordingProgress, SessionRecorder
 from dfd_perception.groundtruth.rig.rig_calibration import FILE_NAME, RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdFrame
 from dfd_perception.groundtruth.session import RecordedMoment, SessionDescription, SessionWriter, StoredImage
+from dfd_perception.groundtruth.static_pairs import CameraImage, StaticPairs
 
 STATIC_SUFFIX = "_static"
 
@@ -69,15 +63,6 @@ class RecordingSettings(Protocol):
         """Where the next session goes."""
 
 
-@dataclass(frozen=True)
-class CameraImage:
-    """An image of the robot camera; `packed` or `decoded` on demand, since most are never needed."""
-
-    stamp_ns: int
-    stored: Callable[[], StoredImage]
-    rgb: Callable[[], NDArray[np.uint8]]
-
-
 class RecordingControl:
     """One recorder: at most one running session, and one of static pairs beside it."""
 
@@ -88,12 +73,12 @@ class RecordingControl:
         self.missing: Callable[[], str] = lambda: SENSOR_SILENT
         """Says what the rig is not known for."""
         self._recorder: SessionRecorder | None = None
-        self._static: SessionWriter | None = None
+        self._static = StaticPairs(
+            parameters.capture_frames, parameters.capture_max_movement_px, self._open_static_session
+        )
         self._parts: tuple[str, ...] = ()
         self._pairing: StampPairing[CameraImage, RgbdFrame] | None = None
         self._latest: CameraImage | None = None
-        self._first_image: CameraImage | None = None
-        self._depths: deque[NDArray[np.uint16]] = deque(maxlen=parameters.capture_frames)
         self.without_colour = 0
         self.unreadable = 0
         """Pairs whose image was damaged."""
@@ -139,7 +124,7 @@ class RecordingControl:
                 raise RecordingError(f"recording to {self.session} already; stop it first (~/stop)")
             rig = self._known_rig()
             self._parts = self._wanted_parts(rig)
-            folder = self._parameters.session_folder(time.strftime("%Y-%m-%d_%H-%M-%S"))
+            folder = self._session_folder()
             writer = self._open(folder, self._parts, rig)
             self._pairing = StampPairing(self._parameters.pairing_bound_ms) if "image" in self._parts else None
             self.without_colour = self.unreadable = 0
@@ -151,9 +136,7 @@ class RecordingControl:
     def stop(self) -> RecordingProgress | None:
         """End the session that runs, if any, and that of static pairs; returns the counts."""
         with self._lock:
-            if self._static is not None:
-                self._static.close()
-                self._static = None
+            self._static.close()
             recorder = self._recorder
             if recorder is None:
                 return None
@@ -185,8 +168,7 @@ class RecordingControl:
     def add_depth(self, frame: RgbdFrame, patiently: bool = False) -> None:
         """A frame of the depth sensor; `patiently` for one that can wait until there is room."""
         with self._lock:
-            if self._first_image is not None:
-                self._depths.append(frame.depth_mm)
+            self._static.add_depth(frame.depth_mm)
             if self._recorder is None:
                 return
             stamp_ns = frame.stamps.ros_ns
@@ -210,39 +192,15 @@ class RecordingControl:
             image = self._latest
             if self._parameters.input_transport == "none" or image is None:
                 raise RecordingError("no image of the robot camera has arrived on topic image; a static pair needs it")
-            rig = self._known_rig()
-            if self._first_image is None:
-                self._first_image = image
-                self._depths.clear()
-                return "all-in-focus image taken. Open the aperture, move nothing, then call ~/capture again"
-            if len(self._depths) < self._parameters.capture_frames:
-                raise RecordingError(
-                    f"{len(self._depths)} of {self._parameters.capture_frames} depth frames so far; call ~/capture "
-                    "again when they are there"
-                )
-            first, self._first_image = self._first_image, None
-            moved_px = movement_px(first.rgb(), image.rgb())
-            if moved_px > self._parameters.capture_max_movement_px:
-                raise RecordingError(
-                    f"the camera moved by {moved_px:.1f} px between the images, expected "
-                    f"{self._parameters.capture_max_movement_px:g} at most; both are discarded, begin again"
-                )
-            self._write_static(first, image, rig)
-            return f"static pair {self._static.written if self._static else 0} written to {self._static_folder()}"
+            self._known_rig()
+            return self._static.capture(image)
 
-    def _write_static(self, first: CameraImage, second: CameraImage, rig: RigCalibration) -> None:
-        if self._static is None:
-            self._static = self._open(self._static_folder(), ("depth", "image", "aif"), rig)
-        depth_mm = temporal_mode(np.stack(self._depths))
-        parts: dict[str, StoredImage] = {"depth": depth_mm, "image": second.stored(), "aif": first.stored()}
-        stamps = FrameStamps(ros_ns=second.stamp_ns)
-        self._static.write(RecordedMoment(parts=parts, stamps=stamps, image_ns=second.stamp_ns))
+    def _open_static_session(self) -> SessionWriter:
+        folder = self._session_folder()
+        return self._open(folder.with_name(folder.name + STATIC_SUFFIX), ("depth", "image", "aif"), self._known_rig())
 
-    def _static_folder(self) -> Path:
-        if self._static is not None:
-            return self._static.session
-        folder = self._parameters.session_folder(time.strftime("%Y-%m-%d_%H-%M-%S"))
-        return folder.with_name(folder.name + STATIC_SUFFIX)
+    def _session_folder(self) -> Path:
+        return self._parameters.session_folder(time.strftime("%Y-%m-%d_%H-%M-%S"))
 
     def _known_rig(self) -> RigCalibration:
         if self._rig is None:

@@ -15,10 +15,11 @@ from dfd_perception.core.distortion import DistortedCamera
 from dfd_perception.core.registration import RigidTransform
 from dfd_perception.errors import ImageError, RecordingError
 from dfd_perception.groundtruth.recorder import GapCounter
-from dfd_perception.groundtruth.recording_control import CameraImage, RecordingControl
+from dfd_perception.groundtruth.recording_control import RecordingControl
 from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdCalibration, RgbdFrame
 from dfd_perception.groundtruth.session import RAW, SessionDescription
+from dfd_perception.groundtruth.static_pairs import CameraImage
 from dfd_perception.ros.recorder_node.recorder_parameters import RecorderParameters
 
 CAMERA = DistortedCamera(intrinsics=CameraIntrinsics(width=64, height=48, fx=60.0, fy=60.0, cx=32.0, cy=24.0))

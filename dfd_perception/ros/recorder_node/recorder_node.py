@@ -18,9 +18,10 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from dfd_perception.errors import DfdPerceptionError
-from dfd_perception.groundtruth.recording_control import CameraImage, RecordingControl
+from dfd_perception.groundtruth.recording_control import RecordingControl
 from dfd_perception.groundtruth.rig.rig_calibration import RigCalibration
 from dfd_perception.groundtruth.sensors.rgbd_source import RgbdFrame
+from dfd_perception.groundtruth.static_pairs import CameraImage
 from dfd_perception.ros.recorder_node.fixed_transform import FixedTransform
 from dfd_perception.ros.recorder_node.recorder_parameters import RecorderParameters
 from dfd_perception.ros.recorder_node.recorder_rig import RigFromFile, RigFromTf, SameFrame, read_calibration

@@ -17,8 +17,8 @@ from dfd_perception.core.image_encoding import rgb_of
 from dfd_perception.core.image_header import JPEG_START, read_header, require_decodable
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.errors import CalibrationError
-from dfd_perception.groundtruth.recording_control import CameraImage
 from dfd_perception.groundtruth.session import StoredImage
+from dfd_perception.groundtruth.static_pairs import CameraImage
 
 Subscribe = Callable[[type, str, Callable[[Any], None]], None]
 
