@@ -142,7 +142,7 @@ def lfs_pointer_advice(source: Path | str) -> str | None:
 
 @contextmanager
 def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> Iterator[None]:
-    """The one guard at the door of a file: whatever a parser makes of damaged or hostile bytes becomes one line.
+    """Turn whatever a parser raises on damaged or hostile bytes of a file into an error of one line.
 
     Args:
         source: the file, or what it is called.
@@ -166,7 +166,7 @@ def reading(source: Path | str, kind: type[UsageError], expected: str = "") -> I
 
 @contextmanager
 def writing(target: Path | str) -> Iterator[None]:
-    """The guard of what is written: a full disk or a missing right becomes one line that names the file.
+    """Turn a full disk or a missing right into an error of one line that names the file.
 
     Raises:
         RecordingError: the system refuses.

@@ -40,7 +40,7 @@ LARGEST_MISFIT_PX = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class FittedLens:
-    """The lens that readings speak of; std are one standard deviation."""
+    """The lens fitted to readings; std are one standard deviation."""
 
     curve: DefocusCurve
     gain_std: float

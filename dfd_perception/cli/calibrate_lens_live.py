@@ -73,7 +73,7 @@ def _of_topic(
 
 @contextlib.contextmanager
 def _until_interrupted(duration_s: float) -> Iterator[Callable[[], bool]]:
-    """A question that is yes for so long, and until the first Ctrl-C; the second one ends the program as ever."""
+    """A function that is True for `duration_s` or until the first Ctrl-C; a second Ctrl-C ends the program."""
     ended: list[int] = []
     end_s = time.monotonic() + duration_s
 

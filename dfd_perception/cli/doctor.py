@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def choose_backend(packages: dict[str, Package], gpus: list[str]) -> tuple[str | None, str]:
-    """Say what `backend: auto` comes to on this machine, and why: the ladder of the inference layer, climbed dry."""
+    """Say what `backend: auto` comes to on this machine, and why, by the ladder of backends; nothing is loaded."""
     lacking = [wanted.name for wanted in wanted_packages() if wanted.required and not packages[wanted.name].usable]
     if lacking:
         return None, f"every backend needs {', '.join(lacking)}"

@@ -96,7 +96,7 @@ class ClassicalPredictor:
     variant = "classical"
 
     def __init__(self, max_depth_m: float | None = None) -> None:
-        # Blur saturates with distance, and a baseline that says "infinity" for it would be one of straw.
+        # Blur saturates with distance, and a baseline that says "infinity" for it would be too easy to beat.
         self._max_depth_m = FARTHEST_M if max_depth_m is None else max_depth_m
 
     def predict(self, frame: EvaluationFrame) -> Prediction | None:

@@ -4,7 +4,7 @@
 """A frame as it is shown to the model and measured: resolution, blur floor, and the side that the lens sees.
 
 The floor of a source may be read by the model itself off frames that are not scored with it: the frames are split in
-two halves, and each is scored with the floor that the other gave, so that no frame has a say in its own truth. A floor
+two halves, and each is scored with the floor that the other gave, so that no frame decides its own truth. A floor
 belongs to a camera (or to how images were made): what is fitted here is what `dfd calibrate-lens` would give its owner.
 """
 

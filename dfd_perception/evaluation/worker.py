@@ -75,7 +75,7 @@ def _skip_rows_of_others(rows: RowFile, identity: dict[str, Any]) -> None:
 
 def _described(description: dict[str, Any], earlier: dict[str, Any], floor: dict[str, Any] | None) -> dict[str, Any]:
     """A source's description with the floor that was fitted, in its lens too."""
-    if description.get("lens") is None:  # nothing was left to read: what an earlier sitting saw holds
+    if description.get("lens") is None:  # nothing was left to read: what an earlier run saw holds
         description["lens"] = earlier.get("lens")
     if floor is None:
         return description

@@ -196,7 +196,7 @@ def _compact_parts(
     if len(widths) != 4:
         raise ModelError(
             f"upper_widths is {list(widths)}; a head for blur has four: two up-projections, merge, guidance. "
-            "Models of before run on by their model.onnx; train them on from new weights"
+            "A model of an older release still runs by its model.onnx; to train it further, start from new weights"
         )
     return trunk, BlurHead(trunk.out_channels, trunk.skip_channels, bins, widths), lower
 

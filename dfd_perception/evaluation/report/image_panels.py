@@ -110,7 +110,7 @@ NO_DATA_RGB = (118, 118, 118)
 
 
 def error_scale_m(frames: list[ShownFrame]) -> float:
-    """End of the error colours: the round number that covers three quarters of the errors of a middling frame."""
+    """End of the error colours: the round number that covers three quarters of the errors of the median frame."""
     errors = [np.abs(f.error_m[np.isfinite(f.error_m)]) for f in frames if f.error_m is not None]
     errors = [values for values in errors if values.size]
     if not errors:

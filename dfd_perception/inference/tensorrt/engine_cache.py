@@ -6,7 +6,7 @@
 Files of the folder:
     STEM.engine        the plan as TensorRT wrote it, so that trtexec reads it too
     STEM.json          what it was built from, its hash, the result of its self-check
-    STEM.engine.bad    a plan that could not be used, kept once for a look
+    STEM.engine.bad    a plan that could not be used, kept once so that it can be examined
     locks/STEM         held by the process that builds; never removed, since a lock is of a file and not of a name
     timing/            what the builder measured, one file for each GPU and TensorRT
     calibrated/        graphs with int8 quantisers, one for each model
@@ -125,7 +125,7 @@ class EngineCache:
         return updated
 
     def quarantine(self, path: Path, reason: str) -> None:
-        """Set an engine aside as STEM.engine.bad, so that it is neither loaded again nor lost to a look."""
+        """Set an engine aside as STEM.engine.bad, so that it is not loaded again but can be examined."""
         _log.warning("engine %s is set aside: %s", path.name, reason)
         with suppress(OSError):
             os.replace(path, path.with_suffix(".engine.bad"))

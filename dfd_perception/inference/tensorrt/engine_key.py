@@ -1,7 +1,7 @@
 # Copyright 2026 dfd_perception maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""What makes an engine this engine. Standard library only."""
+"""What an engine depends on, as the key that it is found by. Standard library only."""
 
 from __future__ import annotations
 

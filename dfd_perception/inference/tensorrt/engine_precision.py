@@ -115,5 +115,5 @@ def _computes_in(layer: dict[str, Any], names: frozenset[str]) -> bool:
     weights = layer.get("Weights")
     if isinstance(weights, dict):
         stated.append(str(weights.get("Type", "")))
-    # Whole words: "int8" is part of "uint8", which pictures are.
+    # Whole words: "int8" is part of "uint8", the type of images.
     return any(names & set(_WORD.findall(text.lower())) for text in stated)
