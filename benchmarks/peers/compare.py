@@ -36,10 +36,10 @@ PEERS: dict[str, list[str] | None] = {
 def measure(name: str, options: BenchmarkOptions, size: tuple[int, int]) -> dict[str, Any]:
     """One row of the table."""
     command = PEERS[name]
-    full = run_once(options, size, options.rate, echo=False, command=command)
-    calm_rate = max(0.5, full["answered_per_s"] / 2)
-    calm = run_once(options, size, calm_rate, echo=False, command=command)
-    echo = run_once(options, size, calm_rate, echo=True)
+    full = run_once(options, size, options.rate_hz, echo=False, command=command)
+    calm_rate_hz = max(0.5, full["answered_per_s"] / 2)
+    calm = run_once(options, size, calm_rate_hz, echo=False, command=command)
+    echo = run_once(options, size, calm_rate_hz, echo=True)
     inference_ms = calm["stages_ms"].get("inference", float("nan"))
     return {
         "peer": name,
@@ -93,7 +93,7 @@ def main() -> int:
     args = parser.parse_args()
     use_own_ros_domain()
     height, width = (int(side) for side in args.size.split("x"))
-    options = BenchmarkOptions(model="2hded-small", rate=args.rate, duration_s=args.seconds)
+    options = BenchmarkOptions(model="2hded-small", rate_hz=args.rate, duration_s=args.seconds)
     rows = []
     for name in PEERS:
         rows.append(middle([measure(name, options, (height, width)) for _ in range(args.repeat)]))

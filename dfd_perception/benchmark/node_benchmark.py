@@ -47,11 +47,11 @@ def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:
     """
     records = []
     for size in options.sizes:
-        throughput = run_once(options, size, options.rate, echo=False)
+        throughput = run_once(options, size, options.rate_hz, echo=False)
         # Half of what it can: no frame waits for another.
-        calm_rate = max(1.0, throughput["answered_per_s"] / 2)
-        latency = run_once(options, size, calm_rate, echo=False)
-        echo = run_once(options, size, calm_rate, echo=True)
+        calm_rate_hz = max(1.0, throughput["answered_per_s"] / 2)
+        latency = run_once(options, size, calm_rate_hz, echo=False)
+        echo = run_once(options, size, calm_rate_hz, echo=True)
         inference_ms = latency["stages_ms"].get("inference", float("nan"))
         overhead_ms = latency["latency_ms"]["p50"] - inference_ms
         records.append(
@@ -69,7 +69,7 @@ def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:
 
 
 def run_once(
-    options: BenchmarkOptions, size: Size, rate: float, echo: bool, command: Sequence[str] | None = None
+    options: BenchmarkOptions, size: Size, rate_hz: float, echo: bool, command: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Run camera, node (or echo) and listener once.
 
@@ -86,9 +86,9 @@ def run_once(
         try:
             wait_for(folder / "heard.ready", listener)
             # The network is prepared by the first frames; they do not count.
-            _camera(folder / "warm_up.json", size, min(rate, 5.0), WARM_UP_S[echo])
+            _camera(folder / "warm_up.json", size, min(rate_hz, 5.0), WARM_UP_S[echo])
             before, usage_before = time.monotonic(), usage_s(node.pid)
-            sent, memory = _camera_watched(folder / "sent.json", size, rate, options.duration_s, node.pid)
+            sent, memory = _camera_watched(folder / "sent.json", size, rate_hz, options.duration_s, node.pid)
             usage = usage_s(node.pid)
         finally:
             stop(node)
@@ -123,17 +123,17 @@ def _record(
     }
 
 
-def _camera(out: Path, size: Size, rate: float, duration_s: float) -> dict[str, Any]:
-    process = start_camera(out, size, rate, duration_s)
+def _camera(out: Path, size: Size, rate_hz: float, duration_s: float) -> dict[str, Any]:
+    process = start_camera(out, size, rate_hz, duration_s)
     if process.wait(duration_s + START_LIMIT_S) != 0:
         raise BackendError("the camera process failed; its message is above")
     return dict(json.loads(out.read_text("utf-8")))
 
 
 def _camera_watched(
-    out: Path, size: Size, rate: float, duration_s: float, node_pid: int
+    out: Path, size: Size, rate_hz: float, duration_s: float, node_pid: int
 ) -> tuple[dict[str, Any], list[float]]:
-    process = start_camera(out, size, rate, duration_s)
+    process = start_camera(out, size, rate_hz, duration_s)
     memory = [memory_mb(node_pid)]
     while process.poll() is None:
         time.sleep(MEMORY_PERIOD_S)

@@ -34,7 +34,7 @@ class BenchmarkOptions:
     num_threads: int = 0
     sizes: Sequence[Size] = ((480, 640), (720, 1280))
     """(height, width) of the images."""
-    rate: float = 60.0
+    rate_hz: float = 60.0
     """Frames a second of the throughput run."""
     duration_s: float = 10.0
     topics: Sequence[str] = ("depth", "deblurred")
@@ -65,9 +65,9 @@ def _node_arguments(options: BenchmarkOptions) -> list[str]:
     return arguments
 
 
-def start_camera(out: Path, size: Size, rate: float, duration_s: float, *more: str) -> subprocess.Popen[bytes]:
+def start_camera(out: Path, size: Size, rate_hz: float, duration_s: float, *more: str) -> subprocess.Popen[bytes]:
     """The camera for so long, with more options of it; what it sent goes to `out`."""
-    numbers = {"--height": size[0], "--width": size[1], "--rate": rate, "--seconds": duration_s}
+    numbers = {"--height": size[0], "--width": size[1], "--rate": rate_hz, "--seconds": duration_s}
     return start(PROCESSES, "camera", "--out", str(out), *(str(x) for pair in numbers.items() for x in pair), *more)
 
 

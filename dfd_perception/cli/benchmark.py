@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             precision=args.precision,
             num_threads=args.threads,
             sizes=sizes,
-            rate=args.rate,
+            rate_hz=args.rate,
             duration_s=args.seconds,
         )
         if "start" in args.parts:

@@ -160,8 +160,8 @@ def _trained(model: ModelFolder | None) -> list[str]:
     return [f"model {model.name} was trained for {' and '.join(parts)}"] if parts else []
 
 
-def _write_plot(path: Path, curve: DefocusCurve, error: BlurError, name: str, largest: float | None) -> None:
+def _write_plot(path: Path, curve: DefocusCurve, error: BlurError, name: str, largest_px: float | None) -> None:
     from dfd_perception.core.lens_plot import lens_plot
     from dfd_perception.files.images import write_png
 
-    write_png(path, lens_plot(curve, error, name, largest))
+    write_png(path, lens_plot(curve, error, name, largest_px))

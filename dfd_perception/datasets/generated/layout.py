@@ -119,9 +119,9 @@ def _add_rod(rng: np.random.Generator, x: FloatMap, y: FloatMap, nearness: Float
     nearness[shown] = distance
 
 
-def _turned(x: FloatMap, y: FloatMap, angle: float) -> tuple[FloatMap, FloatMap]:
+def _turned(x: FloatMap, y: FloatMap, angle_rad: float) -> tuple[FloatMap, FloatMap]:
     """Coordinates along and across a direction."""
-    return np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    return np.cos(angle_rad) * x + np.sin(angle_rad) * y, np.cos(angle_rad) * y - np.sin(angle_rad) * x
 
 
 def _surface(

@@ -76,9 +76,9 @@ class LineThrottle:
             line += f" ({others} other lines were held back)"
         return line
 
-    def _take(self, now: float) -> bool:
-        self._left = min(float(BURST), self._left + (now - self._refilled_s) / REFILL_S)
-        self._refilled_s = now
+    def _take(self, now_s: float) -> bool:
+        self._left = min(float(BURST), self._left + (now_s - self._refilled_s) / REFILL_S)
+        self._refilled_s = now_s
         if self._left < 1:
             return False
         self._left -= 1

@@ -41,7 +41,7 @@ SUBSCRIBER_LIMIT_S = 90.0
 TOPICS = {"depth": "depth/image", "deblurred": "deblurred/image"}
 
 
-def camera(height: int, width: int, rate: float, duration_s: float, at_once: bool = False) -> dict[str, Any]:
+def camera(height: int, width: int, rate_hz: float, duration_s: float, at_once: bool = False) -> dict[str, Any]:
     """Publish rgb8 images and camera_infos at a rate; returns how many. `at_once`: whether anybody listens or not."""
     node = rclpy.create_node("benchmark_camera")
     images = node.create_publisher(Image, "image", qos_profile("reliable", 1))
@@ -57,7 +57,7 @@ def camera(height: int, width: int, rate: float, duration_s: float, at_once: boo
     time.sleep(0.0 if at_once else 0.5)
     sent, began = 0, time.monotonic()
     while time.monotonic() - began < duration_s and rclpy.ok():
-        time.sleep(max(0.0, began + sent / rate - time.monotonic()))
+        time.sleep(max(0.0, began + sent / rate_hz - time.monotonic()))
         message = messages[sent % IMAGES]
         now = time.time_ns()
         message.header.stamp = Time(sec=now // 10**9, nanosec=now % 10**9)
