@@ -9,8 +9,7 @@ import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
 
 from dfd_perception.core.closing import Closing
 from dfd_perception.core.lens import LensDescription
@@ -89,14 +88,11 @@ class OpenedEvaluation(Closing):
         """
         plan = self.plan
         if plan.data is not None:
-            yield self._kept(("", share), lambda: self._dataset(share))
+            yield self._kept(("", share), partial(self._dataset, share))
             return
         for path, unit in list(zip(plan.bags, plan.units(), strict=True))[share[0] :: share[1]]:
-
-            def opened(path: Any = path, unit: str = unit) -> FrameSource:
-                return BagSource(path, plan.bag_options, self._lens, self._card_curve, unit, plan.fx_px)
-
-            yield self._kept((unit, (0, 1)), opened)
+            bag = partial(BagSource, path, plan.bag_options, self._lens, self._card_curve, unit, plan.fx_px)
+            yield self._kept((unit, (0, 1)), bag)
 
     def _kept(self, key: tuple[str, tuple[int, int]], opened: Callable[[], FrameSource]) -> FrameSource:
         if key in self._sources:

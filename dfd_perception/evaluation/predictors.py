@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +12,6 @@ import numpy as np
 from dfd_perception.core.classical_dfd import classical_depth_m, defocus_map_px
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.size import Size
-from dfd_perception.evaluation.scoring.protocol import image_at, sampled_at
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
@@ -119,19 +117,3 @@ class ConstantPredictor:
     def predict(self, frame: EvaluationFrame) -> Prediction:
         """Never looks at the image."""
         return Prediction(depth_m=np.full(frame.size, self.depth_m, np.float32))
-
-
-def matching_prediction(prediction: Prediction, frame: EvaluationFrame) -> Prediction:
-    """A prediction whose maps have the image's size; those of a node may be smaller."""
-    size = frame.size
-    factor = 1.0
-    if prediction.coc_px is not None:
-        factor = size[1] / prediction.coc_px.shape[1]
-    depth, std, coc = prediction.depth_m, prediction.depth_std_m, prediction.coc_px
-    return replace(
-        prediction,
-        depth_m=None if depth is None else sampled_at(depth, size),
-        depth_std_m=None if std is None else sampled_at(std, size),
-        coc_px=None if coc is None else sampled_at(coc, size) * np.float32(factor),
-        deblurred=None if prediction.deblurred is None else image_at(prediction.deblurred, size),
-    )

@@ -10,16 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.size import Size
 from dfd_perception.errors import DatasetError, counted
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
-from dfd_perception.evaluation.predictors import ModelPredictor, matching_prediction
+from dfd_perception.evaluation.predictors import ModelPredictor
 from dfd_perception.evaluation.preparation import SourceFloor, fitted_floor
 from dfd_perception.evaluation.result_bag import ResultBag
 from dfd_perception.evaluation.scoring.frame_scoring import score_frame
-from dfd_perception.evaluation.scoring.protocol import Protocol
 from dfd_perception.evaluation.scoring.rows import FrameRow, RowFile, require_identity, scan_rows
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, FrameSource
 from dfd_perception.files.atomic import write_text
@@ -52,7 +50,7 @@ def run_share(opened: OpenedEvaluation, share: tuple[int, int] = (0, 1), progres
     try:
         for source in opened.sources(share):
             floor = known.get(source.unit, {}).get("blur_floor") or _floor(opened, source)
-            size = _run_source(opened, source, rows, _after(finished, progress))
+            size = _run_source(opened, source, rows, finished, progress)
             finished += len(source)
             summary["sources"].append(_described(source.description(), known.get(source.unit, {}), floor))
             if size is not None and isinstance(opened.predictor, ModelPredictor):
@@ -97,24 +95,17 @@ def _floor(opened: OpenedEvaluation, source: FrameSource) -> dict[str, Any] | No
     return fitted.described()
 
 
-def _after(finished: int, progress: Progress | None) -> Progress | None:
-    """The progress of a source that comes after others."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(finished + done, finished + total)
-
-
 def _run_source(
-    opened: OpenedEvaluation, source: FrameSource, rows: RowFile, progress: Progress | None
-) -> tuple[int, int] | None:
-    """Every frame of a source through predictors and scoring; the size of the last [px]."""
+    opened: OpenedEvaluation, source: FrameSource, rows: RowFile, finished: int, progress: Progress | None
+) -> Size | None:
+    """Every frame of a source through predictors and scoring; the size of the last. `finished`: frames before it."""
     skip = {index for variant, unit, index in rows.done if unit == source.unit and variant == "model"}
     total = len(source)
     result = _result_bag(opened.plan, source, skip)
     size: Size | None = None
     done = min(len(skip), total)
     if progress:
-        progress(done, total)
+        progress(finished + done, finished + total)
     try:
         for frame in source.frames(skip):
             prepared = opened.preparation(frame)
@@ -122,12 +113,14 @@ def _run_source(
             rows.add(_rows_of(opened, prepared, result))
             done += 1
             if progress:
-                progress(done, total)
+                progress(finished + done, finished + total)
     finally:
         if result is not None:
             result.close()
     if total and not done:
-        raise DatasetError(f"{source.unit}: no frame could be evaluated; {_losses(source)}")
+        description = source.description()
+        why = "; ".join(description["lost"]) or f"it has {counted(description['pictures'], 'image')}"
+        raise DatasetError(f"{source.unit}: no frame could be evaluated; {why}")
     return size
 
 
@@ -141,20 +134,12 @@ def _rows_of(opened: OpenedEvaluation, frame: EvaluationFrame, result: ResultBag
     else:
         if result is not None:
             result.add(frame, prediction)
-        rows = [_scored(frame, prediction, plan.protocol, "model", "constant" in plan.baselines)]
+        rows = [score_frame(frame, prediction, plan.protocol, "model", "constant" in plan.baselines)]
     for baseline in opened.baselines:
         prediction = baseline.predict(frame)
         if prediction is not None:
-            rows.append(_scored(frame, prediction, plan.protocol, baseline.variant, False))
+            rows.append(score_frame(frame, prediction, plan.protocol, baseline.variant))
     return rows
-
-
-def _scored(
-    frame: EvaluationFrame, prediction: Prediction, protocol: Protocol, variant: str, with_truth: bool
-) -> FrameRow:
-    row = score_frame(frame, matching_prediction(prediction, frame), protocol, variant, with_truth)
-    row.answered = True
-    return row
 
 
 def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> ResultBag | None:
@@ -167,8 +152,3 @@ def _result_bag(plan: EvaluationPlan, source: FrameSource, skip: set[int]) -> Re
             "earlier run evaluated; --overwrite begins anew"
         )
     return ResultBag(path)
-
-
-def _losses(source: FrameSource) -> str:
-    description = source.description()
-    return "; ".join(description["lost"]) or f"it has {counted(description['pictures'], 'image')}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +23,10 @@ from dfd_perception.core.size import Size
 from dfd_perception.errors import EngineError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest, ImageBackend, InferenceBackend
-from dfd_perception.inference.ladder import ChosenBackend
+from dfd_perception.inference.backends.table import AUTO
+from dfd_perception.inference.ladder import ChosenBackend, compile_backend
 
 _log = logging.getLogger(__name__)
-
-Compile = Callable[[BackendRequest, dict[str, str]], ChosenBackend]
-"""Compiles a request, passing over the backends named, each with what happened to it."""
-
 
 Prior = tuple[NDArray[np.float32], ...]
 """What lens and working range leave possible, for networks that take it; empty for the others."""
@@ -62,16 +58,18 @@ class DepthLimits:
 class LoadedBackend:
     """What one (heads, padded size) runs on; an engine that breaks gives way to the next backend of `auto`."""
 
-    def __init__(self, request: BackendRequest, compile_: Compile, may_change: bool) -> None:
+    def __init__(self, request: BackendRequest, asked: str) -> None:
         """Compile.
+
+        Args:
+            request: what to compile.
+            asked: name of the backend, or auto.
 
         Raises:
             BackendError: it cannot be compiled.
         """
-        self.request = request
-        self._compile = compile_
-        self._may_change = may_change
-        self.chosen = compile_(request, {})
+        self.request, self._asked = request, asked
+        self.chosen = compile_backend(request, asked)
 
     def run(
         self, image_rgb: NDArray[np.uint8], geometry: Geometry, prior: Prior
@@ -84,7 +82,7 @@ class LoadedBackend:
         try:
             return _timed_run(self.chosen.backend, image_rgb, geometry, prior)
         except EngineError as error:
-            if not self._may_change:
+            if self._asked != AUTO:
                 raise
             self._replace(error)
             return _timed_run(self.chosen.backend, image_rgb, geometry, prior)
@@ -96,7 +94,7 @@ class LoadedBackend:
     def _replace(self, error: EngineError) -> None:
         broken = self.chosen.backend
         _log.warning("%s broke while running, the next backend takes over: %s", broken.name, error)
-        self.chosen = self._compile(self.request, {broken.name: f"broke while running: {error}"})
+        self.chosen = compile_backend(self.request, AUTO, {broken.name: f"broke while running: {error}"})
         with contextlib.suppress(EngineError):  # a GPU that reported an error may not even release
             broken.close()
 

@@ -22,7 +22,7 @@ from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendOptions, BackendRequest
 from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, backend_names
 from dfd_perception.inference.compiled_network import CompiledNetwork, DepthLimits, LoadedBackend
-from dfd_perception.inference.ladder import ChosenBackend, compile_backend, import_runtime
+from dfd_perception.inference.ladder import import_runtime
 from dfd_perception.inference.model_trial import require_graph_of_weights
 
 NETWORKS_KEPT = 4
@@ -150,8 +150,5 @@ class DepthEstimator:
             self._loaded.popitem(last=False)[1].close()
         shared = {field.name: getattr(self.options, field.name) for field in fields(BackendOptions)}
         request = BackendRequest(model=self.model, heads=heads, size=size, **shared)
-        self._loaded[key] = LoadedBackend(request, self._compile, self.options.backend == AUTO)
+        self._loaded[key] = LoadedBackend(request, self.options.backend)
         return self._loaded[key]
-
-    def _compile(self, request: BackendRequest, failed: dict[str, str]) -> ChosenBackend:
-        return compile_backend(request, self.options.backend, failed)

@@ -12,6 +12,7 @@ import pytest
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.errors import ImageError, ModelError
 from dfd_perception.files.model_folder import load_model_folder
+from dfd_perception.inference import compiled_network
 from dfd_perception.inference import estimator as estimators
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.inference.ladder import ChosenBackend
@@ -46,7 +47,7 @@ def scripted(monkeypatch):
         return ChosenBackend(Scripted(request), "test")
 
     Scripted.compiled = 0
-    monkeypatch.setattr(estimators, "compile_backend", compile_scripted)
+    monkeypatch.setattr(compiled_network, "compile_backend", compile_scripted)
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.colormap import ColourScale, blur_scale, scene_depth_scale
+from dfd_perception.core.colormap import ColourScale, blur_scale, fixed_depth_scale, scene_depth_scale
 from dfd_perception.core.image_bytes import jpeg_bytes
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.evaluation.opened import OpenedEvaluation
-from dfd_perception.evaluation.predictors import matching_prediction
 from dfd_perception.evaluation.scoring.frame_scoring import aligned_depth
+from dfd_perception.evaluation.scoring.protocol import prediction_at
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
 
 SHOWN_OF_EACH = 2
@@ -91,7 +91,7 @@ def _shown(opened: OpenedEvaluation, prepared: EvaluationFrame, group: str, entr
     prediction = opened.predictor.predict(prepared)
     if prediction is None:
         return None
-    prediction = matching_prediction(prediction, prepared)
+    prediction = prediction_at(prediction, prepared.size)
     aligned = aligned_depth(prepared, prediction, opened.plan.protocol)
     return ShownFrame(
         group=group,
@@ -140,18 +140,6 @@ def data_uri(image_rgb: NDArray[np.uint8], quality: int = 88) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(packed).decode('ascii')}"
 
 
-def depth_scale_of(frames: list[ShownFrame]) -> ColourScale:
-    """Depth colours for all frames that are shown: of the truth where there is any, else of the predictions."""
-    truths = [frame.truth_m for frame in frames if frame.truth_m is not None]
-    predictions = [frame.prediction.depth_m for frame in frames if frame.prediction.depth_m is not None]
-    return scene_depth_scale(*(truths or predictions))
-
-
-def blur_scale_of(frames: list[ShownFrame]) -> ColourScale:
-    """Blur colours for all frames that are shown."""
-    return blur_scale(*(frame.prediction.coc_px for frame in frames if frame.prediction.coc_px is not None))
-
-
 @dataclass(frozen=True)
 class PanelScales:
     """What the colours of all frames mean."""
@@ -160,6 +148,15 @@ class PanelScales:
     blur: ColourScale
     error_m: float
     """End of the error colours."""
+
+    @classmethod
+    def fitted(cls, frames: list[ShownFrame], depth_range_m: tuple[float, float] | None) -> PanelScales:
+        """For all frames that are shown: depth by a range, else by the truth where there is any, else as predicted."""
+        truths = [frame.truth_m for frame in frames if frame.truth_m is not None]
+        predictions = [frame.prediction.depth_m for frame in frames if frame.prediction.depth_m is not None]
+        blurs = [frame.prediction.coc_px for frame in frames if frame.prediction.coc_px is not None]
+        depth = fixed_depth_scale(depth_range_m) if depth_range_m else scene_depth_scale(*(truths or predictions))
+        return cls(depth, blur_scale(*blurs), error_scale_m(frames))
 
 
 def panels(frame: ShownFrame, scales: PanelScales) -> list[tuple[str, str]]:

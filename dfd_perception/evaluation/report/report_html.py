@@ -12,7 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from dfd_perception.core.colormap import ColourScale, fixed_depth_scale
+import numpy as np
+
 from dfd_perception.errors import counted
 from dfd_perception.evaluation.report import meter_sections, report_facts
 from dfd_perception.evaluation.report import report_sections as sections
@@ -20,11 +21,8 @@ from dfd_perception.evaluation.report.charts import Series, chart, nice_axis
 from dfd_perception.evaluation.report.image_panels import (
     PanelScales,
     ShownFrame,
-    blur_scale_of,
     data_uri,
-    depth_scale_of,
     error_gradient,
-    error_scale_m,
     frame_score,
     panels,
     scale_gradient,
@@ -45,7 +43,6 @@ def write_html(
         frames: to show, in order.
         depth_range_m: of the colours, the same for every image; None: fitted to the frames shown.
     """
-    depth_scale = depth_scale_of(frames) if depth_range_m is None else fixed_depth_scale(depth_range_m)
     sources = report["data"]["sources"]
     data = ", ".join(source["unit"] for source in sources[:3]) + (" and more" if len(sources) > 3 else "")
     heading = f"{report['model']['name']} on {data}"
@@ -56,7 +53,7 @@ def write_html(
         sections.few_frames(report),
         sections.tiles(report),
         report_facts.baselines(report),
-        _frames(frames, depth_scale),
+        _frames(frames, depth_range_m),
         meter_sections.aperture_pairs(report),
         sections.by_distance(report),
         meter_sections.blur_map(report),
@@ -81,10 +78,10 @@ def page(heading: str, subtitle: str, sections_html: Iterable[str]) -> str:
     )
 
 
-def _frames(frames: list[ShownFrame], depth_scale: ColourScale) -> str:
+def _frames(frames: list[ShownFrame], depth_range_m: tuple[float, float] | None) -> str:
     if not frames:
         return ""
-    scales = PanelScales(depth_scale, blur_scale_of(frames), error_scale_m(frames))
+    scales = PanelScales.fitted(frames, depth_range_m)
     legends = ""
     with_depth = any(frame.prediction.depth_m is not None for frame in frames)
     if with_depth or any(frame.truth_m is not None for frame in frames):
@@ -96,7 +93,7 @@ def _frames(frames: list[ShownFrame], depth_scale: ColourScale) -> str:
     cards = "".join(_frame(frame, scales) for frame in frames)
     ranked = any(frame.error_m is not None for frame in frames)
     note = "By AbsRel of the frame: the worst, the middle ones and the best." if ranked else ""
-    return f'<section><h2>Frames</h2><p class="note">{note}</p><div class="scales">{legends}</div>{cards}</section>'
+    return sections.section("Frames", note, f'<div class="scales">{legends}</div>{cards}')
 
 
 def _frame(frame: ShownFrame, scales: PanelScales) -> str:
@@ -140,20 +137,14 @@ def _deblurring(report: dict[str, Any], frames: list[ShownFrame]) -> str:
     if not shown:
         return ""
     # The most blurred of the frames shown is where deblurring has something to do.
-    frame = max(shown, key=_blur_of)
-    deblurred = frame.prediction.deblurred
-    assert deblurred is not None
-    size = (frame.image_rgb.shape[0], frame.image_rgb.shape[1])
-    sliders = _slider(
-        "defocused input", data_uri(frame.image_rgb, 92), "deblurred", data_uri(image_at(deblurred, size), 92)
-    )
+    blurs_px = [0.0 if frame.prediction.coc_px is None else frame.prediction.coc_px.mean() for frame in shown]
+    frame = shown[int(np.argmax(blurs_px))]
+    assert frame.prediction.deblurred is not None
+    deblurred = data_uri(frame.prediction.deblurred, 92)
+    sliders = _slider("defocused input", data_uri(frame.image_rgb, 92), "deblurred", deblurred)
     if frame.aif is not None:
-        sliders += _slider(
-            "deblurred",
-            data_uri(image_at(deblurred, size), 92),
-            "all-in-focus truth",
-            data_uri(image_at(frame.aif, size), 92),
-        )
+        truth = image_at(frame.aif, (frame.image_rgb.shape[0], frame.image_rgb.shape[1]))
+        sliders += _slider("deblurred", deblurred, "all-in-focus truth", data_uri(truth, 92))
     note = f"Frame {escape(frame.entry['name'])}. Move the handle, with the mouse, a finger or the arrow keys."
     figures = report.get("deblurred")
     if figures:
@@ -162,12 +153,7 @@ def _deblurring(report: dict[str, Any], frames: list[ShownFrame]) -> str:
             f"{sections.number(figures['psnr_db'], 2)} dB deblurred; "
             f"SSIM {sections.number(figures['input_ssim'])} and {sections.number(figures['ssim'])}. {note}"
         )
-    return f'<section><h2>Deblurring</h2><p class="note">{note}</p><div class="grid2">{sliders}</div></section>'
-
-
-def _blur_of(frame: ShownFrame) -> float:
-    coc = frame.prediction.coc_px
-    return 0.0 if coc is None else float(coc.mean())
+    return sections.section("Deblurring", note, f'<div class="grid2">{sliders}</div>')
 
 
 def _slider(left: str, left_uri: str, right: str, right_uri: str) -> str:
@@ -188,4 +174,4 @@ def _over_time(report: dict[str, Any]) -> str:
     x = nice_axis("frame with truth, in order", [float(len(values))])
     y = nice_axis("AbsRel", [v for _, v in points], percent=True)
     plot = chart(x, y, [Series("AbsRel", points, "--series-1")], dots=False, title="Error over the frames", wide=True)
-    return f'<section><h2>Over the frames</h2><div class="card">{plot}</div></section>'
+    return sections.section("Over the frames", "", f'<div class="card">{plot}</div>')

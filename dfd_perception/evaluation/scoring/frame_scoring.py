@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import Prediction
 from dfd_perception.evaluation.scoring import bins
-from dfd_perception.evaluation.scoring.protocol import Protocol, image_at, sampled_at
+from dfd_perception.evaluation.scoring.protocol import Protocol, image_at, prediction_at, sampled_at
 from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.evaluation.sources.frame import EvaluationFrame, MeasuredPair
 from dfd_perception.metrics.blur_map import border_sums, plaid_power
@@ -40,12 +40,14 @@ def score_frame(
     with_truth_histogram: bool = False,
 ) -> FrameRow:
     """Measure one prediction by whatever truth its frame has (already at the protocol's resolution)."""
+    prediction = prediction_at(prediction, frame.size)
     row = FrameRow(
         variant=variant,
         unit=frame.unit,
         index=frame.index,
         name=frame.name,
         stamp_ns=frame.stamp_ns,
+        answered=True,
         latency_s=dict(prediction.latency_s),
     )
     if prediction.depth_m is not None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.optics import DefocusCurve, resizing_softness_px
+from dfd_perception.core.prediction import Prediction
 from dfd_perception.core.size import Size
 from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.sources.frame import EvaluationFrame
@@ -128,6 +129,18 @@ def sampled_at(values: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     Nearest: interpolation would invent distances between an object and what is behind it, and spread NaN.
     """
     return values if values.shape == size else cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def prediction_at(prediction: Prediction, size: Size) -> Prediction:
+    """A prediction whose maps are those of an image of (height, width); a node's may be smaller."""
+    depth, std, coc = prediction.depth_m, prediction.depth_std_m, prediction.coc_px
+    return replace(
+        prediction,
+        depth_m=None if depth is None else sampled_at(depth, size),
+        depth_std_m=None if std is None else sampled_at(std, size),
+        coc_px=None if coc is None else sampled_at(coc, size) * np.float32(size[1] / coc.shape[1]),
+        deblurred=None if prediction.deblurred is None else image_at(prediction.deblurred, size),
+    )
 
 
 def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
