@@ -58,18 +58,18 @@ class DepthLimits:
 class LoadedBackend:
     """What one (heads, padded size) runs on; an engine that breaks gives way to the next backend of `auto`."""
 
-    def __init__(self, request: BackendRequest, asked: str) -> None:
+    def __init__(self, request: BackendRequest, backend_name: str) -> None:
         """Compile.
 
         Args:
             request: what to compile.
-            asked: name of the backend, or auto.
+            backend_name: which backend, or auto.
 
         Raises:
             BackendError: it cannot be compiled.
         """
-        self.request, self._asked = request, asked
-        self.chosen = compile_backend(request, asked)
+        self.request, self._backend_name = request, backend_name
+        self.chosen = compile_backend(request, backend_name)
 
     def run(
         self, image_rgb: NDArray[np.uint8], geometry: Geometry, prior: Prior
@@ -82,7 +82,7 @@ class LoadedBackend:
         try:
             return _timed_run(self.chosen.backend, image_rgb, geometry, prior)
         except EngineError as error:
-            if self._asked != AUTO:
+            if self._backend_name != AUTO:
                 raise
             self._replace(error)
             return _timed_run(self.chosen.backend, image_rgb, geometry, prior)

@@ -59,7 +59,7 @@ def test_an_engine_is_built_listed_and_removed(dfd, model):
         ("indoor", "64x96", "fp16", "NVIDIA Orin")
     ]
     assert "1 engine in" in dfd("engines", "list").out
-    assert "removed 1 files" in dfd("engines", "prune").out
+    assert "removed 1 file" in dfd("engines", "prune").out
     assert json.loads(dfd("engines", "list", "--json").out)["engines"] == []
 
 
