@@ -5,6 +5,7 @@
 
 `model.onnx` is a file of its own beside the weights: it can be of another training, lack an output, or say nothing. The
 card holds what the weights answered to the probe image when the graph was written; the graph is asked the same here.
+Where a card does not say it, the weights are asked (that takes torch).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,12 @@ from numpy.typing import NDArray
 from dfd_perception.core.prediction import OUTPUT_NAMES
 from dfd_perception.core.probe import PROBE_SIZE, probe_image, summary_of
 from dfd_perception.errors import BackendError, ModelError
-from dfd_perception.files.model_folder import ModelFolder
+from dfd_perception.files.model_folder import MODEL_FILE, ModelFolder
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.backends.table import BACKENDS
 from dfd_perception.inference.ladder import compile_backend, ladder, obstacle
+
+_log = logging.getLogger(__name__)
 
 TOLERANCE = 3e-4
 """Of each mean, or of 1 where it is smaller: runtimes differ by a thirtieth of it, trainings by far more."""
@@ -37,7 +41,9 @@ BLACK = 0.02
 def require_graph_of_weights(model: ModelFolder, cache: Path | None = None) -> None:
     """Try the model's ONNX graph, once for each content: a success is remembered in the user's cache.
 
-    Nothing is tried without a graph, or where neither OpenVINO nor ONNX Runtime takes it: the ladder says why then.
+    Nothing is tried without a graph, or where neither OpenVINO nor ONNX Runtime takes it: the ladder says why then. A
+    graph that cannot be compared with the weights, for want of a probe in the card and of torch, is warned of at each
+    load.
 
     Raises:
         ModelError: it lacks outputs, says nothing, or says something else than the weights of this folder.
@@ -52,7 +58,10 @@ def require_graph_of_weights(model: ModelFolder, cache: Path | None = None) -> N
     if outputs is None:
         return
     _require_sense(model, outputs)
-    _require_agreement(model, outputs)
+    expected = _expected(model, set(outputs))
+    _require_agreement(model, outputs, expected)
+    if not expected.keys() >= outputs.keys():
+        return
     with contextlib.suppress(OSError):  # a read-only home costs a try at every start, no more
         remembered.parent.mkdir(parents=True, exist_ok=True)
         remembered.touch()
@@ -82,23 +91,41 @@ def _require_same_weights(model: ModelFolder) -> None:
 
 
 def _answers(model: ModelFolder) -> dict[str, NDArray[np.float32]] | None:
-    heads = model.card.all_heads
-    request = BackendRequest(model=model, heads=heads, size=PROBE_SIZE, device="cpu", num_threads=1)
+    """What the graph says of the probe image, by the first runtime here that takes it."""
     for name, _ in ladder("cpu"):
         if not BACKENDS[name].reads_graph or obstacle(name, model):
             continue
-        try:
-            chosen = compile_backend(request, name)
-        except BackendError:
-            continue
-        try:
-            answer = chosen.backend.run(probe_image())
-            return {key: np.array(answer[key]) for key in OUTPUT_NAMES[model.card.target, heads]}
-        except BackendError:
-            continue
-        finally:
-            chosen.backend.close()
+        with contextlib.suppress(BackendError):
+            return _answers_of(model, name, num_threads=1)
     return None
+
+
+def _answers_of(model: ModelFolder, backend: str, num_threads: int) -> dict[str, NDArray[np.float32]]:
+    heads = model.card.all_heads
+    request = BackendRequest(model=model, heads=heads, size=PROBE_SIZE, device="cpu", num_threads=num_threads)
+    runtime = compile_backend(request, backend).backend
+    try:
+        answer = runtime.run(probe_image())
+        return {key: np.array(answer[key]) for key in OUTPUT_NAMES[model.card.target, heads]}
+    finally:
+        runtime.close()
+
+
+def _expected(model: ModelFolder, outputs: set[str]) -> dict[str, list[float]]:
+    """What the weights say of the probe image: as the card has it, or else by torch; less where neither tells."""
+    probe = model.card.probe
+    if probe.keys() >= outputs:
+        return probe
+    try:
+        # Not one thread: torch would keep to that in all of the process.
+        return summary_of(_answers_of(model, "torch", num_threads=0))
+    except BackendError as error:
+        _log.warning(
+            "%s: cannot be compared with the weights beside it: %s has no answer to the probe image (probe), and %s. "
+            "Where torch is installed, write both: dfd export %s --out %s",
+            model.onnx_path, MODEL_FILE, error, model.path, model.onnx_path,
+        )  # fmt: skip
+        return probe
 
 
 def _require_sense(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) -> None:
@@ -113,12 +140,12 @@ def _require_sense(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) 
             raise ModelError(f"{model.onnx_path}: output {name} is 0 everywhere on a plain image; the graph is broken")
 
 
-def _require_agreement(model: ModelFolder, outputs: dict[str, NDArray[np.float32]]) -> None:
+def _require_agreement(
+    model: ModelFolder, outputs: dict[str, NDArray[np.float32]], expected: dict[str, list[float]]
+) -> None:
     summary = summary_of(outputs)
-    for name, expected in model.card.probe.items():
-        if name not in summary:
-            continue
-        wanted, actual = np.array(expected), np.array(summary[name])
+    for name in summary.keys() & expected.keys():
+        wanted, actual = np.array(expected[name]), np.array(summary[name])
         bound = TOLERANCE * np.maximum(1.0, np.abs(wanted))
         if wanted.shape != actual.shape or (np.abs(wanted - actual) > bound).any():
             raise ModelError(

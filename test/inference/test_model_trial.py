@@ -17,6 +17,7 @@ from dfd_perception.core.probe import probe_image, summary_of
 from dfd_perception.errors import BackendError, DfdPerceptionError, ModelError
 from dfd_perception.files.configuration import read_yaml, write_yaml
 from dfd_perception.files.model_folder import load_model_folder, sha256_of
+from dfd_perception.inference import model_trial
 from dfd_perception.inference.backends.interface import BackendRequest
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 from dfd_perception.inference.ladder import compile_backend
@@ -149,6 +150,47 @@ def test_a_graph_whose_numbers_differ_from_the_weights_is_refused(folder, tmp_pa
     model = loaded(with_graph(folder, graph))
     with pytest.raises(ModelError, match="does not answer as the weights beside it do"):
         DepthEstimator(model, EstimatorOptions(backend="onnxruntime"))
+
+
+def other_weights(folder: Path, probe: dict) -> Path:
+    """The graph of other weights, with a card whose hash is right and that says `probe` of the weights."""
+    graph = onnx.load(folder / "model.onnx")
+    for weights in graph.graph.initializer:
+        if "upper_head" in weights.name and len(weights.dims) == 4:
+            changed = onnx.numpy_helper.to_array(weights) * 1.5
+            weights.CopyFrom(onnx.numpy_helper.from_array(changed.astype(np.float32), weights.name))
+    with_graph(folder, graph)
+    card = read_yaml(folder / "model.yaml")
+    card["probe"] = probe
+    write_yaml(folder / "model.yaml", card)
+    return folder
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("said", [(), ("deblurred",), ("something",)])
+def test_a_card_that_does_not_say_it_all_has_the_weights_asked(folder, tmp_path, said):
+    pytest.importorskip("torch")
+    probe = load_model_folder(folder).card.probe
+    right = replace(load_model_folder(folder), card=replace(load_model_folder(folder).card, probe={}))
+    require_graph_of_weights(right, tmp_path / "cache")
+    model = loaded(other_weights(folder, {name: probe.get(name, [1.0]) for name in said}))
+    with pytest.raises(ModelError, match="does not answer as the weights beside it do"):
+        DepthEstimator(model)
+
+
+def test_without_probe_and_torch_it_is_said_each_time(folder, tmp_path, monkeypatch, caplog):
+    def without_torch(request, name):
+        if name == "torch":
+            raise BackendError("torch cannot be imported")
+        return compile_backend(request, name)
+
+    monkeypatch.setattr(model_trial, "compile_backend", without_torch)
+    model = loaded(other_weights(folder, {}))
+    for _ in range(2):
+        caplog.clear()
+        require_graph_of_weights(model, tmp_path / "cache")
+        assert "cannot be compared with the weights beside it" in caplog.text
+        assert "torch cannot be imported" in caplog.text
 
 
 def test_a_graph_of_other_weights_by_its_own_word_is_refused(folder, tmp_path):
