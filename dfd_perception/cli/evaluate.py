@@ -140,6 +140,7 @@ def _run_suite(args: argparse.Namespace) -> int:
             estimator_options_of(args),
             args.every,
             lambda name, done, total: bar.show(name, done, total),
+            args.overwrite,
         )
     print(json.dumps(summary, indent=1) if args.json else summary_text(summary))
     if not args.json:

@@ -148,6 +148,17 @@ def require_identity(path: Path, header: bytes, identity: dict[str, Any]) -> Non
         )
 
 
+def require_rows_of(folder: Path, identity: dict[str, Any]) -> None:
+    """Compare the first line of every row file in `folder`, if there are any.
+
+    Raises:
+        ConfigError: the rows belong to another evaluation.
+    """
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as file:
+            require_identity(path, file.readline(), identity)
+
+
 def scan_rows(path: Path) -> Iterator[tuple[Key, int, int]]:
     """Key, place and length [bytes] of each whole row of a file, without reading its figures."""
     with path.open("rb") as file:

@@ -13,13 +13,15 @@ from typing import Any
 from dfd_perception.errors import ConfigError, DfdPerceptionError
 from dfd_perception.evaluation.blur_chart.measure import measure_chart
 from dfd_perception.evaluation.plan import EvaluationPlan
-from dfd_perception.evaluation.report.report_json import finite, read_report, write_report
+from dfd_perception.evaluation.report.report_json import finite, write_report
 from dfd_perception.evaluation.run import begin_anew, evaluate
 from dfd_perception.evaluation.scoring.protocol import Protocol
+from dfd_perception.evaluation.scoring.rows import require_rows_of
 from dfd_perception.evaluation.sources.dataset_source import FrameFilter
 from dfd_perception.evaluation.suite.suite_file import Suite, SuiteSource
 from dfd_perception.evaluation.suite.summary_page import SUMMARY_HTML, write_summary_page
-from dfd_perception.files.model_folder import load_model_folder
+from dfd_perception.evaluation.worker import rows_folder
+from dfd_perception.files.model_folder import ModelFolder, load_model_folder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
 
 SUMMARY_JSON = "summary.json"
@@ -38,8 +40,9 @@ def run_suite(
     options: EstimatorOptions | None = None,
     every: int = 1,
     progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Measure a model on every source that is there.
+    """Measure a model on every source that is there; what OUT holds of this very suite and model is not repeated.
 
     Args:
         suite: what.
@@ -50,17 +53,24 @@ def run_suite(
         options: how to run the model.
         every: thins every source further.
         progress: told of the frames.
+        overwrite: begin anew in OUT.
 
     Returns:
         Contents of summary.json; a source that is absent or cannot be measured holds `problem` in place of figures.
 
     Raises:
-        ConfigError: nothing of the suite could be measured.
+        ConfigError: nothing of the suite could be measured, or OUT holds figures of another model or suite.
         UsageError: of the model.
     """
     folder = load_model_folder(model)
     options = options or EstimatorOptions()
-    rows = [_row(source, model, root, beside, out, options, every, progress) for source in suite.sources]
+    plans = [_plan(source, model, root, beside, out, options, every) for source in suite.sources]
+    for plan in plans:
+        if overwrite:
+            begin_anew(plan.out)
+        else:
+            _require_same(plan, folder)
+    rows = [_row(source, plan, progress) for source, plan in zip(suite.sources, plans, strict=True)]
     chart = None
     if suite.chart and folder.card.target == "coc":
         estimator = DepthEstimator(folder, options)
@@ -94,26 +104,22 @@ def _blur(estimator: DepthEstimator, image: Any) -> Any:
     return coc
 
 
-def _row(
-    source: SuiteSource,
-    model: str,
-    root: Path,
-    beside: Path,
-    out: Path,
-    options: EstimatorOptions,
-    every: int,
-    progress: Progress | None,
-) -> dict[str, Any]:
-    place = out / source.name.replace("/", "_").replace(" ", "_")
+def _require_same(plan: EvaluationPlan, model: ModelFolder) -> None:
+    """Refuse a folder with rows of another model, data or protocol, whose figures would pass for this one's."""
+    try:
+        identity = plan.identity(model)
+    except DfdPerceptionError:
+        return  # a source that cannot be read is told of in its row
+    require_rows_of(rows_folder(plan.out), identity)
+
+
+def _row(source: SuiteSource, plan: EvaluationPlan, progress: Progress | None) -> dict[str, Any]:
     report_progress = None if progress is None else lambda done, total: progress(source.name, done, total)
     try:
-        plan = _plan(source, model, root, beside, place, options, every)
-        if not (place / "report.json").is_file():
-            begin_anew(place)
-            evaluate(plan, progress=report_progress)
-        return {"name": source.name, "report": f"{place.name}/report.html"} | figures(read_report(place))
+        report = evaluate(plan, progress=report_progress)
     except DfdPerceptionError as error:
         return {"name": source.name, "problem": str(error)}
+    return {"name": source.name, "report": f"{plan.out.name}/report.html"} | figures(report)
 
 
 def _plan(
@@ -126,7 +132,7 @@ def _plan(
         options = dataclasses.replace(options, depth_min_m=0.0, depth_max_m=float("inf"))
     return EvaluationPlan(
         model=model,
-        out=out,
+        out=out / source.name.replace("/", "_").replace(" ", "_"),
         data=root / source.data,
         data_kind=source.kind,
         split=source.split,

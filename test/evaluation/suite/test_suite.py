@@ -56,6 +56,23 @@ def test_one_row_a_source_and_a_line_for_the_one_that_is_not_there(arguments, tm
     assert (tmp_path / "out/near_things/report.html").is_file()
 
 
+def test_figures_of_another_model_or_suite_are_not_taken_for_this_ones(arguments, tmp_path, capsys):
+    assert main(arguments) == 0
+    first = json.loads((tmp_path / "out/summary.json").read_text())["sources"]
+    assert main(arguments) == 0
+    assert json.loads((tmp_path / "out/summary.json").read_text())["sources"][0] == first[0]
+    (tmp_path / "lens.yaml").write_text(LENS.replace("25", "12"))
+    capsys.readouterr()
+
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "holds another evaluation" in said
+    assert "--overwrite" in said
+    assert main([*arguments, "--overwrite"]) == 0
+    again = json.loads((tmp_path / "out/summary.json").read_text())["sources"]
+    assert again[0]["abs_rel"] != first[0]["abs_rel"]
+
+
 def test_a_suite_that_measures_nothing_is_refused(arguments, tmp_path, capsys):
     (tmp_path / "suite.yaml").write_text("sources: [{name: a, data: elsewhere}]\n")
 
