@@ -27,13 +27,25 @@ def test_the_script_runs(tiny_coc_model, tmp_path):
     (tmp_path / "lens.yaml").write_text(LENS)
     script = [sys.executable, str(ROOT / "examples" / "depth_of_an_image.py")]
     arguments = [str(tmp_path / name) for name in ("image.png", "lens.yaml")]
-    command = [*script, *arguments, str(tiny_coc_model)]
+    command = [*script, *arguments, "--model", str(tiny_coc_model)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
     assert result.returncode == 0, result.stderr
+    assert re.search(r"\d+ points from \(-?\d+\.\d\d, ", result.stdout)
     assert re.search(r"in the middle: [\d.]+ m \+- [\d.]+ m", result.stdout)
     assert (tmp_path / "image_sheet.png").stat().st_size > 1000
     assert (tmp_path / "image_points.ply").read_bytes().startswith(b"ply\n")
+
+
+def test_the_script_says_what_a_lens_lacks(tiny_coc_model, tmp_path):
+    (tmp_path / "lens.yaml").write_text(LENS.replace("pixel_pitch_um: 56.25\n", ""))
+    script = str(ROOT / "examples" / "depth_of_an_image.py")
+    command = [sys.executable, script, "image.png", str(tmp_path / "lens.yaml"), "--model", str(tiny_coc_model)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
+    assert result.returncode == 1
+    assert "the focal length in pixels is not known" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_every_cell_of_the_notebook_runs(tiny_coc_model, monkeypatch, capsys):

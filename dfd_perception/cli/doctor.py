@@ -57,7 +57,7 @@ OTHERS = (
            compiled=False),
     Wanted("safetensors", "safetensors", "weights: torch backend, training", f"{PIP} safetensors", compiled=False),
     Wanted("tqdm", "tqdm", "progress bars", f"{PIP} tqdm, or {APT} python3-tqdm", compiled=False),
-    Wanted("pyk4a", "pyk4a-bundle", "Azure Kinect, live or recorded",
+    Wanted("pyk4a", "pyk4a-bundle", "a live Azure Kinect; recordings need none",
            "pip install '.[kinect]' in an environment of its own: pyk4a-bundle needs NumPy 1"),
     Wanted("rclpy", "ros-rclpy", "the nodes",
            "source /opt/ros/<distro>/setup.bash, or without ROS 2: make setup (x86_64: PyPI wheels into .venv)"),

@@ -209,7 +209,11 @@ class ModelFolder:
             notes.append(
                 f"this lens blurs {gain:.1f} px per dioptre; the model was trained for {trained[0]:g} to "
                 f"{trained[1]:g}: "
-                + ("resize the image (input.size) to bring it down" if gain > trained[1] else "use a wider aperture")
+                + (
+                    "make the image smaller (input.size; dfd predict: --input-size)"
+                    if gain > trained[1]
+                    else "use a wider aperture"
+                )
             )
         if self.card.blur == "lens" and curve.blur_floor_px > 0:
             notes.append(

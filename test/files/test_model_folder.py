@@ -102,5 +102,5 @@ def test_a_lens_outside_the_trained_range_is_said(model):
         return folder.warnings_for(DefocusCurve(gain_px_per_dioptre=gain, focus_distance_m=0.6))
 
     assert notes(16.5) == []
-    assert "resize the image" in notes(80.0)[0]
+    assert "make the image smaller" in notes(80.0)[0]
     assert "wider aperture" in notes(1.0)[0]

@@ -18,6 +18,11 @@ LARGEST_SHOWN_PX = 10.0
 """Errors of the chart beyond are not drawn: the part that matters would be a flat line."""
 
 
+def floor_origin(floor: dict[str, Any]) -> str:
+    """Where a blur floor comes from, with the frames that it was read off, if any."""
+    return f"{floor['origin']} of {counted(floor['frames'], 'frame')}" if floor["frames"] else str(floor["origin"])
+
+
 def aperture_pairs(report: dict[str, Any]) -> str:
     """Reading against true total blur, as a plot and a table; empty without pairs."""
     pairs = report.get("aperture_pairs")
@@ -68,7 +73,7 @@ def blur_map(report: dict[str, Any]) -> str:
     rows += [
         (
             f"Blur floor of {escape(floor['unit'])}",
-            f"{floor['blur_floor_px']:.2f} px ({escape(floor['origin'])}, {counted(floor['frames'], 'frame')})",
+            f"{floor['blur_floor_px']:.2f} px ({escape(floor_origin(floor))})",
         )
         for floor in floors
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dfd_perception.errors import counted
+from dfd_perception.evaluation.report.meter_sections import floor_origin
 from dfd_perception.evaluation.sources.frame import lens_words
 
 
@@ -66,8 +67,8 @@ def _meter_lines(report: dict[str, Any]) -> list[str]:
         floor = source.get("blur_floor")
         if floor:
             lines.append(
-                f"  floor       {source['unit']}: {floor['blur_floor_px']:.2f} px, by {floor['origin']} of "
-                f"{counted(floor['frames'], 'frame')}, each scored with the other half's"
+                f"  floor       {source['unit']}: {floor['blur_floor_px']:.2f} px, by {floor_origin(floor)}"
+                + (", each scored with the other half's" if floor["frames"] else "")
             )
     return lines
 

@@ -260,7 +260,7 @@ for (const stage of document.querySelectorAll(".stage:not(.cloud)")) {
 function showPill(header) {
   if (leafing()) return;
   const seconds = (times[times.length - 1] - times[0]) / 1000;
-  const rate = times.length > 2 ? `${((times.length - 1) / seconds).toFixed(1)} frames/s` : "live";
+  const rate = times.length > 2 ? `${((times.length - 1) / seconds).toFixed(1)} frames/s` : controls.length ? "live" : "1 image";
   setPill(level, paused ? "paused" : header.age_s === null ? rate : `${rate} · ${Math.round(header.age_s * 1000)} ms old`);
 }
 

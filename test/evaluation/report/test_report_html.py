@@ -20,6 +20,7 @@ import pytest
 from dfd_perception.core.colormap import fixed_depth_scale
 from dfd_perception.evaluation.report.charts import Series, chart, log_axis, nice_axis
 from dfd_perception.evaluation.report.image_panels import colour_error, data_uri, error_gradient, scale_gradient
+from dfd_perception.evaluation.report.meter_sections import floor_origin
 from dfd_perception.evaluation.run import evaluate
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -269,3 +270,14 @@ def test_a_phone_can_read_it(page, browser):
         ".length < 6 && e.scrollWidth > e.clientWidth + 1).length"
     )
     assert cut == 0
+
+
+@pytest.mark.parametrize(
+    ("floor", "words"),
+    [
+        ({"origin": "sharp images", "frames": 12}, "sharp images of 12 frames"),
+        ({"origin": "model card: no two frames tell", "frames": 0}, "model card: no two frames tell"),
+    ],
+)
+def test_a_floor_names_the_frames_that_it_was_read_off_if_any(floor, words):
+    assert floor_origin(floor) == words
