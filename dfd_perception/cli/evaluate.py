@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from dfd_perception.cli.evaluate_options import add_all, estimator_options_of, plan_of
@@ -111,7 +112,7 @@ def _run_table(args: argparse.Namespace) -> int:
         max_frames=args.max_frames,
     )
     filled = fill_table(request)
-    print(json.dumps(filled.as_mapping(), indent=1) if args.json else table_text(filled))
+    print(json.dumps(asdict(filled), indent=1) if args.json else table_text(filled))
     return 0
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -91,12 +92,12 @@ def test_too_little_memory_for_a_build(jetson):
 def test_engines_and_their_self_checks(jetson):
     cache = jetson()
     good = SelfCheckResult(True, "", 0.0012, 58.2, 0, 4)
-    cache.store(KEY, "indoor", b"plan", {"self_check": good.as_dict()})
+    cache.store(KEY, "indoor", b"plan", {"self_check": asdict(good)})
     assert lines_by_name()["engine"].detail.endswith(
         "passed: depth AbsRel 0.12 %, AiF 58.2 dB against fp32 on 4 frames"
     )
     bad = SelfCheckResult(False, "3 values NaN or infinite", None, None, 3, 4)
-    cache.store(KEY, "indoor", b"plan", {"self_check": bad.as_dict()})
+    cache.store(KEY, "indoor", b"plan", {"self_check": asdict(bad)})
     assert lines_by_name()["engine"].status == "warning"
 
 

@@ -9,6 +9,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ class EngineProvider:
         if entry is None:
             return
         try:
-            self.cache.write_facts(entry, {**entry.facts, "self_check": result.as_dict()})
+            self.cache.write_facts(entry, {**entry.facts, "self_check": asdict(result)})
         except OSError as error:
             _log.warning("engine cache: the self-check's result cannot be kept (%s)", error)
 

@@ -10,7 +10,7 @@ JetPack's float16 engines jump in scale from frame to frame), so neither one fra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -75,10 +75,6 @@ class SelfCheckResult:
             return cls(**facts["self_check"])
         except (KeyError, TypeError):
             return None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the sidecar."""
-        return asdict(self)
 
     def summary(self) -> str:
         """One line for diagnostics."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_equal_is_passed_and_fits_into_json():
     result = check_engine(network, network, stored_frames(SIZE), "fp16")
     assert result.passed
     assert (result.depth_abs_rel, result.aif_psnr_db, result.nonfinite, result.frames) == (0.0, 200.0, 0, 4)
-    again = SelfCheckResult.from_facts({"self_check": json.loads(json.dumps(result.as_dict()))})
+    again = SelfCheckResult.from_facts({"self_check": json.loads(json.dumps(asdict(result)))})
     assert again == result
 
 
