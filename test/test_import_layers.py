@@ -44,7 +44,7 @@ LAYERS = {
     "evaluation": FOUNDATION | {"metrics", "datasets", "bags", "inference"},
     "training": FOUNDATION | {"network", "losses", "metrics", "datasets"},
     "view": FOUNDATION | {"media", "bags", "datasets", "inference", "evaluation"},
-    "ros": FOUNDATION | {"metrics", "media", "bags", "groundtruth", "inference", "evaluation", "view"},
+    "ros": FOUNDATION | {"metrics", "media", "bags", "groundtruth", "inference", "evaluation", "view", "benchmark"},
     "cli": FOUNDATION,
 }
 # Imports inside a function, each run only when that function is asked for.

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dfd_perception.core.size import Size
 from dfd_perception.errors import BackendError
@@ -46,10 +47,6 @@ def started_node(options: BenchmarkOptions, echo: bool, command: Sequence[str] |
         return start(PROCESSES, "echo")
     if command is not None:
         return subprocess.Popen([sys.executable, *command])
-    return start(NODE, *_node_arguments(options))
-
-
-def _node_arguments(options: BenchmarkOptions) -> list[str]:
     parameters = {
         "model": options.model,
         "backend": options.backend,
@@ -59,10 +56,12 @@ def _node_arguments(options: BenchmarkOptions) -> list[str]:
         "lens.focus_distance_m": FOCUS_M,
         "diagnostics.period_s": 0.5,
     }
-    arguments = ["--ros-args", "--log-level", "warn"]
-    for name, value in parameters.items():
-        arguments += ["-p", f"{name}:={value}"]
-    return arguments
+    return start(NODE, "--ros-args", "--log-level", "warn", *parameter_arguments(parameters))
+
+
+def parameter_arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """Parameters of a node as it takes them after --ros-args."""
+    return [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
 
 
 def start_camera(out: Path, size: Size, rate_hz: float, duration_s: float, *more: str) -> subprocess.Popen[bytes]:
@@ -89,15 +88,15 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process by SIGINT, or by SIGKILL where that does not help."""
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """End a process by SIGINT, as Ctrl-C would, or by SIGKILL where that does not help; returns its exit code."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(15)
+            return process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+    return process.wait()
 
 
 def usage_s(pid: int) -> float:

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from dfd_perception.benchmark.processes import NODE, parameter_arguments, start, stop
 from dfd_perception.environment import use_own_ros_domain
 from dfd_perception.errors import BackendError, DfdPerceptionError, counted
 from dfd_perception.files.lens_file import read_lens
@@ -32,7 +32,6 @@ from dfd_perception.ros.tools.demo_scene import INFO_TOPIC, demo_folder, read_sc
 START_LIMIT_S = 90.0
 PLAY_LIMIT_S = 60.0
 SETTLE_S = 1.5
-NODE_MODULE = "dfd_perception.ros.depth_node.dfd_node"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -62,11 +61,8 @@ def start_node(args: argparse.Namespace, folder: Path) -> subprocess.Popen[bytes
         "lens.aperture_diameter_mm": float(lens.aperture_diameter_mm or 0),
         "lens.focus_distance_m": lens.focus_distance_m,
     }
-    command = [sys.executable, "-m", NODE_MODULE, "--ros-args"]
-    command += ["-r", "image/compressed:=/camera/image/compressed", "-r", f"camera_info:={INFO_TOPIC}"]
-    for name, value in parameters.items():
-        command += ["-p", f"{name}:={value}"]
-    return subprocess.Popen(command)
+    names = ["-r", "image/compressed:=/camera/image/compressed", "-r", f"camera_info:={INFO_TOPIC}"]
+    return start(NODE, "--ros-args", *names, *parameter_arguments(parameters))
 
 
 def play(folder: Path, rate: float, duration_s: float | None = None) -> subprocess.Popen[bytes]:
@@ -75,17 +71,6 @@ def play(folder: Path, rate: float, duration_s: float | None = None) -> subproce
     if duration_s is not None:
         command += ["--duration", str(duration_s)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-
-def stop(process: subprocess.Popen[bytes]) -> int:
-    """End a process by SIGINT, as Ctrl-C would; returns its exit code."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            return process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    return process.wait()
 
 
 def open_rviz(folder: Path) -> subprocess.Popen[bytes] | None:
