@@ -43,10 +43,10 @@ def clock_problem(age_s: float, stamp_s: float, use_sim_time: bool) -> str | Non
     return f"{apart}: {cause}. The outputs keep these stamps, so TF, RViz and Nav2 may drop them"
 
 
-def _span(seconds: float) -> str:
+def _span(duration_s: float) -> str:
     """A length of time in the unit that people would take."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 2 * DAY_S:
-        return f"{seconds / 3600:.1f} h"
-    return counted(round(seconds / DAY_S), "day")
+    if duration_s < 120:
+        return f"{duration_s:.1f} s"
+    if duration_s < 2 * DAY_S:
+        return f"{duration_s / 3600:.1f} h"
+    return counted(round(duration_s / DAY_S), "day")
