@@ -33,24 +33,26 @@ Prior = tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthLimits:
-    """Depth that is not given: outside the range, or too uncertain. It becomes NaN, never a valid distance."""
+class MapOptions:
+    """Size of the maps that are given, and which depth: any other becomes NaN, never a valid distance."""
 
-    min_m: float = 0.0
-    max_m: float = float("inf")
-    max_rel_std: float = 0.0
+    output_size: Size | None = None
+    """Height and width [px] of the maps; None = the image's size."""
+    depth_min_m: float = 0.0
+    depth_max_m: float = float("inf")
+    depth_max_rel_std: float = 0.0
     """Largest standard deviation as a fraction of the depth; 0 = any."""
 
     def drop_outside(self, depth_m: NDArray[np.float32]) -> None:
         """Set to NaN, in place, what is outside the range, zero or infinite."""
-        outside = depth_m > min(self.max_m, float(np.finfo(np.float32).max))
-        outside |= depth_m < max(self.min_m, float(np.finfo(np.float32).tiny))
+        outside = depth_m > min(self.depth_max_m, float(np.finfo(np.float32).max))
+        outside |= depth_m < max(self.depth_min_m, float(np.finfo(np.float32).tiny))
         depth_m[outside] = np.nan
 
     def drop_uncertain(self, depth_m: NDArray[np.float32], std_m: NDArray[np.float32]) -> None:
         """Set to NaN, in place, where the standard deviation is too large or not known."""
-        if self.max_rel_std > 0:
-            unsure = ~(std_m <= self.max_rel_std * depth_m)
+        if self.depth_max_rel_std > 0:
+            unsure = ~(std_m <= self.depth_max_rel_std * depth_m)
             depth_m[unsure] = np.nan
             std_m[unsure] = np.nan
 
@@ -114,16 +116,9 @@ def _timed_run(
 class CompiledNetwork:
     """Answers images of one size; valid until the estimator compiles another or is closed."""
 
-    def __init__(
-        self,
-        model: ModelFolder,
-        geometry: Geometry,
-        loaded: LoadedBackend,
-        limits: DepthLimits,
-        output_size: Size | None,
-    ) -> None:
+    def __init__(self, model: ModelFolder, geometry: Geometry, loaded: LoadedBackend, options: MapOptions) -> None:
         self.geometry = geometry
-        self._model, self._loaded, self._limits, self._output_size = model, loaded, limits, output_size
+        self._model, self._loaded, self._options = model, loaded, options
 
     @property
     def chosen(self) -> ChosenBackend:
@@ -164,22 +159,22 @@ class CompiledNetwork:
         if not bins or curve is None:
             return ()
         at_network = curve.scaled(self.geometry.scale)
-        return (blur_log_prior(at_network, bins, self._limits.min_m, self._limits.max_m),)
+        return (blur_log_prior(at_network, bins, self._options.depth_min_m, self._options.depth_max_m),)
 
     def _prediction(self, outputs: dict[str, NDArray[Any]], curve: DefocusCurve | None, with_std: bool) -> Prediction:
         """The maps that a network's outputs stand for, in the user's units: metres, pixels of the map, uint8.
 
         Args:
             outputs: by name, each (1, C, H', W'), or `deblurred` as (1, H', W', 3) uint8.
-            with_std: as of `predict`. Where the limits need standard deviations they are computed anyway.
+            with_std: as of `predict`. Where the options need standard deviations they are computed anyway.
         """
-        geometry, limits, output_size = self.geometry, self._limits, self._output_size
+        geometry, options, output_size = self.geometry, self._options, self._options.output_size
         size = output_size or geometry.image_size
         depth = std = coc = coc_std = deblurred = None
-        with_std = with_std or limits.max_rel_std > 0
+        with_std = with_std or options.depth_max_rel_std > 0
         if "depth" in outputs:
             depth = geometry.map_from_network(outputs["depth"][0, 0], output_size)
-            limits.drop_outside(depth)
+            options.drop_outside(depth)
         if "coc" in outputs:
             # Blur is measured in network pixels; a map of another size has pixels of another size.
             per_pixel = size[1] / geometry.network_size[1]
@@ -195,10 +190,10 @@ class CompiledNetwork:
                 # The network's image is the resized one; its blur is only counted in the pixels of the map.
                 resized = self._model.resized(curve, geometry.scale).counted_in(per_pixel)
                 depth = resized.depth_m(coc)
-                limits.drop_outside(depth)
+                options.drop_outside(depth)
                 if coc_std is not None:
                     std = resized.depth_std_m(depth, coc_std, coc)
-                    limits.drop_uncertain(depth, std)
+                    options.drop_uncertain(depth, std)
         if "deblurred" in outputs:
             deblurred = geometry.image_from_network(outputs["deblurred"][0], output_size)
         return Prediction(depth_m=depth, depth_std_m=std, coc_px=coc, coc_std_px=coc_std, deblurred=deblurred)

@@ -21,7 +21,7 @@ from dfd_perception.errors import UsageError
 from dfd_perception.files.model_folder import ModelFolder
 from dfd_perception.inference.backends.interface import BackendOptions, BackendRequest
 from dfd_perception.inference.backends.table import AUTO, BACKENDS, PRECISIONS, backend_names
-from dfd_perception.inference.compiled_network import CompiledNetwork, DepthLimits, LoadedBackend
+from dfd_perception.inference.compiled_network import CompiledNetwork, LoadedBackend, MapOptions
 from dfd_perception.inference.ladder import import_runtime
 from dfd_perception.inference.model_trial import require_graph_of_weights
 
@@ -33,19 +33,12 @@ DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorOptions(BackendOptions):
+class EstimatorOptions(BackendOptions, MapOptions):
     """How to run a model."""
 
     backend: str = AUTO
     input_size: Size | None = None
     """Height and width [px] that images are fitted into, aspect kept; None = their own size."""
-    output_size: Size | None = None
-    """Height and width [px] of the maps; None = the image's size."""
-    depth_min_m: float = 0.0
-    depth_max_m: float = float("inf")
-    """Depth outside becomes NaN: never clipped into a valid distance."""
-    depth_max_rel_std: float = 0.0
-    """Pixels whose std exceeds this fraction of their depth become NaN; 0 = off."""
 
     def __post_init__(self) -> None:
         """Check what every entry (node, commands, Python) passes on.
@@ -67,11 +60,6 @@ class EstimatorOptions(BackendOptions):
         are_limits = isinstance(near, Real) and isinstance(far, Real) and 0 <= near < far
         _require("range of depth", (near, far), are_limits, "(nearest, farthest) [m], 0 or more, and the first smaller")
         _require("largest relative std", doubt, isinstance(doubt, Real) and doubt >= 0, "0 (keep all) or more")
-
-    @property
-    def limits(self) -> DepthLimits:
-        """Which depth is given."""
-        return DepthLimits(min_m=self.depth_min_m, max_m=self.depth_max_m, max_rel_std=self.depth_max_rel_std)
 
 
 def _require(name: str, value: object, holds: bool, expected: str) -> None:
@@ -112,7 +100,7 @@ class DepthEstimator:
         """
         geometry = Geometry.fitting(image_size, self.options.input_size)
         loaded = self._backend(heads, geometry.padded_size)
-        return CompiledNetwork(self.model, geometry, loaded, self.options.limits, self.options.output_size)
+        return CompiledNetwork(self.model, geometry, loaded, self.options)
 
     def is_compiled(self, image_size: Size, heads: Heads = "both") -> bool:
         """Whether `compiled` answers at once."""
