@@ -45,8 +45,8 @@ class DfdPerceptionError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        # Files quote themselves in messages: neither line breaks nor codes that a terminal obeys may come from there.
-        text = _CONTROL.sub(" ", super().__str__())
+        # Files quote themselves in messages.
+        text = without_controls(super().__str__())
         return text if len(text) <= LONGEST_MESSAGE else shortened(text, LONGEST_MESSAGE)
 
 
@@ -94,6 +94,11 @@ class RecordingError(DfdPerceptionError):
 
 class TrainingError(DfdPerceptionError):
     """A training run had to stop; the last good checkpoint stays."""
+
+
+def without_controls(text: str) -> str:
+    """The text with a space for line breaks and for codes that a terminal obeys, which names of files may hold."""
+    return _CONTROL.sub(" ", text)
 
 
 def shortened(text: str, longest: int = LONGEST_LINE) -> str:

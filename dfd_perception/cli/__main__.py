@@ -15,6 +15,7 @@ import argparse
 import errno
 import importlib
 import importlib.util
+import io
 import logging
 import os
 import sys
@@ -22,7 +23,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dfd_perception import __version__
-from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.errors import DfdPerceptionError, without_controls
 
 EXIT_FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -145,6 +146,8 @@ def run_command(arguments: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `dfd` and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return run_command(arguments)
     except KeyboardInterrupt:
@@ -159,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if explained is None or "--debug" in arguments:
             raise
         line, code = explained
-        print(f"dfd: {line}", file=sys.stderr)
+        print(f"dfd: {without_controls(line)}", file=sys.stderr)
         return code
 
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfd_perception.cli.predict_report import Done, finish, sheet_facts
 from dfd_perception.core.size import Size, size_from_text
-from dfd_perception.errors import ImageError, LensError, UsageError, counted
+from dfd_perception.errors import ImageError, LensError, UsageError, counted, without_controls
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,13 +112,14 @@ def run(args: argparse.Namespace) -> int:
             else:
                 done.append(_predict(args, meter, name, stem, image))
                 if not args.json:
-                    tqdm.write(f"{name}: {done[-1].summary.line()}", file=sys.stdout)
+                    tqdm.write(without_controls(f"{name}: {done[-1].summary.line()}"), file=sys.stdout)
             bar.update()
         for source in moving:
             videos.append(_predict_video(args, meter, source, bar.update))
             if not args.json:
                 made = videos[-1]
-                tqdm.write(f"{made['source']}: {counted(made['frames'], 'frame')}; {', '.join(made['files'])}")
+                line = f"{made['source']}: {counted(made['frames'], 'frame')}; {', '.join(made['files'])}"
+                tqdm.write(without_controls(line))
     return finish(args, meter, done, failures, videos)
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dfd_perception.errors import counted
+from dfd_perception.errors import counted, without_controls
 
 if TYPE_CHECKING:
     from dfd_perception.core.result import Result, ResultSummary
@@ -73,11 +73,13 @@ def finish(
     elif done:
         counts = counted(len(done), "image") + (f", {len(failures)} failed" if failures else "")
         sheet = next(name for name in done[0].files if name.endswith("_sheet.png"))
-        print(f"{counts}; results in {args.out}; look at {sheet}{' and its like' if len(done) > 1 else ''}")
+        like = " and its like" if len(done) > 1 else ""
+        print(without_controls(f"{counts}; results in {args.out}; look at {sheet}{like}"))
     if empty:
+        names = without_controls(", ".join(empty[:3])) + (" and more" if len(empty) > 3 else "")
         print(
-            f"warning: no pixel of {', '.join(empty[:3])}{' and more' if len(empty) > 3 else ''} has depth: every "
-            "reading is outside of the lens' range or of --min-m to --max-m; are the lens' numbers those of the image?",
+            f"warning: no pixel of {names} has depth: every reading is outside of the lens' range or of --min-m to "
+            "--max-m; are the lens' numbers those of the image?",
             file=sys.stderr,
         )
     if failures:

@@ -20,6 +20,7 @@ from dfd_perception.core.colormap import (
     scene_depth_scale,
     std_scale,
 )
+from dfd_perception.core.lettering import drawable
 from dfd_perception.core.result import Result
 from dfd_perception.core.size import Size
 
@@ -27,6 +28,8 @@ TITLE_HEIGHT_PX = 30
 GAP_PX = 8
 COLUMNS = 3
 WIDEST_CELL_PX = 640
+TALLEST_CELL_PX = 1280
+"""What is taller at its width is shown narrower: a line of pixels on end would make a sheet of gigabytes."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 Rgb = NDArray[np.uint8]
@@ -54,9 +57,7 @@ def sheet(cells: Sequence[Cell], columns: int = COLUMNS, cell_width_px: int | No
         columns: of the sheet.
         cell_width_px: width of each; None = that of the first image, between 320 and 640 px.
     """
-    height, width = cells[0].image_rgb.shape[:2]
-    cell_width = cell_width_px or min(max(width, 320), WIDEST_CELL_PX)
-    cell_height = max(1, round(height * cell_width / width))
+    cell_width, cell_height = _cell_size(cells[0].image_rgb.shape[:2], cell_width_px)
     columns = min(columns, len(cells))
     rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
     drawn = []
@@ -105,17 +106,27 @@ def with_legend(cell: Cell) -> Rgb:
 
 def _drawn(cell: Cell, size: Size, with_legend: bool) -> Rgb:
     """Title, image and legend (or its empty place) of one cell; `size` is (width, height)."""
+    height, width = cell.image_rgb.shape[:2]
+    narrowed = max(1, min(size[0], round(width * size[1] / height))) if size[1] == TALLEST_CELL_PX else size[0]
     # Colours of two distances must not mix into that of a third; photographs may.
-    shrinks = size[0] <= cell.image_rgb.shape[1]
-    smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    image = cv2.resize(cell.image_rgb, size, interpolation=smooth if cell.scale is None else cv2.INTER_NEAREST)
+    smooth = cv2.INTER_AREA if narrowed <= width else cv2.INTER_LINEAR
+    interpolation = smooth if cell.scale is None else cv2.INTER_NEAREST
+    image = np.full((size[1], size[0], 3), 255, np.uint8)
+    image[:, :narrowed] = cv2.resize(cell.image_rgb, (narrowed, size[1]), interpolation=interpolation)
     title = np.full((TITLE_HEIGHT_PX, size[0], 3), 255, np.uint8)
-    cv2.putText(title, cell.title, (2, 20), _FONT, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(title, drawable(cell.title), (2, 20), _FONT, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
     parts = [title, image]
     if with_legend:
         empty = np.full((LEGEND_HEIGHT_PX, size[0], 3), 255, np.uint8)
         parts.append(empty if cell.scale is None else legend(size[0], cell.scale))
     return np.vstack(parts)
+
+
+def _cell_size(image_size: tuple[int, ...], width_px: int | None = None) -> Size:
+    """Width and height [px] of the cell of an image of a size (height, width)."""
+    height, width = image_size
+    cell_width = width_px or min(max(width, 320), WIDEST_CELL_PX)
+    return cell_width, min(max(1, round(height * cell_width / width)), TALLEST_CELL_PX)
 
 
 def _with_gaps(tiles: Sequence[Rgb], axis: int) -> list[Rgb]:
@@ -129,8 +140,9 @@ def _with_gaps(tiles: Sequence[Rgb], axis: int) -> list[Rgb]:
 
 def _lines(lines: Sequence[str], size: Size) -> Rgb:
     """Text on white, of the size (height, width) of an image, drawn to be read at 320 to 640 px of width."""
-    width = min(max(size[1], 320), WIDEST_CELL_PX)
-    image = np.full((max(1, round(size[0] * width / size[1])), width, 3), 255, np.uint8)
+    lines = [drawable(line) for line in lines]
+    width, height = _cell_size(size)
+    image = np.full((height, width, 3), 255, np.uint8)
     widest = max(cv2.getTextSize(line, _FONT, 1.0, 1)[0][0] for line in lines)
     scale = min(0.55, (width - 8) / max(1, widest), image.shape[0] / (44 * len(lines)))
     for number, line in enumerate(lines):

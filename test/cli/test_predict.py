@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -49,6 +52,30 @@ def test_a_blur_meter_with_a_lens_writes_all_four(images, tiny_coc_model, capsys
     coc_px = np.median(defocus) / 100
     assert 1 / (1 / 0.6 - coc_px / (fx * 0.025)) == pytest.approx(np.median(depth) / 1000, rel=5e-3)
     assert cv2.imread(str(images / "out" / "one_depth_color.png")).shape == (50 + 48, 70, 3)
+
+
+@pytest.mark.parametrize("name", [b"not utf-8 \xff.png", b"code \x1b[31m.png", b"line\nbreak.png"])
+def test_names_that_are_no_text_are_read_and_shown_in_one_plain_line(images, name, tiny_coc_model):
+    # In a process of its own: OpenCV ended it.
+    path = os.fsencode(images) + b"/" + name
+    os.rename(images / "one.png", path)
+    # No focal length gives depth here: the warning names the image as well.
+    (images / "lens.yaml").write_text(LENS.replace("0.6", "0.5").replace("1.4", "100"))
+    command = [sys.executable, "-m", "dfd_perception.cli", "predict", path, "--lens", str(images / "lens.yaml")]
+    command += ["--model", str(tiny_coc_model), "--out", str(images / "out"), "--backend", "onnxruntime"]
+    done = subprocess.run(command, capture_output=True, timeout=120, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+    assert done.returncode in (0, 1), done.stderr[-500:]
+    for said in (done.stdout, done.stderr):
+        assert b"\x1b" not in said
+    assert len(done.stdout.splitlines()) == 2
+    assert len(list((images / "out").glob("*_sheet.png"))) == 1
+
+
+def test_a_line_of_pixels_on_end_makes_a_sheet_of_ordinary_size(tmp_path, tiny_coc_model):
+    cv2.imwrite(str(tmp_path / "line.png"), np.full((2000, 1, 3), 128, np.uint8))
+    assert main(["predict", str(tmp_path / "line.png"), "--model", str(tiny_coc_model), "--out", str(tmp_path)]) == 0
+    height, width, _ = cv2.imread(str(tmp_path / "line_sheet.png")).shape
+    assert height * width < 4e6
 
 
 def test_without_a_lens_it_says_why_there_is_no_depth(images, tiny_coc_model, capsys):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.colormap import ColourScale
+from dfd_perception.core.lettering import drawable
 
 EDGE_FRACTION = 0.05
 """Neighbouring depths that differ by more than this are an edge."""
@@ -85,6 +86,6 @@ def sheet(overlays: list[NDArray[np.uint8]], titles: list[str]) -> NDArray[np.ui
     for image, title in zip(overlays, titles, strict=True):
         height = round(image.shape[0] * SHEET_WIDTH_PX / image.shape[1])
         banner = np.full((32, SHEET_WIDTH_PX, 3), 30, np.uint8)
-        cv2.putText(banner, title, (10, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(banner, drawable(title), (10, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
         rows += [banner, cv2.resize(image, (SHEET_WIDTH_PX, height), interpolation=cv2.INTER_AREA)]
     return np.vstack(rows)
