@@ -124,6 +124,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of one command; ends the program with a line where they are wrong."""
     parser = build_parser(arguments)
+    if "" in arguments:
+        parser.error("one of the arguments is empty (a variable of the shell that is not set?)")
     parsed, rest = parser.parse_known_args(arguments)
     # argparse takes no second group of words after an option: `dfd train RECIPE --data DIR key=value`.
     if rest and not (hasattr(parsed, "words") and all("=" in word and word[0] != "-" for word in rest)):

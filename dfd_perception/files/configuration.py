@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 import yaml
 
-from dfd_perception.errors import ConfigError, DfdPerceptionError, reading, reason_of
+from dfd_perception.errors import ConfigError, DfdPerceptionError, reading
 from dfd_perception.files.atomic import write_text
+from dfd_perception.files.yaml_loader import parsed_yaml
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = LONGEST_SHOWN
 _REPR.maxlevel = 2
 
-_SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     with reading(path, ConfigError):
         text = path.read_text(encoding="utf-8")
-    content = _parsed(text, str(path))
+    content = parsed_yaml(text, str(path))
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds {type(content).__name__}; expected a mapping of settings")
     return content
@@ -133,17 +134,8 @@ def with_overrides(mapping: Mapping[str, Any], overrides: Sequence[str]) -> dict
                 conflict = f"override {_brief(override)}: {parent} is {_brief(child)}"
                 raise ConfigError(f"{conflict}, it has no keys of its own")
             node = child
-        node[leaf] = _parsed(text, f"override {override[:LONGEST_SHOWN]!r}")
+        node[leaf] = parsed_yaml(text, f"override {override[:LONGEST_SHOWN]!r}")
     return result
-
-
-def _parsed(text: str, where: str) -> Any:
-    """What YAML text says; dates that are none, numbers without end and endless nesting are refused like bad syntax."""
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError, LookupError, AttributeError) as error:
-        # PyYAML's constructors raise what they come upon: "!!bool x" is a KeyError, "!!timestamp x" an AttributeError.
-        raise ConfigError(f"{where}: not valid YAML ({reason_of(error)})") from error
 
 
 def _deep_copy(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,8 +167,8 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return _as_float(value, where)
-    if hint is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
-        # YAML 1.1 takes 1e-3 for a string: it wants 1.0e-3.
+    if hint is float and isinstance(value, str) and _NUMBER.fullmatch(value):
+        # YAML 1.1 takes 1e-3 and -.1 for strings: it wants 1.0e-3 and -0.1.
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {_brief(value)}; expected {hint.__name__}")

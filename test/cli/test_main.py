@@ -93,7 +93,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == f"dfd_perception {__version__}"
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["fake", "--number", "three"]])
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["fake", "--number", "three"], ["fake", ""]])
 def test_bad_use_is_exit_2(arguments, fake_command, capsys):
     fake_command(lambda args: 0)
     with pytest.raises(SystemExit) as end:
@@ -114,6 +114,7 @@ def test_arguments_reach_the_command_and_its_code_is_returned(fake_command):
         (ModelError("no model 'x': give a folder"), 2, "no model 'x': give a folder"),
         (BackendError("openvino refuses"), 1, "openvino refuses"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "lens.yaml"), 2, "lens.yaml: No such file"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a\n\x1b[31mb"), 2, "a [31mb: No such file"),
         (OSError(errno.ENOSPC, "No space left on device", "out.png"), 1, "out.png: No space left"),
         (ModuleNotFoundError("No module named 'torch'", name="torch.nn"), 1, "needs the package torch"),
         (KeyboardInterrupt(), 130, "interrupted"),

@@ -186,3 +186,38 @@ def test_settings_that_contain_themselves_or_multiply_are_refused(tmp_path):
     with pytest.raises(ConfigError) as refused:
         from_mapping(Whole, {"kind": read_yaml(file)["kind"]}, "file.yaml")
     assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("030", 30), ("-012", -12), ("0x1F", 31), ("1_000", 1000), ("0", 0), ("1:30", "1:30"), ("1:30.5", "1:30.5"),
+     ("0.50", 0.5), ("-.5", "-.5"), (".inf", float("inf")), ("'030'", "030")],
+)  # fmt: skip
+def test_numbers_are_those_that_people_write(tmp_path, text, value):
+    (tmp_path / "a.yaml").write_text(f"a: {text}\n")
+    read = read_yaml(tmp_path / "a.yaml")["a"]
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "b: {a: 1, 'a': 2}\n", "- a: 1\n  a: 1\n"])
+def test_a_key_that_is_given_twice_is_refused(tmp_path, text):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="a is given twice"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+def test_merged_keys_may_be_given_again(tmp_path):
+    text = "x: &x {a: 1, b: 2}\ny: &y {<<: *x, b: 3}\nz: {<<: *y, a: 4}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    assert read_yaml(tmp_path / "a.yaml")["z"] == {"a": 4, "b": 3}
+
+
+@dataclass(frozen=True)
+class Fraction:
+    share: float
+
+
+@pytest.mark.parametrize(("text", "share"), [("1e-3", 1e-3), ("-.1", -0.1), (".5e1", 5.0), ("5.", 5.0)])
+def test_floats_that_yaml_takes_for_text_are_floats(tmp_path, text, share):
+    (tmp_path / "a.yaml").write_text(f"share: {text}\n")
+    assert from_mapping(Fraction, read_yaml(tmp_path / "a.yaml"), "a").share == share
