@@ -61,7 +61,7 @@ THIRD_PARTY = {
     "numpy": ["*"],
     "cv2": ["*"],
     "tqdm": ["*"],
-    "yaml": ["files/configuration.py"],
+    "yaml": ["files/configuration.py", "files/yaml_loader.py"],
     "safetensors": ["*"],
     "torch": TORCH,
     "lightning_fabric": ["training/"],
