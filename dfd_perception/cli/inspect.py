@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,7 @@ def lines_of(report: dict[str, Any]) -> Iterator[str]:
             median, largest = recorded["offset_ms_median"], recorded["offset_ms_largest"]
             yield f"            between the two frames of a pair: {median:g} ms (median), {largest:g} ms at most"
         counts = recorded["counts"]
-        text = counts if isinstance(counts, str) else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in counts.items())
-        yield f"            counts: {text}"
+        yield f"            counts: {counts if isinstance(counts, str) else _counts_text(counts)}"
     if registered := report.get("registered"):
         yield f"registered  {counted(registered['frames'], 'frame')}"
         offsets = registered["edge_offsets_px"]
@@ -80,6 +79,13 @@ def lines_of(report: dict[str, Any]) -> Iterator[str]:
             yield f"            edges of the image beside those of the depth: {text}"
         if "sheet" in registered:
             yield f"            look at {registered['sheet']}"
+
+
+def _counts_text(counts: Mapping[str, Any]) -> str:
+    """What was counted, without what never came; tables (of offsets) are for --json."""
+    shown = {name: value for name, value in counts.items() if value and not isinstance(value, list)}
+    words = {name: f"{value:g}" if isinstance(value, float) else value for name, value in shown.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in words.items())
 
 
 def _recorded(folder: Path) -> dict[str, Any]:

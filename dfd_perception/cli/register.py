@@ -85,8 +85,8 @@ def _describe(
     from dfd_perception.datasets.folder import DatasetDescription, write_dataset_yaml
 
     if args.sharp:
-        camera = {name: getattr(result.camera, name) for name in ("fx", "fy", "cx", "cy")}
-        (args.session / "depth" / "meta.json").write_text(json.dumps(camera), encoding="utf-8")
+        meta = {name: getattr(result.camera, name) for name in ("fx", "fy", "cx", "cy")} | {"depth_unit_m": 1e-3}
+        (args.session / "depth" / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     else:
         write_dataset_yaml(
             args.session,

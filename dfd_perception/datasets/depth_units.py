@@ -62,14 +62,20 @@ def depth_unit_lines(unit: DepthUnit, depth_maps_m: Iterable[NDArray[np.floating
     near, median, far = (float(v) for v in np.percentile(np.concatenate(known), (5, 50, 95)))
     taken = unit_name(unit.metres_per_count)
     others = [
-        f"{name} {median * metres / unit.metres_per_count:.3g} m"
+        f"{name} {_figure(median * metres / unit.metres_per_count)} m"
         for name, metres in DEPTH_UNITS.items()
         if name != taken
     ]
     return [
-        f"depth has no stated unit; taken as {taken}: median {median:.3g} m, 5 % to 95 % {near:.3g} to {far:.3g} m",
+        f"depth has no stated unit; taken as {taken}: median {_figure(median)} m, 5 % to 95 % {_figure(near)} to "
+        f"{_figure(far)} m",
         f"the same median in other units: {', '.join(others)}; if one of them is right, say so: {option}",
     ]
+
+
+def _figure(value: float) -> str:
+    """To three digits, without an exponent for what is merely large."""
+    return f"{float(f'{value:.3g}'):g}"
 
 
 def unit_lines_of(dataset: Any, option: str) -> list[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -122,14 +123,16 @@ class RgbdFolder:
 
     NAME/{rgb.png|jpg, depth.png, meta.json}, one folder a frame, meta.json with fx, fy, cx, cy (optional);
     or rgb/STEM.png|jpg and depth/STEM.png (and measured/STEM.png, 0 where depth was filled in: it blurs, and is no
-    truth). Depth is uint16 of `depth_unit_m` (None: millimetres, nobody said), 0 and 65535 none, or float metres (tif,
-    npy). Last fifth in order: "val".
+    truth). Depth is uint16 of `depth_unit_m` (None: that of the first meta.json, or millimetres, nobody said), 0 and
+    65535 none, or float metres (tif, npy). Last fifth in order: "val".
     """
 
     def __init__(self, folder: Path, depth_unit_m: float | None = None) -> None:
         self.name = folder.name
         self._measured = files_by_stem(folder / "measured") if (folder / "measured").is_dir() else {}
         self._frames = _flat_frames(folder) if (folder / "rgb").is_dir() else _nested_frames(folder)
+        if depth_unit_m is None:
+            depth_unit_m = _stated_unit_m(self._frames[0][2].with_name("meta.json"))
         self.depth_unit = DepthUnit(
             depth_unit_m or MILLIMETRES, stated=depth_unit_m is not None, is_float=holds_float(self._frames[0][2])
         )
@@ -178,6 +181,19 @@ def _nested_frames(folder: Path) -> list[tuple[str, Path, Path]]:
     if not frames:
         raise DatasetError(f"{folder}: no folder with rgb.png (or rgb.jpg) and depth.png in it")
     return frames
+
+
+def _stated_unit_m(path: Path) -> float | None:
+    """Metres per count of depth, where meta.json says so (dfd register does)."""
+    if not path.is_file():
+        return None
+    try:
+        unit_m = json.loads(path.read_text(encoding="utf-8")).get("depth_unit_m")
+        if unit_m is not None and not 0 < float(unit_m) < math.inf:
+            raise ValueError(unit_m)
+        return None if unit_m is None else float(unit_m)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path}: depth_unit_m must be metres per count, above 0 ({error!r})") from error
 
 
 def _camera(path: Path, size: tuple[int, ...]) -> CameraIntrinsics | None:

@@ -25,7 +25,7 @@ from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.datasets.registry import layout_of, open_dataset, open_sharp, recognise
 from dfd_perception.datasets.sample import DefocusDataset, DefocusSample, Subset, select_split, spread_over
 from dfd_perception.datasets.synthesis import lens_on
-from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.errors import ConfigError, DatasetError, counted
 from dfd_perception.training.config_sections import DataConfig
 
 GENERATED = "generated"
@@ -206,7 +206,10 @@ def _validation(dataset: DefocusDataset, config: DataConfig) -> DefocusDataset:
     if split == "auto":
         named = [name for name in ("val", "test") if len(dataset.splits.get(name, ()))]
         if not named:
-            raise DatasetError(f"{dataset.name}: has no split val or test to measure on; set data.validation_split")
+            raise DatasetError(
+                f"{dataset.name}: has no split val or test to measure on ({counted(len(dataset), 'frame')}; a folder "
+                "holds back its last fifth); record more, or name a split with data.validation_split"
+            )
         split = named[0]
     if split == config.train_split:
         raise ConfigError(f"data.validation_split and train_split are both {split!r}; measure on other samples")

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from dfd_perception.cli.__main__ import main
+from dfd_perception.cli.inspect import lines_of
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.datasets.folder import open_folder
 from dfd_perception.groundtruth.rig.overlay import edge_offset
@@ -88,6 +89,7 @@ def test_sharp_images_for_synthesis(recording, tmp_path, capsys):
     frame = RgbdFolder(session)[0]
     assert frame.rgb.shape == (480, 640, 3)
     assert np.isfinite(frame.depth_m).all()
+    assert RgbdFolder(session).depth_unit.stated
     assert frame.camera.cx == pytest.approx(639.304 - 200, abs=1e-3)
     measured = cv2.imread(str(next((session / "measured").iterdir())), cv2.IMREAD_UNCHANGED)
     assert 0.5 < (measured > 0).mean() < 1
@@ -232,3 +234,12 @@ def test_edge_offset_finds_a_bad_registration():
     assert bad.dx == pytest.approx(-7, abs=1)
     assert bad.dy == pytest.approx(4, abs=1)
     assert edge_offset(image, np.full((200, 260), 2.0, np.float32)) is None
+
+
+def test_counts_are_told_without_what_never_came():
+    recorded = {"moments": 1, "source": "rgbd_topics", "parts": ["depth"], "counts": {
+        "pairs": 16, "bound_ms": 20.0, "dropped": 0, "nearest_ms": None, "histogram": [0, 16, 0]}}  # fmt: skip
+    assert list(lines_of({"recorded": recorded})) == [
+        "recorded    1 moment of rgbd_topics: depth",
+        "            counts: pairs 16, bound ms 20",
+    ]

@@ -105,6 +105,24 @@ def test_missing_parts_and_bad_meta_are_named(tmp_path: Path) -> None:
         RgbdFolder(tmp_path / "flat")
 
 
+@pytest.mark.parametrize(("unit", "deepest_m"), [("0.001", 1.2), ("0.0002", 0.24), (None, 1.2)])
+def test_meta_json_states_the_unit_of_depth(tmp_path: Path, unit: str | None, deepest_m: float) -> None:
+    _frames(tmp_path, nested=False)
+    if unit:
+        (tmp_path / "depth" / "meta.json").write_text(f'{{"fx": 4, "fy": 4, "cx": 1, "cy": 1, "depth_unit_m": {unit}}}')
+    source = RgbdFolder(tmp_path)
+    assert source.depth_unit.stated == (unit is not None)
+    assert np.nanmax(source[0].depth_m) == pytest.approx(deepest_m)
+
+
+@pytest.mark.parametrize("unit", ["0", "-1", '"mm"', "NaN"])
+def test_an_impossible_unit_is_refused(tmp_path: Path, unit: str) -> None:
+    _frames(tmp_path, nested=False)
+    (tmp_path / "depth" / "meta.json").write_text(f'{{"depth_unit_m": {unit}}}')
+    with pytest.raises(DatasetError, match=r"depth_unit_m must be metres per count"):
+        RgbdFolder(tmp_path)
+
+
 def test_the_real_pairs(shared_data: Path) -> None:
     source = RgbdFolder(shared_data / "rgbd")
     assert len(source) == 101
