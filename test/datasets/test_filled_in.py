@@ -166,7 +166,7 @@ def test_depth_has_the_unit_that_the_folder_states(tmp_path, unit, counts):
 def test_a_factor_is_seen_in_a_table_of_medians():
     lines = depth_unit_lines(DepthUnit(), [np.full(SIZE, 6.0, np.float32)], "--depth-unit")
     assert lines[0].startswith("depth has no stated unit; taken as mm: median 6 m")
-    assert "tum 1.2 m, kitti 23.4 m, m 6e+03 m" in lines[1]
+    assert "tum 1.2 m, kitti 23.4 m, m 6000 m" in lines[1]
     assert depth_unit_lines(DepthUnit(stated=True), [np.full(SIZE, 6.0, np.float32)], "--depth-unit") == []
 
 
