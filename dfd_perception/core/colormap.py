@@ -26,6 +26,9 @@ DEFAULT_RANGE_M = (0.1, 10.0)
 """Fixed range of the topic `depth/image_color`."""
 LEGEND_HEIGHT_PX = 48
 SCENE_PERCENTILES = (2.0, 98.0)
+UNCERTAIN_MEDIANS = 4.0
+"""End of the scale of std in medians of the scene: std grows with the square of the distance, and a few far
+pixels would leave one colour for all others."""
 LOGARITHMIC_FROM = 3.0
 """Far over near from which distances are drawn on a logarithmic scale."""
 
@@ -161,13 +164,18 @@ def blur_scale(*coc_px: FloatMap) -> ColourScale:
 
 
 def std_scale(*std_m: FloatMap) -> ColourScale:
-    """Standard deviation of depth from 0 to the scene's 98th percentile: dark is certain, bright is not."""
-    return _from_zero(std_m, "m", "std", at_least=0.005)
+    """Std of depth from 0 to the scene's 98th percentile or four medians, whichever is less: dark is certain."""
+    return _from_zero(std_m, "m", "std", at_least=0.005, medians=UNCERTAIN_MEDIANS)
 
 
-def _from_zero(maps: tuple[FloatMap, ...], unit: str, palette: Palette, at_least: float) -> ColourScale:
+def _from_zero(
+    maps: tuple[FloatMap, ...], unit: str, palette: Palette, at_least: float, medians: float = math.inf
+) -> ColourScale:
     values = _sampled(maps)
-    high = max(at_least, float(np.percentile(values, SCENE_PERCENTILES[1]))) if values.size else at_least
+    high = at_least
+    if values.size:
+        middle, end = (float(v) for v in np.percentile(values, (50.0, SCENE_PERCENTILES[1])))
+        high = max(at_least, min(end, medians * middle if middle > 0 else math.inf))
     step = nice_step(high / 10)
     return ColourScale(0.0, round(math.ceil(high / step - 1e-6) * step, 9), unit, palette=palette)
 

@@ -108,6 +108,15 @@ def test_a_plane_and_nothing_at_all_have_a_scale_too():
     assert std_scale(np.full((4, 4), np.nan)).high > 0
 
 
+def test_few_far_pixels_do_not_take_the_colours_of_std_from_the_others():
+    near = np.full((10, 10), 0.1, np.float32)
+    assert std_scale(near).high == pytest.approx(0.1)
+    far = near.copy()
+    far[:1] = 9.0
+    assert std_scale(far).high == pytest.approx(0.4)
+    assert blur_scale(far).high == pytest.approx(9.0)
+
+
 @pytest.mark.parametrize(
     "scale",
     [ColourScale(0.62, 1.18), ColourScale(0.1, 10.0, logarithmic=True), ColourScale(0.0, 27.0, "px", palette="blur")],
