@@ -48,9 +48,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Depth of one image: a sheet and the points beside it.")
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument("lens", metavar="LENS.yaml")
-    parser.add_argument(
-        "--fx", type=float, metavar="PX", help="focal length [px], if the lens lacks a pixel pitch"
-    )
+    parser.add_argument("--fx", type=float, metavar="PX", help="focal length [px], if the lens lacks a pixel pitch")
     parser.add_argument("--model", default="2hded-small", metavar="M", help="model folder (default: 2hded-small)")
     arguments = parser.parse_args()
     try:
