@@ -44,9 +44,9 @@ def album(tmp_path):
 
 @pytest.fixture
 def show_album(serve, album, tiny_coc_model):
-    def start():
+    def start(name=""):
         lens = ["--lens", str(album.parent / "lens.yaml"), "--fx", str(FX)]
-        return serve(str(album), "--model", str(tiny_coc_model), "--backend", "onnxruntime", *lens)
+        return serve(str(album / name), "--model", str(tiny_coc_model), "--backend", "onnxruntime", *lens)
 
     return start
 
@@ -191,6 +191,11 @@ def test_images_are_leafed_through_by_buttons_and_keys(page, show_album):
     before = page.evaluate("document.getElementById('image-left').style.clipPath")
     page.evaluate("document.getElementById('wipe').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))")
     assert page.evaluate("document.getElementById('image-left').style.clipPath") != before
+
+
+def test_a_single_image_is_not_called_live(page, show_album, album):
+    page.open(show_album(next(album.iterdir()).name))
+    page.until("document.getElementById('pill-text').textContent === '1 image'", "the head says what is shown")
 
 
 @pytest.mark.parametrize("dark", [False, True])
