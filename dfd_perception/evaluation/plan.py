@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from dfd_perception.bags.storage import find_files
 from dfd_perception.core.lens import LensDescription
+from dfd_perception.core.optics import require_possible
 from dfd_perception.core.point_spread import DISK, PointSpread
 from dfd_perception.errors import ConfigError, LensError, reading
 from dfd_perception.evaluation.predictors import BASELINES
@@ -68,6 +69,8 @@ class EvaluationPlan:
         unknown = [name for name in self.baselines if name not in BASELINES]
         if unknown:
             raise ConfigError(f"baseline is {unknown[0]!r}; expected {', '.join(BASELINES)}")
+        if self.fx_px is not None:
+            require_possible(fx_px=self.fx_px)
         if self.predictions is not None and len(self.bags) != 1:
             raise ConfigError("answers of a node belong to one bag; give that bag alone")
 

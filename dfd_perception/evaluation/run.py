@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.errors import ConfigError
 from dfd_perception.evaluation.opened import OpenedEvaluation
 from dfd_perception.evaluation.plan import EvaluationPlan
 from dfd_perception.evaluation.predictors import BASELINES, ConstantPredictor, described_model
@@ -51,6 +52,8 @@ def evaluate(
     Raises:
         UsageError: of plan, model or data.
     """
+    if workers < 1:
+        raise ConfigError(f"workers is {workers}; expected 1 process or more")
     started = time.time()
     if workers > 1:
         run_in_processes(plan, workers, progress)

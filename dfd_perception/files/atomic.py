@@ -66,7 +66,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole; see `write_bytes`."""
-    write_bytes(path, text.encode())
+    # Names of files need not be UTF-8.
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def _sync_folder(folder: Path) -> None:

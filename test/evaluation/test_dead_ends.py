@@ -38,6 +38,24 @@ def test_a_mistyped_bag_leaves_nothing(make_bag, command, tmp_path, capsys):
     assert (tmp_path / "out" / "report.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--max-frames", "0"], "frames are at most 0; expected 1 or more"),
+        (["--pairing-ms", "-1"], "distance of a pair is -1.0 ms"),
+        (["--pairing-ms", "nan"], "distance of a pair is nan ms"),
+        (["--fx", "nan"], "fx_px is nan; expected 5 to"),
+        (["--workers", "0"], "workers is 0; expected 1 process or more"),
+        (["--board-distance", "1500"], "board's distance is 1500.0 m; expected up to 100"),
+        (["--board-distance", "1.5", "--board-region", "0.8", "0.2", "0", "1"], "board's region is 0.8 0.2 0 1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_and_leave_nothing(make_bag, command, tmp_path, wrong, words, capsys):
+    assert main([*command, str(make_bag()), *wrong]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_evaluation_that_fails_before_its_first_frame_leaves_nothing(make_bag, command, tmp_path, capsys):
     assert main([*command, str(make_bag("odd", depth="mono16")), "--depth-topic", "/truth/depth",
                  "--image-topic", "/camera/image"]) == 2  # fmt: skip

@@ -63,3 +63,8 @@ def test_a_long_name_still_fits(tmp_path):
     path = tmp_path / ("n" * 250)
     write_bytes(path, b"1")
     assert path.read_bytes() == b"1"
+
+
+def test_text_may_name_files_that_are_not_utf_8(tmp_path):
+    write_text(tmp_path / "report.html", os.fsdecode(b"a\xffb"))
+    assert (tmp_path / "report.html").read_text("utf-8") == "a\\udcffb"

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dfd_perception.core.camera_info import Rectified
+from dfd_perception.errors import ConfigError
+
+FARTHEST_BOARD_M = 100.0
+"""A larger distance is a slip of units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +39,15 @@ class BagOptions:
     """Whether images are rectified, so that fx is that of P; auto: by the topic's name and camera_info."""
     max_frames: int | None = None
     """Stop after so many images."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bound_ms < float("inf"):
+            raise ConfigError(f"the largest distance of a pair is {self.bound_ms} ms; expected 0 or more")
+        if self.board_distance_m is not None and not 0 < self.board_distance_m <= FARTHEST_BOARD_M:
+            raise ConfigError(f"the board's distance is {self.board_distance_m} m; expected up to {FARTHEST_BOARD_M:g}")
+        top, bottom, left, right = self.board_region
+        if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+            region = " ".join(f"{edge:g}" for edge in self.board_region)
+            raise ConfigError(f"the board's region is {region}; expected fractions TOP BOTTOM LEFT RIGHT")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise ConfigError(f"frames are at most {self.max_frames}; expected 1 or more, or none given for all")
