@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.image_bytes import decoded_rgb, jpeg_bytes
+from dfd_perception.errors import ConfigError
 
 GAMMA = 2.2
 
@@ -35,6 +36,17 @@ class SensorNoise:
 
     full_well_e: float = 0.0
     read_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            ConfigError: noise that cannot be.
+        """
+        if not 0 <= self.full_well_e < float("inf"):
+            raise ConfigError(f"full well is {self.full_well_e} electrons; expected 0 (no shot noise) or more")
+        if not 0 <= self.read_noise <= 1:
+            raise ConfigError(f"read noise is {self.read_noise}; expected 0 to 1, a fraction of white")
 
     def added_to(self, linear: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """The image with noise, unclipped; same shape."""

@@ -24,7 +24,7 @@ from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, linear_
 from dfd_perception.datasets.depth_units import DepthUnit
 from dfd_perception.datasets.frame_files import files_by_stem, unpaired
 from dfd_perception.datasets.sample import DefocusSample, tail_split
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.files.images import DEPTH_SUFFIXES, holds_float, read_depth_m, read_mask, read_rgb
 
 NO_NOISE = SensorNoise()
@@ -81,6 +81,8 @@ class DefocusedRgbd:
         noise: SensorNoise = NO_NOISE,
         seed: int = 0,
     ) -> None:
+        if seed < 0:
+            raise ConfigError(f"seed is {seed}; expected 0 or more")
         self.name, self.splits = source.name, source.splits
         self.curve = curve
         self.underlying = source
@@ -202,6 +204,6 @@ def _camera(path: Path, size: tuple[int, ...]) -> CameraIntrinsics | None:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         numbers = {name: float(meta[name]) for name in ("fx", "fy", "cx", "cy")}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot read fx, fy, cx, cy from it ({error!r})") from error
     return CameraIntrinsics(width=size[1], height=size[0], **numbers)

@@ -71,6 +71,7 @@ class TrainConfig:
         for name in ("max_steps", "max_minutes", "batch_size", "accumulate", "log_every", "validate_every"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name} is {value}; it must be positive")
+        require(0 <= self.seed < 2**63, f"seed is {self.seed}; expected 0 or more, of 63 bits")
         require(self.workers >= 0, f"workers is {self.workers}; expected 0 or more")
         require(
             self.objective.mode != "self_supervised" or self.model.target == "coc",

@@ -125,7 +125,8 @@ class _Viewer:
         async for message in self._socket:
             if message.type != WSMsgType.TEXT:
                 continue
-            with contextlib.suppress(ValueError, TypeError, AttributeError):  # not from our page: not worth a word
+            # What is not from our page is not worth a word.
+            with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
                 self._take(json.loads(message.data))
 
     async def send(self) -> None:

@@ -56,6 +56,30 @@ def test_the_same_call_gives_the_same_files(rgbd: Path) -> None:
     assert images[0] != images[2]
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--full-well", "nan"), "full well is nan electrons"),
+        (("--full-well", "-1"), "full well is -1.0 electrons"),
+        (("--read-noise", "nan"), "read noise is nan"),
+        (("--read-noise", "2"), "read noise is 2.0; expected 0 to 1"),
+        (("--seed", "-1"), "seed is -1; expected 0 or more"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_and_leave_nothing(
+    rgbd: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], words: str
+) -> None:
+    assert _run(rgbd, "set", *option) == 2
+    assert words in capsys.readouterr().err
+    assert not (rgbd.parent / "set").exists()
+
+
+def test_a_description_that_is_nested_without_end_is_refused(rgbd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (rgbd / "s0" / "meta.json").write_text("[" * 100_000)
+    assert _run(rgbd, "set") == 2
+    assert "meta.json: cannot read fx, fy, cx, cy" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("fault", ["lens", "out", "depth", "pitch"])
 def test_bad_use_ends_with_one_line_and_exit_2(rgbd: Path, capsys: pytest.CaptureFixture[str], fault: str) -> None:
     expected = {"lens": "unknown key", "out": "not empty", "depth": "8 bits", "pitch": "add pixel_pitch_um"}[fault]

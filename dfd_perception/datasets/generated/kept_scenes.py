@@ -18,7 +18,7 @@ import numpy as np
 from dfd_perception.datasets.generated.exposure import Blur, Exposure
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.sample import DefocusSample
-from dfd_perception.errors import DatasetError, reason_of
+from dfd_perception.errors import DatasetError, reading, reason_of
 from dfd_perception.files.atomic import write_bytes
 
 SETTINGS_FILE = "scenes.json"
@@ -56,7 +56,8 @@ class KeptScenes:
         }
         path = folder / SETTINGS_FILE
         if path.is_file():
-            kept = json.loads(path.read_text("utf-8"))
+            with reading(path, DatasetError, "choose another folder for the scenes"):
+                kept = json.loads(path.read_text("utf-8"))
             if kept != settings:
                 raise DatasetError(f"{folder}: keeps scenes of {kept}, not of {settings}; choose another folder")
             return

@@ -77,7 +77,7 @@ def _lens(path: Path) -> tuple[float, DefocusCurve]:
         fx_px = float(meta["fx"])
         diameter_mm = float(lens["focal_m"]) / float(lens["f_number"]) * 1e3
         return fx_px, DefocusCurve.from_aperture(fx_px, diameter_mm, float(lens["focus_m"]))
-    except (ValueError, KeyError, TypeError, ZeroDivisionError, LensError) as error:
+    except (ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError, LensError) as error:
         raise DatasetError(
             f"{path}: cannot read fx and lens (focal_m, f_number, focus_m) from it ({error!r})"
         ) from error

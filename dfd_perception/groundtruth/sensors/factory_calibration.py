@@ -71,7 +71,7 @@ def calibration_of_modes(factory_json: str, depth_mode: str, colour_mode: str | 
         colour = _camera(cameras["PhotoVideo"], _mode(COLOUR_MODES, colour_mode, "colour"))
         place = cameras["PhotoVideo"]["Rt"]
         transform = RigidTransform(np.array(place["Rotation"]), np.array(place["Translation"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CalibrationError(
             f"this is not an Azure Kinect calibration ({type(error).__name__}: {error}); expected the JSON with "
             "CalibrationInformation.Cameras that the device or the recording holds"
