@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -30,8 +31,11 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
         private: readable by the owner alone.
 
     Raises:
-        OSError: no space, no permission; nothing is left behind and what was there before stays.
+        OSError: no space, no permission, or `path` is a device or pipe: to root, its place would be taken like that of
+            a file. Nothing is left behind and what was there before stays.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a device or a pipe, no file", str(path))
     partial = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if private else 0o666)
     try:

@@ -40,9 +40,10 @@ def compare(recipe: Mapping[str, Any], comparison: str, where: str) -> tuple[str
     """
     key, values = values_of(comparison)
     name = f"{recipe.get('name', 'comparison')}-{key.rpartition('.')[2]}"
+    runs = [f"{name}-{value.replace('/', '-')}" for value in values]
     configs = [
-        from_mapping(TrainConfig, with_overrides(recipe, [f"{key}={value}", f"name={name}-{value}"]), where)
-        for value in values
+        from_mapping(TrainConfig, with_overrides(recipe, [f"{key}={value}", f"name={run}"]), where)
+        for value, run in zip(values, runs, strict=True)
     ]
     rows: dict[str, dict[str, float]] = {}
     path = configs[0].runs / f"{name}.md"

@@ -66,6 +66,10 @@ class TrainConfig:
     """Write model.onnx beside the weights, for every backend but torch."""
 
     def __post_init__(self) -> None:
+        require(
+            self.name == Path(self.name).name,
+            f"name is {self.name!r}; expected a name without folders (the run's folder is made in `runs`)",
+        )
         endless = self.max_steps is None and self.max_minutes is None
         require(not endless, "max_steps or max_minutes is needed; got neither")
         for name in ("max_steps", "max_minutes", "batch_size", "accumulate", "log_every", "validate_every"):

@@ -68,3 +68,12 @@ def test_a_long_name_still_fits(tmp_path):
 def test_text_may_name_files_that_are_not_utf_8(tmp_path):
     write_text(tmp_path / "report.html", os.fsdecode(b"a\xffb"))
     assert (tmp_path / "report.html").read_text("utf-8") == "a\\udcffb"
+
+
+def test_a_pipe_or_device_is_not_replaced(tmp_path):
+    # As root, /dev/null would become a file of that name, for every program of the machine.
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecordingError, match="pipe: cannot be written .it is a device or a pipe, no file"):
+        write_text(tmp_path / "pipe", "x")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

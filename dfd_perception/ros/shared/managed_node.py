@@ -51,7 +51,7 @@ def spin_node(create: Callable[[], Any], arguments: Sequence[str] | None = None)
     except Exception as error:
         # The signal handler ends the context under a callback that is publishing: that fails, and nothing is wrong.
         if rclpy.ok():
-            print(f"{_program()}: {_plain(error)}", file=sys.stderr)
+            print(f"{_program()}: {plain_reason(error)}", file=sys.stderr)
             return EXIT_FAILED
     finally:
         _end(node)
@@ -95,7 +95,7 @@ def _initialised(arguments: Sequence[str] | None) -> bool:
     try:
         rclpy.init(args=None if arguments is None else [sys.argv[0], *arguments])
     except RuntimeError as error:
-        print(f"{_program()}: {_plain(error)}", file=sys.stderr)
+        print(f"{_program()}: {plain_reason(error)}", file=sys.stderr)
         return False
     return True
 
@@ -104,7 +104,7 @@ def _program() -> str:
     return sys.argv[0].rpartition("/")[2]
 
 
-def _plain(error: Exception) -> str:
+def plain_reason(error: Exception) -> str:
     """What rcl says, without the places in its source."""
     if type(error).__name__ == "UnknownROSArgsError":
         return f"unknown arguments after --ros-args: {error}"

@@ -13,6 +13,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from dfd_perception.errors import UsageError
+from dfd_perception.ros.shared.managed_node import plain_reason
+
 
 @contextmanager
 def own_node(
@@ -25,14 +28,20 @@ def own_node(
         ros_arguments: for rclpy, such as -r from:=to.
         domain_id: None for that of the environment.
         signals_end_it: SIGINT and SIGTERM end the context, as in a node; else they are left to the command.
+
+    Raises:
+        UsageError: arguments or an environment that ROS refuses.
     """
     context = rclpy.Context()
-    rclpy.init(
-        args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None,
-        context=context,
-        domain_id=domain_id,
-        signal_handler_options=SignalHandlerOptions.ALL if signals_end_it else SignalHandlerOptions.NO,
-    )
+    try:
+        rclpy.init(
+            args=["dfd", "--ros-args", *ros_arguments] if ros_arguments else None,
+            context=context,
+            domain_id=domain_id,
+            signal_handler_options=SignalHandlerOptions.ALL if signals_end_it else SignalHandlerOptions.NO,
+        )
+    except RuntimeError as error:
+        raise UsageError(f"ROS does not start: {plain_reason(error)}") from error
     node = rclpy.create_node(name, context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)

@@ -86,3 +86,11 @@ def test_a_calibration_of_another_size_is_one_line(run_camera, clip, tmp_path):
     assert result.returncode == 2
     assert "the calibration is for 640 x 48 px, the images have 80 x 48" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_wrong_ros_arguments_are_one_line(run_camera, tmp_path):
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((48, 80, 3), np.uint8))
+    done = run_camera(str(tmp_path / "one.png"), "--ros-args", "-r", "bad")
+    assert done.returncode == 2
+    assert "dfd: ROS does not start: Couldn't parse remap rule: '-r bad'" in done.stderr
+    assert "Traceback" not in done.stderr
