@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import dfd_perception
 
@@ -169,3 +170,11 @@ def test_every_requirement_is_pinned(project_root):
     for file in ("constraints.txt", "ros-jazzy.txt", "ros-kilted.txt", "tensorrt.txt", "kinect.txt"):
         assert all("==" in line for line in lines[file] if line and not line.startswith("#")), file
     assert "torch==2.13.0" in lines["constraints.txt"]
+
+
+def test_the_site_follows_the_colours_of_the_system_at_every_visit(project_root):
+    """Material keeps the scheme of the first visit unless the first palette is the one that names no scheme."""
+    palettes = yaml.safe_load((project_root / "mkdocs.yml").read_text("utf-8"))["theme"]["palette"]
+    assert palettes[0]["media"] == "(prefers-color-scheme)"
+    assert "scheme" not in palettes[0]
+    assert {palette["scheme"] for palette in palettes[1:]} == {"default", "slate"}
