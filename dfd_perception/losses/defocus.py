@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,37 +28,29 @@ REBLUR_WEIGHT, SMOOTH_WEIGHT, DEBLUR_WEIGHT = 2.0, 0.5, 0.01
 LARGEST_LOG_VARIANCE = 12.0
 """Log-variances are held within +-12 (std 0.0025 to 400 px): beyond, exp() only destabilises."""
 
-ErrorShape = Literal["gaussian", "laplace"]
+CELL_PX = 4
+"""Side of the cells of an image that a distribution over blur is stated for."""
+
+BORDER_PX = 4
+"""Distance of the pixels that `border_loss` compares; a border is a few pixels wide."""
 
 
 @in_full_precision
-def coc_nll(
-    coc_px: Tensor,
-    coc_log_var: Tensor,
-    target_px: Tensor,
-    shape: ErrorShape = "laplace",
-    variance_power: float = 0.0,
-) -> Tensor:
+def coc_nll(coc_px: Tensor, coc_log_var: Tensor, target_px: Tensor) -> Tensor:
     """Negative log-likelihood [nat per pixel] of the true circle of confusion under the predicted mean and variance.
+
+    The errors are Laplace's, which forgives outliers (depth edges, wrong truth).
 
     Args:
         coc_px: (B, 1, H, W) predicted diameter.
-        coc_log_var: (B, 1, H, W) natural logarithm of the predicted variance [px^2], of either shape.
+        coc_log_var: (B, 1, H, W) natural logarithm of the predicted variance [px^2].
         target_px: (B, 1, H, W) true diameter, NaN where unknown; 0 (in focus) counts.
-        shape: "laplace" forgives outliers (depth edges, wrong truth), "gaussian" does not.
-        variance_power: 0 is the likelihood; up to 1 weighs pixels by variance^power, so that pixels that are hard
-            at the start keep their gradient (beta-NLL, Seitzer et al. 2022: 0.5).
     """
     mask = torch.isfinite(target_px)
     log_var = coc_log_var.clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE)
     error = masked_difference(coc_px, target_px, mask)
-    if shape == "gaussian":
-        values = 0.5 * (error**2 * torch.exp(-log_var) + log_var + math.log(2 * math.pi))
-    else:
-        # A Laplace density of scale b has variance 2 b^2 and -log p = |e| / b + log(2 b).
-        values = error.abs() * math.sqrt(2) * torch.exp(-0.5 * log_var) + 0.5 * log_var + 0.5 * math.log(2)
-    if variance_power:
-        values = values * torch.exp(variance_power * log_var).detach()
+    # A Laplace density of scale b has variance 2 b^2 and -log p = |e| / b + log(2 b).
+    values = error.abs() * math.sqrt(2) * torch.exp(-0.5 * log_var) + 0.5 * log_var + 0.5 * math.log(2)
     return masked_mean(values, mask)
 
 
@@ -80,10 +72,10 @@ def blur_cross_entropy(logits: Tensor, target_px: Tensor, centres_px: Tensor) ->
     return -(shares * log_likelihood).sum() / weight.sum().clamp(min=1)
 
 
-def _shares_of_cells(target_px: Tensor, centres_px: Tensor, cell: int = 4) -> tuple[Tensor, Tensor]:
-    """(B, bins, h, w) share of each bin in a cell of `cell` x `cell` pixels, and (B, 1, h, w) share that is known."""
+def _shares_of_cells(target_px: Tensor, centres_px: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, bins, h, w) share of each bin in each cell, and (B, 1, h, w) share that is known."""
     batch, _, height, width = target_px.shape
-    rows, columns = height // cell, width // cell
+    cell, rows, columns = CELL_PX, height // CELL_PX, width // CELL_PX
     cells = target_px[..., : rows * cell, : columns * cell].reshape(batch, rows, cell, columns, cell)
     cells = cells.permute(0, 2, 4, 1, 3).reshape(batch, cell * cell, rows, columns)
     known = torch.isfinite(cells)
@@ -100,21 +92,19 @@ def _shares_of_cells(target_px: Tensor, centres_px: Tensor, cell: int = 4) -> tu
 
 
 @in_full_precision
-def border_loss(coc_px: Tensor, target_px: Tensor, reach_px: int = 4) -> Tensor:
-    """Mean difference of the blur's steps across `reach_px` pixels [px], along x and y: wants borders, and plains flat.
+def border_loss(coc_px: Tensor, target_px: Tensor) -> Tensor:
+    """Mean difference of the blur's steps across BORDER_PX [px], along x and y: wants borders, and plains flat.
 
     Args:
         coc_px: (B, 1, H, W) predicted.
         target_px: (B, 1, H, W) true, NaN where unknown.
-        reach_px: distance of the pixels that are compared; a border is a few pixels wide.
     """
     terms = []
     for axis in (-1, -2):
-        ahead = target_px.narrow(axis, reach_px, target_px.shape[axis] - reach_px)
-        behind = target_px.narrow(axis, 0, target_px.shape[axis] - reach_px)
-        expected = ahead - behind
-        contrast = coc_px.narrow(axis, reach_px, coc_px.shape[axis] - reach_px)
-        contrast = contrast - coc_px.narrow(axis, 0, coc_px.shape[axis] - reach_px)
+        count = target_px.shape[axis] - BORDER_PX
+        expected, contrast = (
+            map_px.narrow(axis, BORDER_PX, count) - map_px.narrow(axis, 0, count) for map_px in (target_px, coc_px)
+        )
         mask = torch.isfinite(expected)
         terms.append(masked_mean(masked_difference(contrast, expected, mask).abs(), mask))
     return terms[0] + terms[1]

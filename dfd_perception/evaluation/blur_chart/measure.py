@@ -137,7 +137,6 @@ def measure_chart(
     total_blur: bool,
     settings: tuple[Setting, ...] = SETTINGS,
     cocs_px: tuple[float, ...] = COCS_PX,
-    seeds: int = SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Read every plane of the chart.
@@ -147,7 +146,6 @@ def measure_chart(
         total_blur: whether its readings hold the blur floor; the chart's is then read off sharp planes of their own.
         settings: columns.
         cocs_px: rows, diameters of the disk.
-        seeds: planes of each kind.
         progress: told of planes done and in all.
 
     Returns:
@@ -155,10 +153,10 @@ def measure_chart(
     """
     columns = []
     for number, setting in enumerate(settings):
-        floor_px = float(np.median([meter(_plane(setting, 0.0, FLOOR_SEED + s)) for s in range(seeds)]))
+        floor_px = float(np.median([meter(_plane(setting, 0.0, FLOOR_SEED + s)) for s in range(SEEDS)]))
         rows = []
         for place, coc_px in enumerate(cocs_px):
-            readings = np.stack([meter(_plane(setting, coc_px, s)) for s in range(seeds)]).astype(np.float64)
+            readings = np.stack([meter(_plane(setting, coc_px, s)) for s in range(SEEDS)]).astype(np.float64)
             truth = float(np.hypot(coc_px, floor_px if total_blur else 0.0))
             rows.append(
                 {
