@@ -100,7 +100,7 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
 
     class Config:
         def __init__(self):
-            self.flags, self.pools, self.profiles = set(), {}, 0
+            self.flags, self.pools = set(), {}
             self.builder_optimization_level, self.profiling_verbosity = 3, trt.ProfilingVerbosity.LAYER_NAMES_ONLY
             if "TF32" in trt.BuilderFlag.__members__:
                 self.flags.add(trt.BuilderFlag.TF32)
@@ -123,10 +123,6 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
             told.calls["timing cache reused"] += bool(cache.content)
             return not cache.content or version.encode() in cache.content
 
-        def add_optimization_profile(self, profile):
-            self.profiles += 1
-            return 0
-
     class Network:
         def __init__(self, flags):
             self.flags, self.model, self.layers = flags, None, []
@@ -135,9 +131,6 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
 
         def get_layer(self, index):
             return self.layers[index]
-
-        def get_input(self, index):
-            return SimpleNamespace(name=self.model.graph.input[index].name)
 
     class Builder:
         def __init__(self, logger):
@@ -151,9 +144,6 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
 
         def create_builder_config(self):
             return Config()
-
-        def create_optimization_profile(self):
-            return SimpleNamespace(set_shape=lambda name, low, usual, high: None)
 
         def build_serialized_network(self, network, config):
             told.calls["build"] += 1
@@ -177,7 +167,7 @@ def make_tensorrt(version: str, behaviour: Behaviour | None = None) -> SimpleNam
                 self.logger.log(ILogger.ERROR, "API Usage Error (!config.getFlag(BuilderFlag::kFP16))")
                 return None
             dims = network.model.graph.input[0].type.tensor_type.shape.dim
-            if any(not dim.dim_value for dim in dims) and not config.profiles:
+            if any(not dim.dim_value for dim in dims):
                 self.logger.log(ILogger.ERROR, "Network has dynamic or shape inputs, but no optimization profile")
                 return None
             types = _types_of(network.model) if strongly_typed else {"Half" if "FP16" in names else "Float"}

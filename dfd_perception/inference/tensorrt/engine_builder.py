@@ -35,8 +35,6 @@ class BuildSettings:
     """Scratch memory that tactics may use [MiB]. On a Jetson it is taken from the memory of everything else."""
     optimization_level: int = 3
     """0 (quick build) to 5 (slow build, more tactics tried)."""
-    shape_range: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
-    """Smallest, usual and largest height and width, for a graph whose size is free."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def build_plan(
     if not parser.parse(graph.content):
         raise EngineError(f"TensorRT {trt.__version__} does not accept this graph: {_parser_errors(parser)}")
     convolutions = require_network_precision(trt, network, graph.precision) if typed else {}
-    config = _configured(trt, builder, network, graph, settings, logger)
+    config = _configured(trt, builder, graph, settings, logger)
     cache = _attach_timing_cache(config, timing_cache)
     monitor = attach_progress_monitor(trt, config, on_progress)
     if not typed:
@@ -102,12 +100,7 @@ def _strong_typing_flags(trt: Any) -> int:
 
 
 def _configured(
-    trt: Any,
-    builder: tensorrt.Builder,
-    network: tensorrt.INetworkDefinition,
-    graph: PreparedGraph,
-    settings: BuildSettings,
-    logger: Any,
+    trt: Any, builder: tensorrt.Builder, graph: PreparedGraph, settings: BuildSettings, logger: Any
 ) -> tensorrt.IBuilderConfig:
     config: tensorrt.IBuilderConfig = _made(builder.create_builder_config(), "create_builder_config", logger)
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
@@ -120,25 +113,7 @@ def _configured(
     if tf32 is not None and graph.precision == "fp32":
         # On by default, and has the ten bits of float16: not what one falls back to when float16 is too coarse.
         config.clear_flag(tf32)
-    if settings.shape_range is not None:
-        _add_profile(builder, network, config, settings.shape_range)
     return config
-
-
-def _add_profile(
-    builder: tensorrt.Builder,
-    network: tensorrt.INetworkDefinition,
-    config: tensorrt.IBuilderConfig,
-    shape_range: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
-) -> None:
-    profile = builder.create_optimization_profile()
-    name = network.get_input(0).name
-    shapes: list[Any] = [(1, 3, height, width) for height, width in shape_range]
-    profile.set_shape(name, *shapes)
-    if config.add_optimization_profile(profile) < 0:
-        raise EngineError(
-            f"TensorRT refuses the sizes {shape_range}; expected smallest, usual, largest (height, width)"
-        )
 
 
 def _attach_timing_cache(config: tensorrt.IBuilderConfig, content: bytes) -> tensorrt.ITimingCache | None:

@@ -44,7 +44,6 @@ def prepared_graph(
     *,
     calibrated: Path | None = None,
     strongly_typed: bool = True,
-    static: bool = True,
     images: bool = False,
 ) -> PreparedGraph:
     """The graph of a request in a precision.
@@ -52,7 +51,6 @@ def prepared_graph(
     Args:
         calibrated: the graph with quantisers that `quantised_graph` wrote; for int8.
         strongly_typed: whether the graph's types decide (TensorRT 10 and newer); else it stays float32.
-        static: whether height and width are fixed to the request's; else they stay free.
         images: whether input and deblurred image are uint8 images (`image_io`) instead of float planes.
 
     Raises:
@@ -66,8 +64,7 @@ def prepared_graph(
         raise EngineError("precision int8 needs the graph that write_calibrated_graph makes from images")
     content = pruned_graph(request, calibrated) if precision == "int8" else pruned_graph(request)
     model = onnx.load_from_string(content)
-    if static:
-        set_input_size(model, request.size)
+    set_input_size(model, request.size)
     from dfd_perception.inference.tensorrt import half_graph, weak_typing
     from dfd_perception.inference.tensorrt import image_io as image_io
 

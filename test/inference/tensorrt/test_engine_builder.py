@@ -107,9 +107,7 @@ def test_a_loaded_engine_without_half_layers_is_not_called_fp16(trt, graph_for):
 
 def engine_that_says(layers):
     told = json.dumps({"Layers": layers})
-    return SimpleNamespace(
-        create_engine_inspector=lambda: SimpleNamespace(get_engine_information=lambda form: told)
-    )
+    return SimpleNamespace(create_engine_inspector=lambda: SimpleNamespace(get_engine_information=lambda form: told))
 
 
 def tensor(kind):
@@ -177,13 +175,6 @@ def test_progress_is_told_where_tensorrt_tells_it(trt, graph_for, version):
         assert 0 < told[0].fraction <= 1
 
 
-def test_a_free_size_needs_a_range(trt, graph_for):
-    graph = graph_for("fp32", static=False)
-    with pytest.raises(EngineError, match="no optimization profile"):
-        build_plan(trt, graph)
-    build_plan(trt, graph, BuildSettings(shape_range=((32, 32), (64, 96), (128, 128))))
-
-
 def test_8_refuses_reduced_precision_on_a_gpu_without_it(stand_in, graph_for, monkeypatch):
     trt = stand_in.make_tensorrt("8.6.2.3")
     original = trt.Builder.__init__
@@ -193,7 +184,7 @@ def test_8_refuses_reduced_precision_on_a_gpu_without_it(stand_in, graph_for, mo
         self.platform_has_fast_fp16 = False
 
     monkeypatch.setattr(trt.Builder, "__init__", slow)
-    fp32 = graph_for("fp32", static=True)
+    fp32 = graph_for("fp32")
     content = with_opset(onnx.load_from_string(fp32.content), 17).SerializeToString()
     with pytest.raises(EngineError, match="no fast float16; use fp32"):
         build_plan(trt, PreparedGraph(content, "fp16", 0))
