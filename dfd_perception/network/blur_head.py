@@ -5,8 +5,12 @@
 
 The thesis' up-projections end at 1/4 of the size, where each pixel states how likely each bin of blur is. Mean and
 spread follow from that, so the spread is a real uncertainty (ordinal targets: Fu et al., DORN, CVPR 2018), and what a
-lens makes impossible enters as a log-prior. The maps grow to 1/2 as convex combinations of their neighbours (Teed &
-Deng, RAFT, ECCV 2020), weighted by features of 1/2 of the size, which see the borders; the rest is linear.
+lens makes impossible enters as a log-prior. Both are taken in u = asinh(c / 2), where the bins are evenly spaced: blurs
+are told apart by their ratio, so a distribution is about symmetric there. In pixels the mean would lie above the likely
+blur wherever the network doubts, and depth, which grows faster than blur, would be off by more still.
+
+The maps grow to 1/2 as convex combinations of their neighbours (Teed & Deng, RAFT, ECCV 2020), weighted by features of
+1/2 of the size, which see the borders; the rest is linear.
 
 The head is also given how much detail of each size an image holds, place by place: the classical evidence of blur,
 which takes fine detail before coarse, whatever the contrast. In logarithms that is a difference between bands, which a
@@ -79,9 +83,9 @@ class BlurDistribution(NamedTuple):
     """What the head says of the blur; maps have the size of the head's input image."""
 
     coc_px: Tensor
-    """(B, 1, H, W) mean [px]."""
+    """(B, 1, H, W) 2 sinh of the mean of asinh(c / 2) [px]."""
     variance_px2: Tensor
-    """(B, 1, H, W) of the distribution [px^2]."""
+    """(B, 1, H, W) of the distribution about it, to first order [px^2]."""
     logits: Tensor
     """(B, bins, H / 4, W / 4) log-likelihood of each bin, without the prior and unnormalised."""
 
@@ -94,6 +98,8 @@ class BlurHead(nn.Module):
     """
 
     centres_px: Tensor
+    levels: Tensor
+    """asinh(c / 2) of the bins, evenly spaced."""
 
     def __init__(
         self, bottleneck: int, skip_channels: tuple[int, ...], bins: int, widths: tuple[int, int, int, int]
@@ -114,9 +120,10 @@ class BlurHead(nn.Module):
         self.guide = conv_bn_relu(guide + merged, guide)
         self.weights = nn.Conv2d(guide, 9 * 4, 1)
         self.register_buffer("centres_px", torch.from_numpy(bin_centres_px(bins)), persistent=False)
+        self.register_buffer("levels", torch.asinh(self.centres_px / 2), persistent=False)
 
     def start_at_little_blur(self) -> None:
-        """Say about 3 px everywhere: the same for every image, and within the range of any re-blurring loss."""
+        """Say about 2 px everywhere: the same for every image, and within the range of any re-blurring loss."""
         nn.init.normal_(self.logits.weight, std=1e-3)
         with torch.no_grad():
             assert self.logits.bias is not None
@@ -135,21 +142,31 @@ class BlurHead(nn.Module):
         logits = self.logits(features)
         moments = self._moments(logits if log_prior is None else logits + log_prior)
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
-        fine = convex_upsampled(moments, weights)
+        fine = _in_pixels(convex_upsampled(moments, weights))
         fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
-        mean_px, square_px2 = fine[:, :1], fine[:, 1:]
-        # Mixed like the mean, the square says at a border how far apart both sides are.
-        variance_px2 = (square_px2 - mean_px.square()).clamp(min=0) + LEAST_VARIANCE_PX2
-        return BlurDistribution(mean_px, variance_px2, logits)
+        coc_px, square_px2 = fine[:, :1], fine[:, 1:]
+        # Mixed like the blur, the square says at a border how far apart both sides are.
+        variance_px2 = (square_px2 - coc_px.square()).clamp(min=0) + LEAST_VARIANCE_PX2
+        return BlurDistribution(coc_px, variance_px2, logits)
 
     def _moments(self, logits: Tensor) -> Tensor:
-        """(B, 2, h, w) mean [px] and mean square [px^2] of the distribution."""
-        # In full precision, since squares of 48 px do not fit into half of it; as sums and not as a convolution, since
-        # what lies between convolutions is what a float16 engine computes in half.
+        """(B, 2, h, w) mean and mean square of u = asinh(c / 2) over the distribution."""
+        # In full precision, and as sums and not as a convolution, since what lies between convolutions is what a
+        # float16 engine computes in half.
         likelihood = torch.softmax(logits.float(), dim=1)
-        centres = self.centres_px.float()[None, :, None, None]
-        weighted = likelihood * centres
-        return torch.cat((weighted.sum(1, keepdim=True), (weighted * centres).sum(1, keepdim=True)), 1)
+        levels = self.levels.float()[None, :, None, None]
+        weighted = likelihood * levels
+        return torch.cat((weighted.sum(1, keepdim=True), (weighted * levels).sum(1, keepdim=True)), 1)
+
+
+def _in_pixels(moments: Tensor) -> Tensor:
+    """Mean and mean square of u to c = 2 sinh(u) [px] and its mean square [px^2], since dc/du = sqrt(4 + c^2)."""
+    mean, square = moments[:, :1], moments[:, 1:]
+    variance = (square - mean.square()).clamp(min=0)
+    grown = mean.exp()
+    coc_px = grown - grown.reciprocal()
+    c2_px2 = coc_px.square()
+    return torch.cat((coc_px, c2_px2 + variance * (4 + c2_px2)), 1)
 
 
 def convex_upsampled(maps_BCHW: Tensor, weights_B36HW: Tensor) -> Tensor:

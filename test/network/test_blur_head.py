@@ -34,16 +34,17 @@ def say(network, likelihood):
         network.upper_head.logits.bias.copy_(torch.log(likelihood))
 
 
-def test_mean_and_variance_are_those_of_the_distribution(network):
+def test_blur_and_variance_are_those_of_the_distribution_in_asinh(network):
     likelihood = torch.full((28,), 1e-6)
     likelihood[5], likelihood[20] = 0.25, 0.75
     say(network, likelihood)
-    centres_px = bin_centres_px(28).astype(np.float64)
-    mean_px = 0.25 * centres_px[5] + 0.75 * centres_px[20]
-    variance_px2 = 0.25 * 0.75 * (centres_px[20] - centres_px[5]) ** 2
+    low, high = np.arcsinh(bin_centres_px(28).astype(np.float64)[[5, 20]] / 2)
+    level = 0.25 * low + 0.75 * high
+    blur_px = 2 * np.sinh(level)
+    variance_px2 = 0.25 * 0.75 * (high - low) ** 2 * (2 * np.cosh(level)) ** 2
     with torch.inference_mode():
         said = network(torch.rand(1, 3, 40, 70))
-    torch.testing.assert_close(said.coc_px, torch.full((1, 1, 40, 70), mean_px).float(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(said.coc_px, torch.full((1, 1, 40, 70), blur_px).float(), rtol=1e-3, atol=1e-3)
     wanted = torch.full((1, 1, 40, 70), np.log(variance_px2 + LEAST_VARIANCE_PX2)).float()
     torch.testing.assert_close(said.coc_log_var, wanted, rtol=1e-3, atol=5e-3)
 

@@ -213,13 +213,16 @@ class BlurMeter(NumpyNetwork):
         merged = self.cbr(np.concatenate([quarter, x, energies]), "upper_head.merge")
         features = self.cbr(merged, "upper_head.refine")
         likelihood = softmax(self.conv(features, "upper_head.logits") + log_prior, axis=0)
-        # 28 bins, even in asinh(c / 2) from 0 to 48 px.
-        centres = 2 * np.sinh(np.linspace(0, np.arcsinh(24), len(likelihood)))
-        moments = np.stack([np.tensordot(centres**power, likelihood, 1) for power in (1, 2)])
+        # 28 bins, even in u = asinh(c / 2) from 0 to 48 px; mean and spread are taken in u.
+        levels = np.linspace(0, np.arcsinh(24), len(likelihood))
+        moments = np.stack([np.tensordot(levels**power, likelihood, 1) for power in (1, 2)])
         borders = self.cbr(unshuffled(half), "upper_head.borders.1", padding=0)
         guide = self.cbr(np.concatenate([borders, features]), "upper_head.guide")
         weights = softmax(self.conv(guide, "upper_head.weights").reshape(9, 4, *moments.shape[1:]), axis=0)
-        mean, square = enlarged(self.combined(moments, weights), 2)
+        mean_u, square_u = self.combined(moments, weights)
+        blur = 2 * np.sinh(mean_u)
+        spread = np.maximum(square_u - mean_u**2, 0) * (2 * np.cosh(mean_u)) ** 2
+        mean, square = enlarged(np.stack([blur, blur**2 + spread]), 2)
         return mean[None], np.log(np.maximum(square - mean**2, 0) + 0.01)[None] + self.tensors["log_var_offset"]
 
     @staticmethod
