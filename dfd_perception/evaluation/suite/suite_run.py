@@ -71,17 +71,7 @@ def run_suite(
         else:
             _require_same(plan, folder)
     rows = [_row(source, plan, progress) for source, plan in zip(suite.sources, plans, strict=True)]
-    chart = None
-    if suite.chart and folder.card.target == "coc":
-        estimator = DepthEstimator(folder, options)
-        try:
-            chart = measure_chart(
-                lambda image: _blur(estimator, image),
-                folder.card.blur == "total",
-                progress=None if progress is None else lambda done, total: progress("blur chart", done, total),
-            )
-        finally:
-            estimator.close()
+    chart = _chart(folder, options, progress) if suite.chart and folder.card.target == "coc" else None
     if chart is None and all("problem" in row for row in rows):
         lines = "; ".join(f"{row['name']}: {row['problem']}" for row in rows)
         raise ConfigError(f"no source of the suite could be measured: {lines}")
@@ -96,6 +86,18 @@ def run_suite(
     write_report(out / SUMMARY_JSON, summary)
     write_summary_page(out / SUMMARY_HTML, summary)
     return summary
+
+
+def _chart(folder: ModelFolder, options: EstimatorOptions, progress: Progress | None) -> dict[str, Any]:
+    estimator = DepthEstimator(folder, options)
+    try:
+        return measure_chart(
+            lambda image: _blur(estimator, image),
+            folder.card.blur == "total",
+            progress=None if progress is None else lambda done, total: progress("blur chart", done, total),
+        )
+    finally:
+        estimator.close()
 
 
 def _blur(estimator: DepthEstimator, image: Any) -> Any:
