@@ -194,7 +194,7 @@ def _stated_unit_m(path: Path) -> float | None:
         if unit_m is not None and not 0 < float(unit_m) < math.inf:
             raise ValueError(unit_m)
         return None if unit_m is None else float(unit_m)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(f"{path}: depth_unit_m must be metres per count, above 0 ({error!r})") from error
 
 

@@ -77,7 +77,7 @@ def test_numbers_that_cannot_be_are_refused_and_leave_nothing(
 def test_a_description_that_is_nested_without_end_is_refused(rgbd: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (rgbd / "s0" / "meta.json").write_text("[" * 100_000)
     assert _run(rgbd, "set") == 2
-    assert "meta.json: cannot read fx, fy, cx, cy" in capsys.readouterr().err
+    assert "meta.json: depth_unit_m must be metres per count" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fault", ["lens", "out", "depth", "pitch"])

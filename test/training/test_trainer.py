@@ -213,7 +213,7 @@ def test_a_start_of_another_kind_is_refused(recipe):
 
 def test_the_std_is_calibrated_at_the_end(recipe):
     """On the half of the validation set that it is fitted on, 68.27 % lie within one; the other half is reported."""
-    config = config_of(recipe, max_steps=2)
+    config = config_of(recipe, max_steps=2, data=recipe["data"] | {"validation_scenes": 8})
     result = train(config)
     network = load_network(load_model_folder(result.model))
     assert float(network.log_var_offset) != 0

@@ -99,7 +99,8 @@ def test_a_wrong_suite_gets_one_line(arguments, tmp_path, capsys, text, said):
 
 def test_the_chart_is_one_command(tiny_coc_model, tmp_path, capsys, monkeypatch):
     # Two planes in place of seventy: the network is real, the chart is short.
-    monkeypatch.setattr(measure.measure_chart, "__defaults__", (measure.SETTINGS[:1], (4.0, 18.0), 1, None))
+    monkeypatch.setattr(measure.measure_chart, "__defaults__", (measure.SETTINGS[:1], (4.0, 18.0), None))
+    monkeypatch.setattr(measure, "SEEDS", 1)
 
     assert main(["evaluate", "--model", str(tiny_coc_model), "--chart", "--out", str(tmp_path / "out"),
                  "--backend", "onnxruntime", "--threads", "1"]) == 0  # fmt: skip

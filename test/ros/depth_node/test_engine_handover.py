@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rclpy", reason="no rclpy in this environment")
 pytest.importorskip("onnx")
@@ -19,10 +20,10 @@ pytest.importorskip("onnxruntime")
 from diagnostic_msgs.msg import DiagnosticArray
 from std_srvs.srv import Trigger
 
-from dfd_perception.files.configuration import read_yaml, write_yaml
-from dfd_perception.files.model_folder import sha256_of
+from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.inference.backends import tensorrt_backend as backend
 from dfd_perception.inference.tensorrt import engine_provider, engine_switch, trt_module
+from dfd_perception.network.checkpoint import load_network, save_model
 from support import tensorrt_stand_in as stand_in
 
 LENS = {"lens__aperture_diameter_mm": 25.0, "lens__focus_distance_m": 0.6}
@@ -200,19 +201,8 @@ def test_tensorrt_asked_for_and_absent_is_said_at_configure(start_node, monkeypa
 
 def change_weights(model: Path) -> None:
     """Other weights under the same name, as after training."""
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(model / "model.onnx"))
-    weight = next(t for t in graph.graph.initializer if len(t.dims) == 4)
-    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.1), weight.name))
-    (model / "weights.safetensors").write_bytes((model / "weights.safetensors").read_bytes() + b" ")
-    # A graph says whose weights it holds, and the card what they answer to the probe image.
-    weights_sha256 = sha256_of(model / "weights.safetensors")
-    next(prop for prop in graph.metadata_props if prop.key == "weights_sha256").value = weights_sha256
-    (model / "model.onnx").write_bytes(graph.SerializeToString())
-    card = read_yaml(model / "model.yaml")
-    card["onnx"]["sha256"] = sha256_of(model / "model.onnx")
-    card["weights"]["sha256"] = weights_sha256
-    del card["probe"]
-    write_yaml(model / "model.yaml", card)
+    folder = load_model_folder(model)
+    network = load_network(folder)
+    with torch.no_grad():
+        next(weight for weight in network.parameters() if weight.dim() == 4).mul_(1.1)
+    save_model(network, model, folder.card)
