@@ -43,7 +43,7 @@ class InferenceBackend(Protocol):
 
 @runtime_checkable
 class ImageBackend(Protocol):
-    """A backend that converts between images and planes itself: on the GPU, or on all threads of the network."""
+    """A backend that converts between images and planes itself (on the GPU)."""
 
     def run_image(
         self, image_HxWx3: NDArray[np.uint8], blur_log_prior: NDArray[np.float32] | None = None
