@@ -24,9 +24,14 @@ SLACK_PX = 0.75
 SLACK_SHARE = 0.06
 
 
+def bin_levels(count: int) -> NDArray[np.float64]:
+    """(count,) asinh(c / 2) of the centres c [px], evenly spaced from 0."""
+    return np.linspace(0, np.arcsinh(LARGEST_BIN_PX / 2), count)
+
+
 def bin_centres_px(count: int) -> NDArray[np.float32]:
-    """(count,) centres [px], even in asinh(c / 2): a third of a pixel apart near 0, a tenth of the blur far out."""
-    return (2 * np.sinh(np.linspace(0, np.arcsinh(LARGEST_BIN_PX / 2), count))).astype(np.float32)
+    """(count,) centres [px]: a third of a pixel apart near 0, a tenth of the blur far out."""
+    return (2 * np.sinh(bin_levels(count))).astype(np.float32)
 
 
 @lru_cache(maxsize=16)  # one lens for all images of a camera

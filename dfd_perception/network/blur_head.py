@@ -25,7 +25,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dfd_perception.core.blur_bins import bin_centres_px
+from dfd_perception.core.blur_bins import bin_centres_px, bin_levels
 from dfd_perception.network.compact_encoder import conv_bn_relu
 from dfd_perception.network.decoder import UpBlock
 
@@ -120,7 +120,7 @@ class BlurHead(nn.Module):
         self.guide = conv_bn_relu(guide + merged, guide)
         self.weights = nn.Conv2d(guide, 9 * 4, 1)
         self.register_buffer("centres_px", torch.from_numpy(bin_centres_px(bins)), persistent=False)
-        self.register_buffer("levels", torch.asinh(self.centres_px / 2), persistent=False)
+        self.register_buffer("levels", torch.from_numpy(bin_levels(bins)).float(), persistent=False)
 
     def start_at_little_blur(self) -> None:
         """Say about 2 px everywhere: the same for every image, and within the range of any re-blurring loss."""
