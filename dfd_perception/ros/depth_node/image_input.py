@@ -52,8 +52,9 @@ class ImageInput:
         self._subscriptions = LosslessSubscriptions(self._node, parameters.qos_input, self._log)
         raw = parameters.input_transport == "raw"
         topic, kind = ("image", Image) if raw else ("image/compressed", CompressedImage)
-        self._subscriptions.add(kind, topic, self._on_image, parameters.qos_input_depth)
+        # First, since an executor that finds both ready goes by this order: no image is begun without its lens.
         self._subscriptions.add(CameraInfo, "camera_info", self.infos.add, CAMERA_INFO_QUEUE)
+        self._subscriptions.add(kind, topic, self._on_image, parameters.qos_input_depth)
         self._settings = settings
         self._status.topic = self._node.resolve_topic_name(topic)
 

@@ -136,3 +136,9 @@ def test_two_publishers_whose_clocks_differ_do_not_flood_the_log(start_node, pee
 
     until(lambda: running.node.statistics.received.total > 60, publish, "60 frames arrive")
     assert capfd.readouterr().err.count("jumped back") <= 2
+
+
+def test_a_camera_info_is_taken_before_the_image_that_it_came_with(start_node):
+    """An executor takes what is ready in this order; the first image of a bag was answered without its lens."""
+    topics = [subscription.topic_name for subscription in start_node().node.subscriptions]
+    assert topics.index("/camera_info") < topics.index("/image")
