@@ -26,7 +26,7 @@ from dfd_perception.core.closing import Closing
 from dfd_perception.core.image_bytes import eight_bits
 from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.lens_text import is_lens_text, lens_from_text
-from dfd_perception.core.optics import DefocusCurve, Lens
+from dfd_perception.core.optics import DefocusCurve, Lens, require_possible
 from dfd_perception.core.prediction import Heads
 from dfd_perception.core.result import Result
 from dfd_perception.core.size import Size
@@ -122,6 +122,8 @@ class Meter(Closing):
         self, lens: LensDescription | DefocusCurve | None, fx_px: float | None
     ) -> tuple[DefocusCurve | None, float | None, tuple[str, ...]]:
         """The lens in pixels of the image, its fx [px], and what the user should be told."""
+        if fx_px is not None:
+            require_possible(fx_px=fx_px)
         if lens is None or self.model.card.target == "depth":
             return None, fx_px, ()
         if isinstance(lens, DefocusCurve):
@@ -130,9 +132,9 @@ class Meter(Closing):
         return resolved.curve, resolved.fx_px, resolved.notes
 
     def _notes(self) -> list[str]:
+        curve, _, notes = self._resolved(self._lens, self._fx_px)
         if self.model.card.target == "depth":
             return ["the lens is not used: this model knows its own lens only"] if self._lens is not None else []
-        curve, _, notes = self._resolved(self._lens, self._fx_px)
         return [] if curve is None else [*notes, *self.model.warnings_for(curve)]
 
 

@@ -174,6 +174,8 @@ def test_other_wrong_uses_are_one_line_too(tiny_coc_model, meter, image):
         ({"input_size": "480x640"}, "input_size is '480x640'"),
         ({"input_size": (480.5, 640)}, r"input_size is \(480.5, 640\)"),
         ({"input_size": 480}, "input_size is 480"),
+        ({"fx_px": float("nan")}, "fx_px is nan; expected"),
+        ({"fx_px": -3.0}, "fx_px is -3; expected"),
         ({"heads": "aif"}, "heads is 'aif'; expected one of both, depth, deblurred"),
         ({"model": None}, "model is None; expected a name or a folder"),
     ],

@@ -193,6 +193,8 @@ def _meter(args: argparse.Namespace) -> Meter:
             input_size=None if args.input_size is None else size_from_text(args.input_size, "--input-size"),
         )
     except LensError as error:
+        if args.lens is None:
+            raise
         raise LensError(f"{args.lens}: {error}") from error
     if meter.model.card.target == "coc" and args.lens is None:
         name = meter.model.name

@@ -12,8 +12,9 @@ from pathlib import Path
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.bags.storage import is_bag
 from dfd_perception.core.lens import LensDescription
+from dfd_perception.core.optics import require_possible
 from dfd_perception.datasets.folder import DESCRIPTION_NAME
-from dfd_perception.errors import UsageError
+from dfd_perception.errors import DatasetError, ImageError, UsageError, counted
 from dfd_perception.evaluation.sources.bag_options import BagOptions
 from dfd_perception.files.model_folder import load_model_folder
 from dfd_perception.inference.estimator import DepthEstimator, EstimatorOptions
@@ -23,7 +24,17 @@ from dfd_perception.media.source import open_source
 from dfd_perception.view.feed import Feed
 from dfd_perception.view.model_feed import AlbumFeed, ModelView, SceneFeed
 from dfd_perception.view.recorded import RecordedScene, answers_of
-from dfd_perception.view.scene import BagScene, FilesAlbum, FixedLens, MovingScene, SessionAlbum
+from dfd_perception.view.scene import (
+    Album,
+    BagScene,
+    FilesAlbum,
+    FixedLens,
+    MovingScene,
+    SceneImage,
+    SessionAlbum,
+)
+
+Opened = FilesAlbum | SessionAlbum | MovingScene | BagScene | RecordedScene
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +54,60 @@ class ViewRequest:
 
 
 def open_feed(request: ViewRequest) -> Feed:
-    """Open what is to be shown, and the model.
+    """Open what is to be shown, and the model. The first image is read, so that a page opens for what can be shown.
 
     Raises:
-        UsageError: nothing there, or it cannot be shown so.
+        UsageError: nothing there, nothing of it can be read, or it cannot be shown so; what was open is released.
     """
+    if request.fx_px is not None:
+        require_possible(fx_px=request.fx_px)
     opened = _opened(request)
-    if request.recorded and isinstance(opened, (FilesAlbum, MovingScene)):
-        raise UsageError("--recorded is for a bag or a session; an image alone has nothing recorded beside it")
-    estimator = None
-    if not request.recorded and not isinstance(opened, RecordedScene):
-        estimator = DepthEstimator(load_model_folder(request.model), request.estimator)
+    try:
+        if request.recorded and isinstance(opened, (FilesAlbum, MovingScene)):
+            raise UsageError("--recorded is for a bag or a session; an image alone has nothing recorded beside it")
+        first = _first_image(opened)
+        if request.lens is not None and first is not None:
+            request.lens.resolved(first.fx_px)  # a lens that cannot give depth
+        estimator = None
+        if not request.recorded and not isinstance(opened, RecordedScene):
+            estimator = DepthEstimator(load_model_folder(request.model), request.estimator)
+    except BaseException:
+        if not isinstance(opened, (FilesAlbum, SessionAlbum)):
+            opened.close()
+        raise
     view = ModelView(estimator)
     return AlbumFeed(opened, view) if isinstance(opened, (FilesAlbum, SessionAlbum)) else SceneFeed(opened, view)
 
 
-def _opened(request: ViewRequest) -> FilesAlbum | SessionAlbum | MovingScene | BagScene | RecordedScene:
+def _first_image(opened: Opened) -> SceneImage | None:
+    """The first image that can be read; None of a camera or stream, which is not waited for.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if isinstance(opened, (FilesAlbum, SessionAlbum)):
+        return _first_readable(opened)
+    if opened.live:
+        return None
+    first = next(opened.images(), None)
+    if first is None:
+        raise DatasetError(f"{opened.title}: nothing to show; no image of it is complete")
+    return first
+
+
+def _first_readable(album: Album) -> SceneImage:
+    reasons = []
+    for index in range(len(album)):
+        try:
+            return album.image(index)
+        except UsageError as error:
+            reasons.append(error)
+    if len(reasons) == 1:
+        raise reasons[0]
+    raise ImageError(f"{album.title}: none of {counted(len(reasons), 'image')} can be read; the first: {reasons[0]}")
+
+
+def _opened(request: ViewRequest) -> Opened:
     words, fixed = list(request.words), FixedLens(request.lens, request.fx_px)
     path = Path(words[0])
     if len(words) == 1 and is_bag(path):
@@ -66,7 +115,7 @@ def _opened(request: ViewRequest) -> FilesAlbum | SessionAlbum | MovingScene | B
     if len(words) == 1 and (path / DESCRIPTION_NAME).is_file():
         return SessionAlbum(path, fixed)
     if request.lens is not None:
-        request.lens.resolved(request.fx_px)  # before anything opens: a lens that cannot give depth
+        request.lens.resolved(request.fx_px)  # before a camera opens
     source = open_source(words, request.capture)
     title = _title(words[0]) if len(words) == 1 and not words[0].isdigit() else source.name
     if isinstance(source, ImageFiles):

@@ -168,7 +168,9 @@ def test_depth_outside_of_the_range_is_a_warning_and_exit_code_1(images, tiny_co
     [
         (("--min-m", "3", "--max-m", "2"), "--min-m 3 and --max-m 2"),
         (("--max-rel-std", "-1"), "--max-rel-std is -1"),
+        (("--max-rel-std", "nan"), "largest relative std is nan"),
         (("--range", "2", "1"), "expected 0 < NEAR < FAR"),
+        (("--fx", "nan"), "dfd: fx_px is nan; expected"),
     ],
 )
 def test_a_range_that_cannot_be_is_refused(images, tiny_depth_model, capsys, arguments, says):

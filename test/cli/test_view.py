@@ -67,6 +67,11 @@ def test_a_video_is_served_until_a_signal_ends_it(clip, tiny_coc_model, how):
         (["view", "photo.png", "--port", "99999"], "--port is 99999; expected 0 to 65535"),
         (["view", "photo.png", "--lens", "absent.yaml"], "absent.yaml"),
         (["view", "999"], "camera 999 cannot be opened"),
+        (["view", "notes.txt"], "notes.txt: cannot be decoded as an image"),
+        (["view", "empty"], "empty: a folder without images"),
+        (["view", "http://127.0.0.1:1/clip.mp4"], "OpenCV cannot open this address"),
+        (["view", "notes.txt", "--fx", "nan"], "fx_px is nan; expected"),
+        (["view", "notes.txt", "--max-m", "nan"], "--max-m nan: expected 0 or more"),
         (["camera", "nothing.mp4"], "nothing.mp4: nothing there"),
         (["camera", "photo.png", "--rate", "0"], "--rate is 0; expected above 0"),
         (["camera", "photo.png", "--fx", "5", "--calibration", "a.yaml"], "give one of them"),
@@ -77,6 +82,8 @@ def test_wrong_use_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arg
     if arguments[0] == "camera":
         pytest.importorskip("rclpy", reason="no ROS 2 in this environment")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "empty").mkdir()
     assert main(arguments) == 2
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1

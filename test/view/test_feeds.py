@@ -15,11 +15,11 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
 
-from dfd_perception.bags.messages import camera_info_message, image_message  # noqa: E402
+from dfd_perception.bags.messages import camera_info_message, compressed_image_message, image_message  # noqa: E402
 from dfd_perception.bags.writer import BagWriter  # noqa: E402
 from dfd_perception.core.camera import CameraIntrinsics  # noqa: E402
 from dfd_perception.core.lens import LensDescription  # noqa: E402
-from dfd_perception.errors import DfdPerceptionError, LensError, UsageError  # noqa: E402
+from dfd_perception.errors import DatasetError, DfdPerceptionError, ImageError, LensError, UsageError  # noqa: E402
 from dfd_perception.inference.estimator import EstimatorOptions  # noqa: E402
 from dfd_perception.media.result_video import VideoWriter  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
@@ -239,6 +239,31 @@ def test_the_answers_of_a_node_are_shown_as_they_were_recorded(show, tmp_path):
     assert frame.stamp_ns in (5_000_000_000, 5_040_000_000)
 
 
+def write_what_cannot_be_shown(folder, photo):
+    """A text, cut images, a video without frames, a session without fx, bags of which no moment can be shown."""
+    (folder / "notes.txt").write_text("no image")
+    whole = photo.read_bytes()
+    (folder / "cut").mkdir()
+    for path in (folder / "cut.png", folder / "cut" / "one.png", folder / "cut" / "two.png"):
+        path.write_bytes(whole[: len(whole) // 2])
+    with VideoWriter(folder / "clip.avi", 20.0) as writer:
+        writer.write(np.zeros((48, 80, 3), np.uint8))
+    clip = (folder / "clip.avi").read_bytes()
+    (folder / "clip.avi").write_bytes(clip[: clip.index(b"movi") + 4])  # the head is whole, and says one frame
+    (folder / "scene" / "defocused").mkdir(parents=True)
+    (folder / "scene" / "defocused" / "000000.png").write_bytes(whole)
+    (folder / "scene" / "dataset.yaml").write_text("name: scene\n")
+    stamp = 1_000_000_000
+    black, half = BagWriter(folder / "black"), BagWriter(folder / "half")
+    spoilt = compressed_image_message(b"no image", "jpeg", stamp, "cam")
+    black.write("/camera/image/compressed", "sensor_msgs/msg/CompressedImage", stamp, spoilt)
+    for number, topic in enumerate(("/r1/depth/image", "/r1/defocus/image")):  # never of one stamp
+        message = image_message(np.ones((8, 8), np.float32), "32FC1", stamp + number, "cam")
+        half.write(topic, "sensor_msgs/msg/Image", stamp, message)
+    black.close()
+    half.close()
+
+
 @pytest.mark.parametrize(
     ("words", "options", "problem", "said"),
     [
@@ -247,12 +272,22 @@ def test_the_answers_of_a_node_are_shown_as_they_were_recorded(show, tmp_path):
         (["photos"], {"lens": LENS}, LensError, "focal length in pixels is not known"),
         (["photos"], {"model": "no such model"}, UsageError, "no such model"),
         (["bag"], {}, UsageError, "bag"),
+        (["notes.txt"], {}, ImageError, "notes.txt: cannot be decoded as an image"),
+        (["cut.png"], {}, ImageError, "cut.png: PNG is cut short"),
+        (["cut"], {}, ImageError, "cut: none of 2 images can be read; the first: .*one.png: PNG is cut short"),
+        (["clip.avi"], {}, ImageError, "no frame of this video can be decoded"),
+        (["black"], {}, ImageError, "black: .*is neither JPEG nor PNG"),
+        (["half"], {"recorded": True}, DatasetError, "half: nothing to show; no image of it is complete"),
+        (["scene"], {"lens": LENS}, LensError, "focal length in pixels is not known"),
+        (["photos"], {"fx_px": float("nan")}, LensError, "fx_px is nan; expected"),
+        (["photos"], {"fx_px": -3.0}, LensError, "fx_px is -3; expected"),
     ],
 )
 def test_wrong_use_is_said_in_one_line(tmp_path, album, monkeypatch, words, options, problem, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bag").mkdir()
     (tmp_path / "bag" / "metadata.yaml").write_text("nonsense: 1\n")
+    write_what_cannot_be_shown(tmp_path, album / "photo_0.png")
     with pytest.raises(problem, match=said) as error:
         open_feed(ViewRequest(words=words, **options))
     assert "\n" not in str(error.value)
