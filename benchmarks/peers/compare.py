@@ -6,7 +6,8 @@
     python benchmarks/peers/compare.py --seconds 10 [--size 480x640] [--repeat 3] [--out peers.json]
 
 Each is measured twice: with more images than it can answer (rate, drops, CPU, memory), and at half of the rate that it
-reached (latency, and where a frame's time goes). A bare echo node at the same rate says what such messages cost.
+reached (latency, and where a frame's time goes), for three answers at least. A bare echo node at the same rate, 5 a
+second at least, says what such messages cost; the overhead is stated where ten answers or more make its median.
 Stop other work first; figures of one run can be compared with each other, not with those of another machine.
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dfd_perception.benchmark.node_benchmark import run_once
+from dfd_perception.benchmark.node_benchmark import measure_two_rates
 from dfd_perception.benchmark.processes import BenchmarkOptions
 from dfd_perception.environment import use_own_ros_domain
 
@@ -35,12 +36,8 @@ PEERS: dict[str, list[str] | None] = {
 
 def measure(name: str, options: BenchmarkOptions, size: tuple[int, int]) -> dict[str, Any]:
     """One row of the table."""
-    command = PEERS[name]
-    full = run_once(options, size, options.rate_hz, echo=False, command=command)
-    calm_rate_hz = max(0.5, full["answered_per_s"] / 2)
-    calm = run_once(options, size, calm_rate_hz, echo=False, command=command)
-    echo = run_once(options, size, calm_rate_hz, echo=True)
-    inference_ms = calm["stages_ms"].get("inference", float("nan"))
+    record = measure_two_rates(options, size, PEERS[name])
+    full, calm, echo = record["throughput"], record["latency"], record["echo"]
     return {
         "peer": name,
         "frames_per_s": full["answered_per_s"],
@@ -49,10 +46,11 @@ def measure(name: str, options: BenchmarkOptions, size: tuple[int, int]) -> dict
         "cpu_ms_per_frame": full["cpu_ms_per_frame"],
         "memory_mb": full["memory_mb"]["last"],
         "latency_ms": calm["latency_ms"],
+        "answers": calm["answered"],
         "latency_at_full_rate_ms": full["latency_ms"],
         "stages_ms": calm["stages_ms"],
         "echo_ms": echo["latency_ms"]["p50"],
-        "overhead_over_echo": round((calm["latency_ms"]["p50"] - inference_ms) / echo["latency_ms"]["p50"], 2),
+        "overhead_over_echo": record["overhead_over_echo"],
     }
 
 
@@ -71,7 +69,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {row['peer']} | {row['frames_per_s']:g} ({row['of']:g}) | {latency['p50']:g} / {latency['p95']:g} "
             f"| {full['p50']:g} | {row['dropped']} | {row['cpu_ms_per_frame']:g} | {row['memory_mb']:g} "
-            f"| {row['overhead_over_echo']:g} |"
+            f"| {'-' if row['overhead_over_echo'] is None else row['overhead_over_echo']} |"
         )
     stages = sorted({stage for row in rows for stage in row["stages_ms"]})
     head = "| where a frame's time goes, p50 [ms] | " + " | ".join(stages) + " |"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,6 +38,12 @@ from dfd_perception.errors import BackendError
 
 WARM_UP_S = {False: 4.0, True: 1.0}
 MEMORY_PERIOD_S = 0.5
+LEAST_ANSWERS = 3
+"""Of each run: fewer say nothing of a rate."""
+LEAST_FOR_OVERHEAD = 10
+"""Answers: the inference of a few varies by more than the echo node's whole round trip."""
+LEAST_ECHO_RATE_HZ = 5.0
+"""The echo node beside a slow one is still measured on enough images."""
 
 
 def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:
@@ -45,27 +52,52 @@ def measure_node(options: BenchmarkOptions) -> list[dict[str, Any]]:
     Raises:
         BackendError: the node did not answer.
     """
-    records = []
-    for size in options.sizes:
-        throughput = run_once(options, size, options.rate_hz, echo=False)
-        # Half of what it can: no frame waits for another.
-        calm_rate_hz = max(1.0, throughput["answered_per_s"] / 2)
-        latency = run_once(options, size, calm_rate_hz, echo=False)
-        echo = run_once(options, size, calm_rate_hz, echo=True)
-        inference_ms = latency["stages_ms"].get("inference", float("nan"))
-        overhead_ms = latency["latency_ms"]["p50"] - inference_ms
-        records.append(
-            {
-                "size": f"{size[1]}x{size[0]}",
-                "throughput": throughput,
-                "latency": latency,
-                "echo": echo,
-                "inference_p50_ms": inference_ms,
-                "overhead_p50_ms": round(overhead_ms, 2),
-                "overhead_over_echo": round(overhead_ms / echo["latency_ms"]["p50"], 2),
-            }
-        )
-    return records
+    return [{"size": f"{size[1]}x{size[0]}", **measure_two_rates(options, size)} for size in options.sizes]
+
+
+def measure_two_rates(options: BenchmarkOptions, size: Size, command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Throughput with more images than can be answered, latency at half of the rate reached, and the echo node's.
+
+    A slow node is measured for as long as LEAST_ANSWERS of it take.
+
+    Args:
+        command: script and arguments of another node of the same topics, in place of ours.
+
+    Raises:
+        BackendError: nothing was answered.
+    """
+    throughput = run_once(options, size, options.rate_hz, echo=False, command=command)
+    if throughput["answered"] < LEAST_ANSWERS:
+        longer = _lasting(options, (LEAST_ANSWERS + 1) / throughput["answered_per_s"])
+        throughput = run_once(longer, size, options.rate_hz, echo=False, command=command)
+    rate_hz, lasting, echo_rate_hz = calm_run(options, throughput["answered_per_s"])
+    calm = run_once(lasting, size, rate_hz, echo=False, command=command)
+    echo = run_once(options, size, echo_rate_hz, echo=True)
+    return {"throughput": throughput, "latency": calm, "echo": echo, **overhead(calm, echo)}
+
+
+def calm_run(options: BenchmarkOptions, reached_hz: float) -> tuple[float, BenchmarkOptions, float]:
+    """Rate [Hz] at which no frame waits, options that last LEAST_ANSWERS of it, and the rate [Hz] of the echo node."""
+    rate_hz = reached_hz / 2
+    return rate_hz, _lasting(options, LEAST_ANSWERS / rate_hz), max(rate_hz, LEAST_ECHO_RATE_HZ)
+
+
+def overhead(calm: dict[str, Any], echo: dict[str, Any]) -> dict[str, float | None]:
+    """Latency beside inference, in ms and over the echo node's: differences of medians, None of too few answers."""
+    inference_ms = calm["stages_ms"].get("inference")
+    if inference_ms is None or calm["answered"] < LEAST_FOR_OVERHEAD:
+        return {"inference_p50_ms": inference_ms, "overhead_p50_ms": None, "overhead_over_echo": None}
+    overhead_ms = calm["latency_ms"]["p50"] - inference_ms
+    return {
+        "inference_p50_ms": inference_ms,
+        "overhead_p50_ms": round(overhead_ms, 2),
+        "overhead_over_echo": round(overhead_ms / echo["latency_ms"]["p50"], 2),
+    }
+
+
+def _lasting(options: BenchmarkOptions, duration_s: float) -> BenchmarkOptions:
+    """The options for so long at least."""
+    return replace(options, duration_s=max(options.duration_s, duration_s))
 
 
 def run_once(
@@ -87,27 +119,32 @@ def run_once(
             wait_for(folder / "heard.ready", listener)
             # The network is prepared by the first frames; they do not count.
             _camera(folder / "warm_up.json", size, min(rate_hz, 5.0), WARM_UP_S[echo])
-            before, usage_before = time.monotonic(), usage_s(node.pid)
+            usage_before = usage_s(node.pid)
             sent, memory = _camera_watched(folder / "sent.json", size, rate_hz, options.duration_s, node.pid)
             usage = usage_s(node.pid)
         finally:
             stop(node)
             stop(listener)
         heard = json.loads((folder / "heard.json").read_text("utf-8"))
-    return _record(sent, heard, before, (usage_before, usage), memory)
+    return _record(sent, heard, (usage_before, usage), memory)
 
 
 def _record(
     sent: dict[str, Any],
     heard: dict[str, Any],
-    before_s: float,
     cpu_s: tuple[float, float],
     memory_mb: list[float],
 ) -> dict[str, Any]:
-    # Monotonic clocks of processes of one machine agree. Late answers to images of the warm-up do not count.
-    delays = [d for d, at in zip(heard["delays_s"], heard["arrivals_s"], strict=True) if at - d >= before_s]
+    # Monotonic clocks of processes of one machine agree. Late answers to images of the warm-up do not count, nor what a
+    # slow node answers after the run.
+    began_s, ended_s = sent["began_s"], sent["began_s"] + sent["seconds"]
+    answers = zip(heard["delays_s"], heard["arrivals_s"], strict=True)
+    delays = [delay_s for delay_s, at_s in answers if at_s - delay_s >= began_s and at_s <= ended_s]
     if not delays:
-        raise BackendError("no frame was answered; the node's log is above (dfd doctor checks this machine)")
+        raise BackendError(
+            f"no frame was answered in {sent['seconds']:.1f} s; the node's log is above (dfd doctor checks this "
+            "machine; a slower node needs more --seconds)"
+        )
     p50, p95 = np.percentile(delays, [50, 95]) * 1e3
     return {
         "sent": sent["sent"],

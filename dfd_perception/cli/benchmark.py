@@ -122,14 +122,15 @@ def table(result: dict[str, Any]) -> str:
 
 def _row(record: dict[str, Any]) -> str:
     full, calm, echo = record["throughput"], record["latency"], record["echo"]
-    memory = full["memory_mb"]
+    memory, inference_ms, overhead_ms = full["memory_mb"], record["inference_p50_ms"], record["overhead_p50_ms"]
+    echo_ms = echo["latency_ms"]["p50"]
     cells = [
         record["size"],
         f"{full['answered_per_s']:.1f} of {full['sent_per_s']:.0f}",
         f"{full['dropped']} of {full['sent']}",
         f"{calm['latency_ms']['p50']:.1f} / {calm['latency_ms']['p95']:.1f} ms",
-        f"{record['inference_p50_ms']:.1f} ms",
-        f"{record['overhead_p50_ms']:.1f} / {echo['latency_ms']['p50']:.1f} ms = {record['overhead_over_echo']}",
+        "-" if inference_ms is None else f"{inference_ms:.1f} ms",
+        "-" if overhead_ms is None else f"{overhead_ms:.1f} / {echo_ms:.1f} ms = {record['overhead_over_echo']}",
         f"{full['cpu_cores']}",
         f"{memory['first']:.0f} to {memory['last']:.0f} MB",
     ]

@@ -17,6 +17,9 @@ from dfd_perception.errors import ImageError
 
 TWELVE_BITS = 4095
 SIXTEEN_BITS = 65535
+_JPEG_GREY = 128
+_ANY_DATA = b"".join(bytes(range(0x11, 0x51)) + bytes((0xFF, 0xD0 + number)) for number in range(8))
+"""With restart marks, since a scan that has them goes on at the one that it expects."""
 
 _TURNS = {
     2: lambda a: a[:, ::-1],
@@ -82,20 +85,39 @@ def decoded_pixels(content: bytes) -> NDArray[Any]:
     Raises:
         ImageError: no image, cut short, or larger than any camera's.
     """
-    if is_jpeg_or_png(content):
-        header = read_header(content)
+    header = read_header(content) if is_jpeg_or_png(content) else None
+    if header is not None:
         require_decodable(header, len(content))
         content = content[: header.length]
     if not content:
         raise ImageError("no image: it is empty (0 bytes)")
+    pixels = _decoded(content)
+    require_area(pixels.shape[1], pixels.shape[0])
+    if header is not None and header.kind == "jpeg" and _lacks_data(content, pixels, header.progressive):
+        raise ImageError(f"JPEG of {len(content)} bytes lacks data: the rest of it would be grey; take it again")
+    return pixels
+
+
+def _decoded(content: bytes) -> NDArray[Any]:
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ImageError(f"cannot be decoded ({len(content)} bytes): {error.err or error}") from error
     if pixels is None:
         raise ImageError(f"cannot be decoded as an image ({len(content)} bytes)")
-    require_area(pixels.shape[1], pixels.shape[0])
     return pixels
+
+
+def _lacks_data(content: bytes, pixels: NDArray[Any], progressive: bool) -> bool:
+    """Whether a JPEG with its end mark ran out of data before it: a camera that lost some, a file that was mended.
+
+    libjpeg takes grey (of a progressive one: less detail) for what is missing, and says so on stderr alone. It does
+    not read what stands between the last block and the end mark; where blocks lack, it does: then bytes put there
+    change the image. Decoded twice only where the last pixel is that grey, or the scans may lack detail.
+    """
+    if not progressive and (pixels[-1, -1] != _JPEG_GREY).any():
+        return False
+    return not np.array_equal(_decoded(content[:-2] + _ANY_DATA + content[-2:]), pixels)
 
 
 def png_bytes(image: NDArray[np.uint8] | NDArray[np.uint16], options: Sequence[int] = ()) -> bytes:

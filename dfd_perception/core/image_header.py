@@ -24,6 +24,7 @@ LARGEST_IMAGE_PX = 1 << 26
 UPRIGHT = 1
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 _END_OF_IMAGE, _START_OF_SCAN, _EXIF = 0xD9, 0xDA, 0xE1
 # In a scan FF 00 is a data byte, FF D0 to FF D7 are restarts, FF FF is filling; anything else begins a segment.
@@ -43,6 +44,8 @@ class ImageHeader(NamedTuple):
     """Bytes from the start to the end mark, which padding may follow; None: the end is missing."""
     orientation: int
     """Exif: 1 upright, 2 to 8 mirrored or turned for display."""
+    progressive: bool = False
+    """A JPEG of several scans, each of which adds detail to the whole image."""
 
 
 def is_jpeg_or_png(content: bytes) -> bool:
@@ -96,6 +99,7 @@ def require_area(width: int, height: int) -> None:
 def _jpeg_header(content: bytes) -> ImageHeader:
     width = height = bits = 0
     orientation = UPRIGHT
+    progressive = False
     length = None
     position = 2
     while position + 1 < len(content):
@@ -114,6 +118,7 @@ def _jpeg_header(content: bytes) -> ImageHeader:
             body = position + 4
             if marker in _START_OF_FRAME:
                 bits, height, width = struct.unpack_from(">BHH", content, body)
+                progressive = marker in _PROGRESSIVE
             elif marker == _EXIF and content[body : body + 6] == b"Exif\0\0":
                 orientation = _orientation(content[body + 6 : position + 2 + size])
             position += 2 + max(2, size)
@@ -122,7 +127,7 @@ def _jpeg_header(content: bytes) -> ImageHeader:
                 if match is None:
                     break
                 position = match.start()
-    return ImageHeader("jpeg", width, height, bits, length, orientation)
+    return ImageHeader("jpeg", width, height, bits, length, orientation, progressive)
 
 
 def _png_header(content: bytes) -> ImageHeader:

@@ -91,6 +91,38 @@ def test_no_cut_file_is_taken_for_an_image(kind):
                 decoded_rgb(whole[:length] + bytes(4096))
 
 
+BASELINE, PROGRESSIVE, RESTARTED = (), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 3)
+
+
+@pytest.mark.parametrize("pixels", [image(), image()[:53, :81], image()[..., 0], np.full((70, 90, 3), 200, np.uint8)])
+@pytest.mark.parametrize("options", [BASELINE, PROGRESSIVE, RESTARTED])
+def test_a_jpeg_that_lacks_data_before_its_end_mark_is_cut_short_too(pixels, options):
+    whole = cv2.imencode(".jpg", pixels, list(options))[1].tobytes()
+    first_scan = whole.index(b"\xff\xda")
+    scan = first_scan + 2 + struct.unpack_from(">H", whole, first_scan + 2)[0]
+    for share in (0.05, 0.3, 0.5, 0.8):
+        cut = whole[: scan + int(share * (len(whole) - 2 - scan))].rstrip(b"\xff")
+        try:
+            read = decoded_rgb(cut + b"\xff\xd9")
+        except ImageError:
+            continue
+        assert np.array_equal(read, decoded_rgb(whole)), "flat: there was no detail to lack"
+
+
+def test_a_jpeg_that_lost_data_on_its_way_is_refused():
+    whole = packed("jpg")
+    scan = whole.index(b"\xff\xda") + 14
+    start, end = scan + (len(whole) - scan) // 3, scan + (len(whole) - scan) // 2
+    with pytest.raises(ImageError, match="lacks data"):
+        decoded_rgb(whole[:start].rstrip(b"\xff") + whole[end:])
+
+
+@pytest.mark.parametrize("options", [BASELINE, PROGRESSIVE, RESTARTED])
+def test_a_whole_jpeg_of_that_same_grey_is_read(options):
+    grey = np.full((70, 90, 3), 128, np.uint8)
+    assert (decoded_rgb(cv2.imencode(".jpg", grey, list(options))[1].tobytes()) == 128).all()
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_turned_photograph_keeps_its_stored_pixels_unless_asked(order):
     stored = decoded_rgb(packed("jpg"))

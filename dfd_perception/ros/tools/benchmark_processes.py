@@ -42,7 +42,11 @@ TOPICS = {"depth": "depth/image", "deblurred": "deblurred/image"}
 
 
 def camera(height: int, width: int, rate_hz: float, duration_s: float, at_once: bool = False) -> dict[str, Any]:
-    """Publish rgb8 images and camera_infos at a rate; returns how many. `at_once`: whether anybody listens or not."""
+    """Publish rgb8 images and camera_infos at a rate; returns how many, and when.
+
+    Args:
+        at_once: whether anybody listens or not.
+    """
     node = rclpy.create_node("benchmark_camera")
     images = node.create_publisher(Image, "image", qos_profile("reliable", 1))
     infos = node.create_publisher(CameraInfo, "camera_info", qos_profile("reliable", 1))
@@ -67,7 +71,7 @@ def camera(height: int, width: int, rate_hz: float, duration_s: float, at_once: 
     lasted = time.monotonic() - began
     time.sleep(0.5)
     node.destroy_node()
-    return {"sent": sent, "seconds": lasted}
+    return {"sent": sent, "began_s": began, "seconds": lasted}
 
 
 class Echo(Node):

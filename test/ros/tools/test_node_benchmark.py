@@ -15,6 +15,7 @@ pytest.importorskip("rclpy", reason="no rclpy in this environment")
 from dfd_perception.benchmark import node_benchmark as benchmark
 from dfd_perception.benchmark.processes import BenchmarkOptions
 from dfd_perception.cli.benchmark import table
+from dfd_perception.errors import BackendError
 
 
 @pytest.mark.slow
@@ -30,6 +31,31 @@ def test_every_figure_of_a_short_run_is_there(ros_environment, monkeypatch, tiny
     assert 0 < record["latency_ms"]["p50"] <= record["latency_ms"]["p95"]
     assert record["memory_mb"]["first"] > 10
     assert (record["stages_ms"].get("inference", 0) > 0) is not echo
+
+
+def test_a_slow_node_is_measured_at_half_of_its_rate_for_three_answers():
+    options = BenchmarkOptions(model="", duration_s=8.0)
+    rate_hz, lasting, echo_rate_hz = benchmark.calm_run(options, 0.24)
+    assert (rate_hz, lasting.duration_s, echo_rate_hz) == pytest.approx((0.12, 25.0, 5.0))
+    rate_hz, lasting, echo_rate_hz = benchmark.calm_run(options, 30.0)
+    assert (rate_hz, lasting.duration_s, echo_rate_hz) == (15.0, 8.0, 15.0)
+
+
+@pytest.mark.parametrize(("answered", "expected"), [(3, None), (40, 1.25)])
+def test_overhead_is_stated_of_enough_answers(answered, expected):
+    calm = {"answered": answered, "stages_ms": {"inference": 100.0}, "latency_ms": {"p50": 120.0, "p95": 200.0}}
+    echo = {"latency_ms": {"p50": 16.0, "p95": 20.0}}
+    assert benchmark.overhead(calm, echo)["overhead_over_echo"] == expected
+    assert benchmark.overhead({**calm, "stages_ms": {}}, echo)["overhead_over_echo"] is None
+
+
+def test_answers_count_within_the_run_alone():
+    sent = {"sent": 4, "began_s": 10.0, "seconds": 2.0}
+    heard = {"arrivals_s": [10.5, 11.0, 12.0, 12.4], "delays_s": [0.6, 0.5, 0.4, 0.9], "stages_ms": {}}
+    record = benchmark._record(sent, heard, (0.0, 1.0), [1.0])
+    assert (record["answered"], record["dropped"], record["answered_per_s"]) == (2, 2, 1.0)
+    with pytest.raises(BackendError, match=r"no frame was answered in 2\.0 s"):
+        benchmark._record(sent, {**heard, "arrivals_s": [13.0] * 4}, (0.0, 1.0), [1.0])
 
 
 @pytest.mark.slow
@@ -51,11 +77,14 @@ def test_the_table_names_every_figure():
     }  # fmt: skip
     node = {"size": "640x480", "throughput": run, "latency": run, "echo": run, "inference_p50_ms": 33.0,
             "overhead_p50_ms": 7.0, "overhead_over_echo": 0.18}  # fmt: skip
+    slow = {**node, "inference_p50_ms": None, "overhead_p50_ms": None, "overhead_over_echo": None}
     start = {"size": "640x480", "node_s": 2.1, "echo_s": 0.9, "over_echo": 2.33, "repetitions": 3}
-    result = {"model": {"name": "m"}, "precision": "fp32", "machine": {"cpu": "c"}, "node": [node], "start": [start]}
-    row, _, began = table(result).splitlines()[-3:]
+    result = {"model": {"name": "m"}, "precision": "fp32", "machine": {"cpu": "c"}}
+    result |= {"node": [node, slow], "start": [start]}
+    row, few, _, began = table(result).splitlines()[-4:]
     expected = "| 640x480 | 30.0 of 60 | 300 of 600 | 40.0 / 50.0 ms | 33.0 ms | 7.0 / 40.0 ms = 0.18 | 1.5 |"
     assert row.startswith(expected)
+    assert "| 40.0 / 50.0 ms | - | - | 1.5 |" in few
     assert began == "640x480: first answer 2.1 s after the start of the process; the echo node's 0.9 s (2.33 x)"
 
 
