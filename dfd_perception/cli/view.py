@@ -35,7 +35,7 @@ TOPICS = "topics"
 OF_A_NODE = {"node": "--node", "ros_args": "--ros-args"}
 OF_A_MODEL = {
     "model": "--model", "lens": "--lens", "fx": "--fx", "backend": "--backend", "min_m": "--min-m", "max_m": "--max-m",
-    "recorded": "--recorded", "image_topic": "--image-topic", "size": "--size",
+    "recorded": "--recorded", "image_topic": "--image-topic", "depth_unit": "--depth-unit", "size": "--size",
 }  # fmt: skip
 LARGEST_PORT = 65535
 
@@ -59,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--max-m", type=float, metavar="M", help="farther depth is invalid [m] (default: 10)")
     model.add_argument("--recorded", action="store_true", default=None, help="show what was recorded; run no model")
     model.add_argument("--image-topic", metavar="T", help="image topic of a bag that has several")
+    model.add_argument("--depth-unit", metavar="U", help="of integer depth in a bag: mm (default), tum, kitti, m, or "
+                       "metres per count; mono16 needs it")  # fmt: skip
     model.add_argument("--size", metavar="WxH", help="size to ask of a camera [px]")
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
@@ -132,6 +134,7 @@ def _topics(args: argparse.Namespace) -> Feed:
 
 def _source(args: argparse.Namespace) -> Feed:
     _refuse(args, OF_A_NODE, "for the topics of a node")
+    from dfd_perception.core.depth_encoding import parse_depth_unit
     from dfd_perception.core.size import size_from_text
     from dfd_perception.evaluation.sources.bag_options import BagOptions
     from dfd_perception.files.lens_file import read_lens
@@ -144,6 +147,7 @@ def _source(args: argparse.Namespace) -> Feed:
     near_m, far_m = args.min_m or 0.0, 10.0 if args.max_m is None else args.max_m
     if not 0 <= near_m < far_m:
         raise UsageError(f"--min-m {near_m:g} and --max-m {far_m:g}: expected 0 or more, the first smaller")
+    unit_m = None if args.depth_unit is None else parse_depth_unit(args.depth_unit)
     size = None if args.size is None else size_from_text(args.size, "--size", width_first=True)
     return open_feed(
         ViewRequest(
@@ -152,7 +156,7 @@ def _source(args: argparse.Namespace) -> Feed:
             recorded=bool(args.recorded),
             lens=read_lens(args.lens) if args.lens else None,
             fx_px=args.fx,
-            bag=BagOptions(image_topic=args.image_topic),
+            bag=BagOptions(image_topic=args.image_topic, depth_unit_m=unit_m),
             capture=CaptureRequest(size=size),
             estimator=EstimatorOptions(backend=args.backend or "auto", depth_min_m=near_m, depth_max_m=far_m),
         )

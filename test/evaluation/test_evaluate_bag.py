@@ -167,6 +167,13 @@ def test_mono16_depth_needs_its_unit(make_bag, plan_for):
     assert evaluate(plan)["depth"]["pixels"] == evaluate(plan_for(make_bag("plain"), out="plain"))["depth"]["pixels"]
 
 
+def test_mono16_is_found_as_depth_by_its_name_and_its_unit_is_asked_for(make_bag, plan_for):
+    bag = make_bag(depth="mono16", aif=False)
+    with pytest.raises(ImageError, match="/truth/depth: mono16 has no unit"):
+        evaluate(plan_for(bag))
+    assert evaluate(plan_for(bag, out="mm", bag_options=BagOptions(depth_unit_m=1e-3)))["depth"]["pixels"] > 0
+
+
 def test_packed_mono16_needs_its_unit_too():
     counts = np.full((4, 6), 7500, np.uint16)
     for described in ("mono16; png compressed ", "mono16; compressedDepth png"):

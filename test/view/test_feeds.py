@@ -20,6 +20,7 @@ from dfd_perception.bags.writer import BagWriter  # noqa: E402
 from dfd_perception.core.camera import CameraIntrinsics  # noqa: E402
 from dfd_perception.core.lens import LensDescription  # noqa: E402
 from dfd_perception.errors import DatasetError, DfdPerceptionError, ImageError, LensError, UsageError  # noqa: E402
+from dfd_perception.evaluation.sources.bag_options import BagOptions  # noqa: E402
 from dfd_perception.inference.estimator import EstimatorOptions  # noqa: E402
 from dfd_perception.media.result_video import VideoWriter  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
@@ -175,7 +176,7 @@ def test_nothing_runs_while_nobody_looks(show, clip):
     assert shown.frames == []
 
 
-def write_bag(path, depth=True, info=True, image_topic="/camera/image_raw", fx_of_p=None):
+def write_bag(path, depth=True, info=True, image_topic="/camera/image_raw", fx_of_p=None, mono16=False):
     writer = BagWriter(path)
     for number in range(4):
         stamp = 1_000_000_000 + number * 50_000_000
@@ -189,6 +190,8 @@ def write_bag(path, depth=True, info=True, image_topic="/camera/image_raw", fx_o
         if depth:
             depth_m = np.full((48, 80), 1.0 + number, np.float32)
             message = image_message(depth_m, "32FC1", stamp, "cam")
+            if mono16:
+                message = image_message((depth_m * 8000).astype(np.uint16), "mono16", stamp, "cam")
             writer.write("/truth/depth", "sensor_msgs/msg/Image", stamp, message)
     writer.close()
     return path
@@ -208,6 +211,15 @@ def test_blur_and_points_of_a_rectified_topic_go_by_p(show, tmp_path, topic, fx)
     shown = show(write_bag(tmp_path / "bag", depth=False, image_topic=topic, fx_of_p=500.0), lens=LENS)
     shown.until(lambda: shown.frames, "frames are shown")
     assert shown.frames[0].camera.fx == fx
+
+
+def test_mono16_depth_is_shown_by_the_unit_that_is_asked_for(show, tmp_path):
+    bag = write_bag(tmp_path / "bag", mono16=True)
+    with pytest.raises(ImageError, match="mono16 has no unit; say which: --depth-unit"):
+        open_feed(ViewRequest(words=[str(bag)]))
+    shown = show(bag, bag=BagOptions(depth_unit_m=1 / 8000))
+    shown.until(lambda: shown.frames, "frames are shown")
+    assert shown.frames[0].maps["measured"][0, 0] == pytest.approx(1.0)
 
 
 def test_recorded_shows_a_bag_without_a_model(show, tmp_path):

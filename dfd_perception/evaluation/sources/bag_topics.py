@@ -15,6 +15,7 @@ from dfd_perception.errors import DatasetError
 
 IMAGE_TYPES = (IMAGE_TYPE, COMPRESSED_IMAGE_TYPE)
 AIF_WORDS = ("aif", "all_in_focus", "sharp")
+DEPTH_WORD = "depth"
 PACKED_SUFFIXES = ("/compressedDepth", "/compressed")
 IMAGE_ENDINGS = ("/image", "/image_raw", "/image_color", "/image_rect", "/image_rect_color", "/defocused")
 
@@ -89,7 +90,9 @@ def _is_depth(bag: BagReader, name: str) -> bool:
         return False
     if first.msgtype == COMPRESSED_IMAGE_TYPE:
         return holds_depth(first.message.format)
-    return is_depth_encoding(first.message.encoding)
+    encoding = first.message.encoding
+    # Whoever reads it asks for its unit; an image of 16 bits has another name.
+    return is_depth_encoding(encoding) or (encoding.strip().lower() == "mono16" and DEPTH_WORD in name.lower())
 
 
 def _camera_info_of(bag: BagReader, image: str) -> str | None:
