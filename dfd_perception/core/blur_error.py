@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from dfd_perception.errors import ModelError
 
+Floats = NDArray[np.float64]
+
 MAE_KEY = "defocus.mae"
 BY_BLUR_KEY = "defocus.by_blur"
 """Both as `dfd train` writes them into the metrics of a card."""
@@ -47,18 +49,41 @@ class BlurError:
                 raise ModelError(f"blur error bin {tuple(bin_)}: expected 0 <= from_px < to_px and mae_px of 0 or more")
 
     def at(self, blur_px: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Error [px] to expect where the total blur is `blur_px`: linear between the bins' centres, level outside."""
+        """Error [px] to expect where the total blur is `blur_px`: smooth through the bins' centres, level outside."""
         if not self.by_blur:
             return np.full(np.shape(blur_px), self.mae_px)
-        centres_px = [(bin_.from_px + bin_.to_px) / 2 for bin_ in self.by_blur]
-        return np.asarray(np.interp(blur_px, centres_px, [bin_.mae_px for bin_ in self.by_blur]), np.float64)
+        centres_px = np.array([(bin_.from_px + bin_.to_px) / 2 for bin_ in self.by_blur])
+        errors_px = np.array([bin_.mae_px for bin_ in self.by_blur])
+        inside_px = np.clip(np.asarray(blur_px, np.float64), centres_px[0], centres_px[-1])
+        return _smooth_through(np.log2(centres_px), errors_px, np.log2(inside_px))  # each bin is about twice the last
 
     def in_words(self) -> str:
-        """For people: 0.65 px, or 0.65 px to 3.1 px, by the blur."""
+        """For people: 0.65 px, or 0.65 px to 3.1 px, depending on the blur."""
         if not self.by_blur:
             return f"{self.mae_px:.2g} px"
         errors_px = [bin_.mae_px for bin_ in self.by_blur]
-        return f"{min(errors_px):.2g} px to {max(errors_px):.2g} px, by the blur"
+        return f"{min(errors_px):.2g} px to {max(errors_px):.2g} px, depending on the blur"
+
+
+def _smooth_through(at: Floats, values: Floats, x: Floats) -> Floats:
+    """A curve without kinks through the points, never above or below its neighbours, level at both ends.
+
+    Piecewise cubic Hermite with the slopes of Fritsch and Butland (SIAM J. Sci. Stat. Comput. 5, 1984). `at` rises, and
+    `x` lies within it.
+    """
+    if len(at) == 1:
+        return np.full(x.shape, values[0])
+    widths = np.diff(at)
+    rises = np.diff(values) / widths
+    before, after = rises[:-1], rises[1:]
+    same_way = before * after > 0
+    harmonic = 2 * before * after / np.where(same_way, before + after, 1.0)
+    slopes = np.concatenate([[0.0], np.where(same_way, harmonic, 0.0), [0.0]])
+    i = np.clip(np.searchsorted(at, x) - 1, 0, len(widths) - 1)
+    t, h = (x - at[i]) / widths[i], widths[i]
+    step = t * t * (3 - 2 * t)
+    ends = t * (1 - t) * ((1 - t) * slopes[i] - t * slopes[i + 1])
+    return np.asarray(values[i] + step * (values[i + 1] - values[i]) + h * ends, np.float64)
 
 
 ASSUMED = BlurError(0.5)
