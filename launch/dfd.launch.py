@@ -9,21 +9,23 @@ ros2 launch dfd_perception dfd.launch.py image_topic:=/camera/image_raw camera_i
 from __future__ import annotations
 
 from launch.action import Action
-from launch.actions import GroupAction, OpaqueFunction
+from launch.actions import GroupAction, OpaqueFunction, SetLaunchConfiguration
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node, PushRosNamespace
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from dfd_perception.ros.shared.launch_arguments import (
+    AUTOSTART,
     BAG_RATE,
     CAMERA,
+    CLOCK,
     LOG_LEVEL,
     NETWORK,
+    OF_THE_NODE,
     declared,
     environment,
-    typed,
+    given,
 )
 from dfd_perception.ros.shared.launch_nodes import depth_node
 from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check, is_new, may_end, rviz_is_installed
@@ -41,8 +43,8 @@ ARGUMENTS = (
     ("namespace", "", "Namespace of the node and its outputs"),
     ("params_file", PathJoinSubstitution([SHARE, "config", "dfd.yaml"]), "Parameters; the lens goes here"),
     *NETWORK,
-    ("autostart", "true", "Configure and activate at start", YES_NO),
-    ("use_sim_time", "false", "Follow /clock; implied by bag", YES_NO),
+    AUTOSTART,
+    ("use_sim_time", "", "Follow /clock; empty: with bag, or as params_file says", ("", *YES_NO)),
     ("rviz", "false", "Open RViz with the outputs", YES_NO),
     ("rviz_config", PathJoinSubstitution([SHARE, "rviz", "dfd.rviz"]), "What RViz shows"),
     ("fixed_frame", "", "Frame in which RViz shows the points, such as map; empty: that of rviz_config"),
@@ -57,9 +59,9 @@ def generate_launch_description() -> LaunchDescription:
     """The node; and a bag player, a recorder and RViz where asked for."""
     value = LaunchConfiguration
     is_set = {name: IfCondition(PythonExpression(["len('", value(name), "') > 0"])) for name in ("bag", "record")}
-    sim_time = PythonExpression(["'", value("use_sim_time"), "' == 'true' or len('", value("bag"), "') > 0"])
-    clock = {"use_sim_time": ParameterValue(sim_time, value_type=bool)}
-    node = depth_node(value("params_file"), {"autostart": typed("autostart", bool)}, clock)
+    clock = SetLaunchConfiguration("use_sim_time", "true", condition=is_set["bag"])
+    arguments = {**OF_THE_NODE, **CLOCK, "autostart": ("autostart", bool)}
+    node = depth_node(value("params_file"), arguments=arguments)
     player = Node(
         package=PACKAGE,
         executable="dfd",
@@ -84,16 +86,15 @@ def generate_launch_description() -> LaunchDescription:
         is_new("record", "a folder that does not exist yet"),
     )
     ends = (
-        ends_all(node, "dfd_node has ended"),
         ends_all(player, "the bag has ended"),
         ends_all(recorder, "the recording has ended"),
     )
-    rviz = OpaqueFunction(function=rviz_with_the_nodes_topics, args=[clock], condition=IfCondition(value("rviz")))
+    rviz = OpaqueFunction(function=rviz_with_the_nodes_topics, condition=IfCondition(value("rviz")))
     nodes = GroupAction([PushRosNamespace(value("namespace")), node, recorder, rviz])
-    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, *ends, nodes, player])
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, clock, *ends, nodes, player])
 
 
-def rviz_with_the_nodes_topics(context: LaunchContext, clock: dict[str, ParameterValue]) -> list[Action]:
+def rviz_with_the_nodes_topics(context: LaunchContext) -> list[Action]:
     """RViz in the node's namespace, with the camera's topic and the frame that were asked for.
 
     Found on the PATH, as `rviz_is_installed` has made sure; a look-up by package could fail with the node running.
@@ -105,7 +106,7 @@ def rviz_with_the_nodes_topics(context: LaunchContext, clock: dict[str, Paramete
         name="rviz",
         output="screen",
         arguments=["-d", value("rviz_config"), *(["-f", frame] if frame else [])],
-        parameters=[clock],
+        parameters=given(context, CLOCK),
         remappings=[("/image", value("image_topic")), *((f"/{topic}", topic) for topic in SHOWN)],
     )
     return [may_end(rviz), rviz]

@@ -10,12 +10,19 @@ ros2 launch dfd_perception laserscan.launch.py image_topic:=/camera/image_raw ca
 from __future__ import annotations
 
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.ros.shared.launch_arguments import CAMERA, LOG_LEVEL, NETWORK, declared, environment, typed
-from dfd_perception.ros.shared.launch_nodes import depth_node
-from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check, is_installed
+from dfd_perception.ros.shared.launch_arguments import (
+    CAMERA,
+    CLOCK,
+    LOG_LEVEL,
+    NETWORK,
+    SIM_TIME,
+    declared,
+    environment,
+)
+from dfd_perception.ros.shared.launch_nodes import depth_node, node_with
+from dfd_perception.ros.shared.launch_processes import exists, first_check, is_installed
 from launch import LaunchDescription
 
 DEFAULTS = PathJoinSubstitution([FindPackageShare("dfd_perception"), "config", "laserscan.yaml"])
@@ -23,7 +30,7 @@ ARGUMENTS = (
     *CAMERA,
     ("params_file", DEFAULTS, "Parameters of both nodes that win over config/laserscan.yaml; the lens goes here"),
     *NETWORK,
-    ("use_sim_time", "false", "Follow /clock", ("true", "false")),
+    SIM_TIME,
     LOG_LEVEL,
 )
 
@@ -31,16 +38,14 @@ ARGUMENTS = (
 def generate_launch_description() -> LaunchDescription:
     """The two nodes."""
     value = LaunchConfiguration
-    clock = {"use_sim_time": typed("use_sim_time", bool)}
-    node = depth_node(DEFAULTS, value("params_file"), clock)
-    scan = Node(
+    files = (DEFAULTS, value("params_file"))
+    scan = node_with(
+        CLOCK,
+        files,
         package="depthimage_to_laserscan",
         executable="depthimage_to_laserscan_node",
         name="depthimage_to_laserscan",
-        output="screen",
-        parameters=[DEFAULTS, value("params_file"), clock],
         remappings=[("depth", "depth/image"), ("depth_camera_info", "depth/camera_info")],
     )
     check = first_check(is_installed("depthimage_to_laserscan"), exists("params_file", "a YAML file of parameters"))
-    ends = (ends_all(process, "a process has ended") for process in (node, scan))
-    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, *ends, node, scan])
+    return LaunchDescription([*declared(ARGUMENTS), *environment(), check, depth_node(*files), scan])

@@ -98,10 +98,11 @@ def report(result: TrainingResult, as_json: bool) -> None:
 def place_data(mapping: dict[str, Any], folder: Path) -> None:
     """Put --data where the recipe reads it: the data set's folder, or the photographs of generated scenes."""
     from dfd_perception.errors import ConfigError
+    from dfd_perception.files.configuration import holds
 
     data = mapping.setdefault("data", {})
     if not isinstance(data, dict):
-        raise ConfigError(f"data holds {type(data).__name__}; expected a mapping of settings")
+        raise ConfigError(f"data {holds(data)}; expected a mapping of settings")
     data["textures" if data.get("kind") == "generated" else "path"] = str(folder)
 
 

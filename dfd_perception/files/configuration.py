@@ -29,6 +29,10 @@ T = TypeVar("T")
 LONGEST_SHOWN = 60
 """Of a wrong value in a message."""
 
+IN_WORDS: dict[Any, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"
+}  # fmt: skip
+
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = LONGEST_SHOWN
 _REPR.maxlevel = 2
@@ -46,12 +50,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     content = parsed_yaml(text, str(path))
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds {type(content).__name__}; expected a mapping of settings")
+        raise ConfigError(f"{path} {holds(content)}; expected a mapping of settings")
     return content
 
 
+def holds(content: Any) -> str:
+    """What is in a file or section in place of a mapping, in words."""
+    if content is None:
+        return "is empty"
+    return "holds a list" if isinstance(content, (list, tuple)) else f"holds {_brief(content)}"
+
+
 def _brief(value: Any) -> str:
-    """A value in an error message: what was given may be endless, or contain itself."""
+    """A value in an error message as YAML has it: what was given may be endless, or contain itself."""
+    if value is None or isinstance(value, bool):
+        return {None: "empty", True: "true", False: "false"}[value]
     return _REPR.repr(value)
 
 
@@ -171,7 +184,7 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
         # YAML 1.1 takes 1e-3 and -.1 for strings: it wants 1.0e-3 and -0.1.
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {_brief(value)}; expected {hint.__name__}")
+        raise ConfigError(f"{where} is {_brief(value)}; expected {IN_WORDS.get(hint, hint.__name__)}")
     return value
 
 

@@ -116,7 +116,7 @@ def test_a_comparison_prints_a_table(recipe_file, capsys):
         (["RECIPE", "--resume", "nowhere"], "no recipe.yaml in it"),
         (["RECIPE", "model.start_from=no_such_model"], "'no_such_model' not found"),
         (["RECIPE", "data.textures=nowhere"], "no such folder"),
-        (["RECIPE", "data=[1]", "--data", "nowhere"], "data holds list; expected a mapping"),
+        (["RECIPE", "data=[1]", "--data", "nowhere"], "data holds a list; expected a mapping"),
         (["RECIPE", "data.kind=auto"], "give --data DIR"),
         (["RECIPE", "data.kind=auto", "--data", "nowhere"], "no such data set"),
         (["RECIPE", "augmentation.crop_px=[64, 64]"], "smaller than the crop"),

@@ -75,7 +75,7 @@ def test_a_folder_without_a_card_is_no_model(tmp_path):
         ({"weights": {"file": "../w.safetensors", "sha256": "0"}}, "is not in the model's own folder"),
         ({"heads": []}, r"heads is \[\]; expected depth, deblurred or both"),
         ({"heads": ["depth", "depth"]}, "each once"),
-        ({"probe": {"coc": ["a"]}}, r"probe\.'coc'\[0\] is 'a'; expected float"),
+        ({"probe": {"coc": ["a"]}}, r"probe\.'coc'\[0\] is 'a'; expected a number"),
         ({"probe": {"coc": 3.0}}, r"probe\.'coc' is 3.0; expected a list"),
         ({"lens": {"focal_length_mm": 0.035, "f_number": 1.4, "focus_distance_m": 0.6, "pixel_pitch_um": 5.0}},
          r"lens: focal_length_mm is 0\.035; expected 0\.5 to 2000 mm"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.metadata
 import os
 import re
@@ -16,31 +17,12 @@ from pathlib import Path
 import pytest
 
 from dfd_perception.environment import FASTDDS_VARIABLES, fastdds_setting
+from support.launch_tables import LAUNCH_FILES, assigned, rows_of
 
 ARGUMENTS = (
     "image_topic", "camera_info_topic", "namespace", "params_file", "model", "backend", "precision", "autostart",
     "use_sim_time", "rviz", "rviz_config", "fixed_frame", "log_level", "record", "bag", "bag_rate",
 )  # fmt: skip
-LAUNCH_FILES = ("dfd", "evaluate", "laserscan", "nav2", "record")
-
-
-def assigned(path: Path, name: str) -> ast.expr:
-    """What a module assigns to a name; launch, which these modules import, need not be there."""
-    statements = ast.parse(path.read_text("utf-8")).body
-    return next(s.value for s in statements if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == name)
-
-
-def rows_of(project_root: Path, table: ast.expr) -> list[list[ast.expr]]:
-    """Rows of a table of arguments; a name stands for what launch_arguments.py assigns to it."""
-    shared = project_root / "dfd_perception" / "ros" / "shared" / "launch_arguments.py"
-    if isinstance(table, (ast.Starred, ast.Name)):
-        name = table.value if isinstance(table, ast.Starred) else table
-        return rows_of(project_root, assigned(shared, name.id))
-    if isinstance(table, ast.Call):
-        return [table.args]
-    if isinstance(table.elts[0], ast.Constant):
-        return [table.elts]
-    return [row for element in table.elts for row in rows_of(project_root, element)]
 
 
 @pytest.mark.parametrize("name", LAUNCH_FILES)
@@ -56,7 +38,7 @@ def test_every_argument_is_declared_once_and_explained(project_root: Path, name:
 def test_what_can_be_chosen_is_what_the_node_takes(project_root: Path) -> None:
     table = assigned(project_root / "dfd_perception" / "ros" / "shared" / "launch_arguments.py", "NETWORK")
     choices = {row[0].value: ast.unparse(row[3]) for row in rows_of(project_root, table) if len(row) > 3}
-    assert choices == {"backend": "backend_names()", "precision": "PRECISIONS"}
+    assert choices == {"backend": "('', *backend_names())", "precision": "('', *PRECISIONS)"}
 
 
 @pytest.mark.parametrize("name", LAUNCH_FILES)
@@ -136,12 +118,14 @@ def launched(project_root: Path, tmp_path: Path, ros_domain_id: int):
     path = f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin"
     environment = {**os.environ, "AMENT_PREFIX_PATH": prefixes, "PATH": path, "ROS_LOG_DIR": str(tmp_path / "log")}
 
-    def run(name: str, *arguments: str, rviz: str | None = None) -> tuple[int, str, list[str]]:
+    def run(name: str, *arguments: str, rviz: str | None = None, **more: str) -> tuple[int, str, list[str]]:
         if rviz is not None:
             (tmp_path / "bin" / "rviz2").write_text(f"#!/bin/sh\necho RVIZ $*\n{rviz}\n")
             (tmp_path / "bin" / "rviz2").chmod(0o755)
         command = [sys.executable, "-c", LAUNCHER, str(project_root / "launch" / f"{name}.launch.py"), *arguments]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+        ended = subprocess.run(
+            command, env=environment | more, capture_output=True, text=True, timeout=110, check=False
+        )
         running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
         return ended.returncode, ended.stdout + ended.stderr, [line for line in running if str(programs) in line]
 
@@ -191,6 +175,40 @@ def test_a_failed_process_ends_the_others_and_launch_with_1(launched, tmp_path) 
     code, text, left = launched("dfd", f"bag:={tmp_path / 'empty'}")
     assert (code, left) == (1, [])
     assert "failed with exit code 2; the rest is ended" in text
+
+
+def test_what_no_argument_gives_stays_as_the_file_of_parameters_says(launched, tmp_path) -> None:
+    """A default of the launch file once won over the model, the backend and autostart of the user's own file."""
+    (tmp_path / "mine.yaml").write_text("/**:\n  ros__parameters: {model: no_such_model, depth: {max_m: 3.0}}\n")
+    until_told = f"until grep -rqs 'not configured' {tmp_path}/log; do sleep 0.2; done; exit 3"
+    _, text, left = launched("dfd", f"params_file:={tmp_path}/mine.yaml", "rviz:=true", rviz=until_told)
+    assert re.search(r"not configured: .*no_such_model", text)
+    assert not left
+
+
+def test_home_is_understood_where_the_shell_leaves_it_as_it_is(launched, tmp_path) -> None:
+    """docs/fine-tuning.md prints calibration:=~/rig/..., which no shell expands."""
+    (tmp_path / "calibration.yaml").write_text("")
+    home = {"HOME": str(tmp_path)}
+    code, text, left = launched("record", "calibration:=~/calibration.yaml", "params_file:=~/absent.yaml", **home)
+    assert (code, left) == (1, [])
+    assert f"params_file:={tmp_path}/absent.yaml does not exist" in text
+    assert "calibration" not in text
+
+
+def test_an_evaluation_gives_the_node_the_lens_of_the_figures(project_root: Path) -> None:
+    """The lens of the figures, and of the node's own file nothing."""
+    pytest.importorskip("rclpy", reason="no rclpy in this environment")
+    from dfd_perception.files.lens_file import read_lens
+    from dfd_perception.ros.depth_node.dfd_parameters import DfdParameters, parameters_of_lens
+
+    lens = read_lens(project_root / "demo" / "lens.yaml")
+    values = parameters_of_lens(lens)
+    declared = {f.metadata["parameter"].name: f.name for f in dataclasses.fields(DfdParameters)}
+    assert {name for name in declared if name.startswith("lens.")} == set(values)
+    assert DfdParameters(**{declared[name]: value for name, value in values.items()}).lens() == lens
+    text = (project_root / "launch" / "evaluate.launch.py").read_text("utf-8")
+    assert "parameters_of_lens(read_lens(" in text
 
 
 def test_rviz_gets_topics_namespace_and_frame_and_the_end_of_the_bag_is_exit_0(launched, project_root) -> None:

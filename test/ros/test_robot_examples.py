@@ -9,6 +9,7 @@ system's default (DepthImageToLaserScanROS); neither is installed here.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,49 @@ def test_the_shipped_weights_leave_near_and_better_pixels_of_the_demo(examples, 
     assert np.nanmean(error[kept]) < 0.8 * np.nanmean(error)
 
 
+def test_the_transform_that_the_page_prints_looks_ahead(project_root: Path) -> None:
+    """Rz(yaw) Ry(pitch) Rx(roll) as tf2's setRPY: the optical frame (REP 103) with z forward, x right, y down."""
+    text = (project_root / "docs" / "nav2.md").read_text("utf-8")
+    line = next(line for line in text.splitlines() if "--roll" in line)
+    angle = {name: float(value) for name, value in re.findall(r"--(roll|pitch|yaw) (-?[\d.]+)", line)}
+    roll, pitch, yaw = (angle.get(name, 0.0) for name in ("roll", "pitch", "yaw"))
+    rx = np.array([[1, 0, 0], [0, np.cos(roll), -np.sin(roll)], [0, np.sin(roll), np.cos(roll)]])
+    ry = np.array([[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]])
+    rz = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    right_down_forward_in_base = (rz @ ry @ rx).T
+    assert right_down_forward_in_base == pytest.approx(np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]]), abs=1e-4)
+
+
+def test_a_lifecycle_manager_brings_the_node_up_and_down(start_node, peer) -> None:
+    """docs/nav2.md: autostart false, and the transitions that Nav2's lifecycle manager asks for, each looked up after.
+
+    LifecycleManager (nav2_lifecycle_manager): configure and activate at its start; deactivate, cleanup and shutdown at
+    its end, by change_state and get_state.
+    """
+    from lifecycle_msgs.msg import State, Transition
+    from lifecycle_msgs.srv import ChangeState, GetState
+    from sensor_msgs.msg import PointCloud2
+
+    def state() -> int:
+        return peer.call(GetState, "/dfd/get_state", GetState.Request()).current_state.id
+
+    def to(transition: int) -> int:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        assert peer.call(ChangeState, "/dfd/change_state", request).success
+        return state()
+
+    clouds = peer.subscribe("depth/points", PointCloud2)
+    start_node(autostart=False, **LENS)
+    assert state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert to(Transition.TRANSITION_CONFIGURE) == State.PRIMARY_STATE_INACTIVE
+    assert to(Transition.TRANSITION_ACTIVATE) == State.PRIMARY_STATE_ACTIVE
+    peer.publish_until(lambda: clouds, "points arrive", fx=600.0)
+    assert clouds[-1].header.frame_id == "camera_optical"  # the frame that the images name
+    assert to(Transition.TRANSITION_DEACTIVATE) == State.PRIMARY_STATE_INACTIVE
+    assert to(Transition.TRANSITION_CLEANUP) == State.PRIMARY_STATE_UNCONFIGURED
+    assert to(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) == State.PRIMARY_STATE_FINALIZED
+
+
 def test_the_ranges_of_the_examples_fit_each_other(examples) -> None:
     depth, source = examples["depth"]["depth"], examples["costmap"]["depth_from_defocus"]
     assert depth["min_m"] <= source["obstacle_min_range"] < source["obstacle_max_range"]
@@ -125,8 +169,6 @@ def test_the_ranges_of_the_examples_fit_each_other(examples) -> None:
 
 @pytest.mark.parametrize("page", ["nav2.md", "laserscan.md", "moveit.md"])
 def test_every_file_that_a_page_names_is_there(project_root: Path, page: str) -> None:
-    import re
-
     text = (project_root / "docs" / page).read_text("utf-8")
     named = re.findall(r"(?<![\w/])((?:config|launch)/[\w./]+\.(?:yaml|py))", text)
     assert named

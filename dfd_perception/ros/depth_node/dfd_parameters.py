@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from dfd_perception.core.camera_info import RECTIFIED_CHOICES, Rectified
 from dfd_perception.core.colormap import DEFAULT_RANGE_M
@@ -153,6 +154,16 @@ class DfdParameters(NodeParameters):
             side=self.lens_side,
             blur_floor_px=self.lens_blur_floor_px if self.lens_blur_floor_px >= 0 else None,
         )
+
+
+def parameters_of_lens(lens: LensDescription) -> dict[str, float | str]:
+    """Parameters that give the node this lens, and no other: what it leaves open is stated as not given."""
+    not_given: dict[str, Any] = {field.name: field.default for field in fields(DfdParameters)}
+    values: dict[str, float | str] = {}
+    for name, value in asdict(lens).items():
+        stated = not_given[f"lens_{name}"] if value is None else value
+        values[f"lens.{name}"] = stated if isinstance(stated, str) else float(stated)
+    return values
 
 
 def parse_size(name: str, text: str) -> Size | None:

@@ -8,10 +8,11 @@ It imports nothing but ROS 2's launch and the standard library, so that `ros2 la
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -24,7 +25,7 @@ class Argument(NamedTuple):
 
     name: str
     default: Any
-    """Text or substitution; None: it has to be given."""
+    """Text or substitution; None: it has to be given. Empty, of a parameter of a node: as params_file says."""
     text: str
     choices: tuple[str, ...] | None = None
 
@@ -35,15 +36,21 @@ CAMERA = (
 )
 """Arguments of everything that starts the depth node on a camera."""
 
-NETWORK = (
-    Argument("model", "2hded-small", "Model: folder name or path; wins over params_file"),
-    Argument(
-        "backend", "auto", "What runs the network; wins over params_file",
-        backend_names(),
-    ),
-    Argument("precision", "fp32", "Arithmetic of the network; wins over params_file", PRECISIONS),
-)  # fmt: skip
-"""Arguments of everything that starts dfd_node; `network_parameters` hands them over."""
+MODEL = Argument("model", "", "Model: folder name or path; empty: that of params_file (default 2hded-small)")
+RUNTIME = (
+    Argument("backend", "", "What runs the network; empty: that of params_file", ("", *backend_names())),
+    Argument("precision", "", "Arithmetic of the network; empty: that of params_file", ("", *PRECISIONS)),
+)
+NETWORK = (MODEL, *RUNTIME)
+SIM_TIME = Argument("use_sim_time", "", "Follow /clock; empty: as params_file says", ("", "true", "false"))
+AUTOSTART = Argument("autostart", "", "Configure and activate at start; empty: as params_file says, or true",
+                     ("", "true", "false"))  # fmt: skip
+
+Parameters = Mapping[str, tuple[str, type]]
+"""Launch argument to the parameter of a node that it sets, and its type."""
+
+CLOCK: Parameters = {"use_sim_time": ("use_sim_time", bool)}
+OF_THE_NODE: Parameters = {argument.name: (argument.name, str) for argument in NETWORK}
 
 LOG_LEVEL = Argument("log_level", "info", "debug, info, warn, error", ("debug", "info", "warn", "error"))
 BAG_RATE = Argument("bag_rate", "1.0", "Speed of the bag")
@@ -57,14 +64,16 @@ def declared(arguments: Iterable[tuple[Any, ...]]) -> list[DeclareLaunchArgument
     ]
 
 
-def typed(name: str, value_type: type) -> ParameterValue:
-    """An argument as the value of a parameter; without the type `model:=123` would become a number."""
-    return ParameterValue(LaunchConfiguration(name), value_type=value_type)
+def given(context: LaunchContext, parameters: Parameters) -> list[dict[str, ParameterValue]]:
+    """What was given on the command line, to come after a file of parameters; what was not stays as the file says.
 
-
-def network_parameters() -> dict[str, ParameterValue]:
-    """Parameters of dfd_node that NETWORK gives."""
-    return {argument.name: typed(argument.name, str) for argument in NETWORK}
+    With the type: without it `model:=123` would become a number.
+    """
+    values = {}
+    for argument, (name, kind) in parameters.items():
+        if LaunchConfiguration(argument).perform(context):
+            values[name] = ParameterValue(LaunchConfiguration(argument), value_type=kind)
+    return [values] if values else []
 
 
 def log_level() -> list[Any]:

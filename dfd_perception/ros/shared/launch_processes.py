@@ -54,7 +54,7 @@ def exists(argument: str, what: str) -> Problem:
     """The file or folder that an argument names, where it names one."""
 
     def problem(context: LaunchContext) -> str | None:
-        path = LaunchConfiguration(argument).perform(context)
+        path = at_home(context, argument)
         return f"{argument}:={path} does not exist; expected {what}" if path and not Path(path).exists() else None
 
     return problem
@@ -64,10 +64,28 @@ def is_new(argument: str, what: str) -> Problem:
     """The folder that an argument names is not there yet."""
 
     def problem(context: LaunchContext) -> str | None:
-        path = LaunchConfiguration(argument).perform(context)
+        path = at_home(context, argument)
         return f"{argument}:={path} exists already; expected {what}" if path and Path(path).exists() else None
 
     return problem
+
+
+def may_be_new(argument: str) -> Problem:
+    """The folder that an argument names may be there or not."""
+
+    def problem(context: LaunchContext) -> None:
+        at_home(context, argument)
+
+    return problem
+
+
+def at_home(context: LaunchContext, argument: str) -> str:
+    """The path that an argument names; ~ is the user's folder from here on: a shell leaves it as it is behind `:=`."""
+    path = LaunchConfiguration(argument).perform(context)
+    if path.startswith("~"):
+        path = os.path.expanduser(path)
+        context.launch_configurations[argument] = path
+    return path
 
 
 def is_installed(package: str) -> Problem:

@@ -31,6 +31,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dfd_perception.errors import ConfigError
+from dfd_perception.files.configuration import IN_WORDS
 
 P = TypeVar("P")
 FLOAT_LIMIT = 1e12
@@ -128,7 +129,7 @@ class DeclaredParameters(Generic[P]):
                 # YAML reads true and false, without quotes, as something else than words.
                 problem, value = None, str(override).lower()
             else:
-                problem, value = f"parameter {name} is {override!r}; expected {kind.__name__}", default
+                problem, value = f"parameter {name} is {override!r}; expected {IN_WORDS[kind]}", default
             self._node.declare_parameter(name, value, descriptor, ignore_override=True)
         except (InvalidParameterValueException, ParameterUninitializedException):
             override = self._override(name)

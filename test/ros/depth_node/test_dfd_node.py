@@ -208,7 +208,7 @@ def test_compressed_input(start_node, peer, eventually):
         ({"diagnostics": 1.0}, "unknown parameter diagnostics (did you mean diagnostics.period_s"),
         ({"backend": "tflite"}, "backend is 'tflite'; expected one of auto, tensorrt"),
         ({"device": "gpu"}, "device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
-        ({"max_age_s": "old"}, "parameter max_age_s is 'old'; expected float"),
+        ({"max_age_s": "old"}, "parameter max_age_s is 'old'; expected a number"),
         ({"input__size": "640by480"}, "input.size is '640by480'; expected HEIGHTxWIDTH"),
         ({"depth__min_m": 3.0, "depth__max_m": 2.0}, "depth.min_m and depth.max_m are 3 and 2"),
         ({"model": "no_such_model"}, "model 'no_such_model' not found"),
