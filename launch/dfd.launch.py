@@ -25,7 +25,7 @@ from dfd_perception.ros.shared.launch_arguments import (
     OF_THE_NODE,
     declared,
     environment,
-    given,
+    stated,
 )
 from dfd_perception.ros.shared.launch_nodes import depth_node
 from dfd_perception.ros.shared.launch_processes import ends_all, exists, first_check, is_new, may_end, rviz_is_installed
@@ -106,7 +106,7 @@ def rviz_with_the_nodes_topics(context: LaunchContext) -> list[Action]:
         name="rviz",
         output="screen",
         arguments=["-d", value("rviz_config"), *(["-f", frame] if frame else [])],
-        parameters=given(context, CLOCK),
+        parameters=stated(context, CLOCK),
         remappings=[("/image", value("image_topic")), *((f"/{topic}", topic) for topic in SHOWN)],
     )
     return [may_end(rviz), rviz]

@@ -158,10 +158,10 @@ class DfdParameters(NodeParameters):
 
 def parameters_of_lens(lens: LensDescription) -> dict[str, float | str]:
     """Parameters that give the node this lens, and no other: what it leaves open is stated as not given."""
-    not_given: dict[str, Any] = {field.name: field.default for field in fields(DfdParameters)}
+    left_open: dict[str, Any] = {field.name: field.default for field in fields(DfdParameters)}
     values: dict[str, float | str] = {}
     for name, value in asdict(lens).items():
-        stated = not_given[f"lens_{name}"] if value is None else value
+        stated = left_open[f"lens_{name}"] if value is None else value
         values[f"lens.{name}"] = stated if isinstance(stated, str) else float(stated)
     return values
 

@@ -64,7 +64,7 @@ def declared(arguments: Iterable[tuple[Any, ...]]) -> list[DeclareLaunchArgument
     ]
 
 
-def given(context: LaunchContext, parameters: Parameters) -> list[dict[str, ParameterValue]]:
+def stated(context: LaunchContext, parameters: Parameters) -> list[dict[str, ParameterValue]]:
     """What was given on the command line, to come after a file of parameters; what was not stays as the file says.
 
     With the type: without it `model:=123` would become a number.

@@ -13,7 +13,7 @@ from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dfd_perception.ros.shared.launch_arguments import CLOCK, OF_THE_NODE, Parameters, given, log_level
+from dfd_perception.ros.shared.launch_arguments import CLOCK, OF_THE_NODE, Parameters, log_level, stated
 from dfd_perception.ros.shared.launch_processes import ends_all
 
 PACKAGE = "dfd_perception"
@@ -29,8 +29,8 @@ def depth_node(
     *parameters: Any, arguments: Parameters | None = None, remappings: tuple[Any, ...] = ON_THE_CAMERA
 ) -> OpaqueFunction:
     """dfd_node, which ends all when it ends; later parameters win, over all of them what `arguments` give."""
-    stated = {**OF_THE_NODE, **CLOCK} if arguments is None else arguments
-    return node_with(stated, parameters, executable="dfd_node", name="dfd", remappings=remappings)
+    chosen = {**OF_THE_NODE, **CLOCK} if arguments is None else arguments
+    return node_with(chosen, parameters, executable="dfd_node", name="dfd", remappings=remappings)
 
 
 def node_with(arguments: Parameters, parameters: tuple[Any, ...], **options: Any) -> OpaqueFunction:
@@ -45,7 +45,7 @@ def node_with(arguments: Parameters, parameters: tuple[Any, ...], **options: Any
     def started(context: LaunchContext) -> list[Action]:
         node = Node(
             output="screen",
-            parameters=[*parameters, *given(context, arguments)],
+            parameters=[*parameters, *stated(context, arguments)],
             **({"package": PACKAGE, "arguments": log_level()} if "package" not in options else {}),
             **options,
         )
