@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dfd_perception.core.durations import require_duration, require_rate
 from dfd_perception.core.size import Size
 from dfd_perception.errors import BackendError
 
@@ -39,6 +40,10 @@ class BenchmarkOptions:
     """Frames a second of the throughput run."""
     duration_s: float = 10.0
     topics: Sequence[str] = ("depth", "deblurred")
+
+    def __post_init__(self) -> None:
+        require_rate("rate", self.rate_hz)
+        require_duration("length of a run", self.duration_s)
 
 
 def started_node(options: BenchmarkOptions, echo: bool, command: Sequence[str] | None) -> subprocess.Popen[bytes]:

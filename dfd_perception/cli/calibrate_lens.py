@@ -78,12 +78,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace, sheet: LensDescription | None) -> None:
+    from dfd_perception.core.durations import require_duration
+
     if args.fx is not None and args.camera is not None:
         raise UsageError("--fx and --camera both give the focal length; leave one out")
     if bool(args.source) == (args.live is not None):
         raise UsageError("expected either SOURCE (images, a folder, session or bag) or --live TOPIC")
-    if args.live is not None and (args.board is None or args.pair or args.seconds <= 0):
-        raise UsageError("--live takes --board, whose pose is the distance, and --seconds above 0")
+    require_duration("--seconds", args.seconds)
+    if args.live is not None and (args.board is None or args.pair):
+        raise UsageError("--live takes --board, whose pose is the distance")
     if args.out.is_dir():
         raise UsageError(f"--out {args.out} is a folder; expected a file, such as lens.yaml")
     missing = [str(path) for path in args.source if not path.exists()]

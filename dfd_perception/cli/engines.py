@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfd_perception.errors import counted
+from dfd_perception.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from dfd_perception.inference.tensorrt.engine_cache import CacheEntry
@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """List or prune."""
     from dfd_perception.inference.tensorrt.engine_cache import EngineCache
 
+    if args.keep_mb < 0:
+        raise UsageError(f"--keep-mb is {args.keep_mb}; expected 0 or more")
     cache = EngineCache(args.cache)
     if args.action == "prune":
         removed = cache.prune(args.keep_mb << 20)

@@ -78,7 +78,6 @@ def _run_live(args: argparse.Namespace) -> int:
     if (args.out / "report.json").exists() and not args.overwrite:
         raise ConfigError(f"{args.out} holds a report, and playing cannot go on; --overwrite begins anew")
     plan.require_inputs()
-    begin_anew(args.out)
     request = LiveRequest(
         bag=args.bag[0],
         options=plan.bag_options,
@@ -87,6 +86,7 @@ def _run_live(args: argparse.Namespace) -> int:
         rate=args.rate,
         wait_s=args.wait,
     )
+    begin_anew(args.out)
     with _Bar(args.json, "playing") as progress:
         played = play_and_collect(request, progress)
     with _Bar(args.json, "scoring") as progress:

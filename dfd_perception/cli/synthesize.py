@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     }
     from tqdm import tqdm
 
-    writer = FolderWriter(args.out, lens.fitted_to(resolved.fx_px), settings)
+    writer = FolderWriter(args.out, lens.fitted_to(resolved.fx_px), settings, args.fx)
     for line in unit_lines_of(source, "--depth-unit"):
         print(f"note: {line}", file=sys.stderr)
     for index in tqdm(range(len(frames)), desc="blurring", unit="frame", disable=not sys.stderr.isatty()):

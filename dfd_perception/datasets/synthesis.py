@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,18 @@ class FolderWriter:
         folder: new or empty.
         lens: of the images, its pixel pitch that of their camera (LensDescription.fitted_to).
         provenance: goes into dataset.yaml.
+        fx_px: focal length that the images were blurred by; None: that of their own cameras.
 
     Raises:
         DatasetError: the folder holds something already.
     """
 
-    def __init__(self, folder: Path, lens: LensDescription | None, provenance: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, lens: LensDescription | None, provenance: dict[str, Any], fx_px: float | None = None
+    ) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DatasetError(f"{folder}: exists and is not empty; choose a new folder")
-        self._folder, self._lens, self._provenance = folder, lens, provenance
+        self._folder, self._lens, self._provenance, self._fx_px = folder, lens, provenance, fx_px
         self._counts = dict.fromkeys(PARTS, 0)
         self._cameras: set[CameraIntrinsics | None] = set()
         self._range_m = (float("inf"), 0.0)
@@ -73,7 +77,15 @@ class FolderWriter:
             self._range_m = (min(self._range_m[0], nearest), max(self._range_m[1], farthest))
         if sample.seen is not None:
             write_png(self._folder / "seen" / f"{sample.name}.png", sample.seen.astype(np.uint8) * 255)
-        self._cameras.add(sample.camera)
+        self._cameras.add(self._camera_of(sample))
+
+    def _camera_of(self, sample: DefocusSample) -> CameraIntrinsics | None:
+        """The camera that the blur agrees with: a reader takes fx from it before the pixel pitch of the lens."""
+        if self._fx_px is None:
+            return sample.camera
+        size = (sample.defocused.shape[0], sample.defocused.shape[1])
+        camera = sample.camera or CameraIntrinsics.centred(size, self._fx_px)
+        return replace(camera, fx=self._fx_px, fy=camera.fy * self._fx_px / camera.fx)
 
     def finish(self) -> None:
         """Write dataset.yaml. Frames of several cameras leave `camera` out."""

@@ -198,7 +198,10 @@ class OptimiserConfig:
     """Decay of the averaged weights, which are the ones measured and kept; 0: the weights themselves."""
 
     def __post_init__(self) -> None:
-        require(self.learning_rate > 0, f"optimiser.learning_rate is {self.learning_rate}; it must be positive")
+        require(
+            0 < self.learning_rate < float("inf"),
+            f"optimiser.learning_rate is {self.learning_rate}; it must be positive",
+        )
         require(0 <= self.ema_decay < 1, f"optimiser.ema_decay is {self.ema_decay}; expected 0 or more, under 1")
         require(self.warmup_steps >= 0, f"optimiser.warmup_steps is {self.warmup_steps}; expected 0 or more")
         require(self.gradient_clip >= 0, f"optimiser.gradient_clip is {self.gradient_clip}; expected 0 or more")

@@ -48,6 +48,16 @@ def test_a_data_set_that_opens_with_the_blur_of_the_lens(rgbd: Path, capsys: pyt
     assert "linear light" in content["provenance"]["blur"]
 
 
+@pytest.mark.parametrize("own_fx", [None, 500.0])
+def test_the_focal_length_that_was_given_stays_with_the_set(rgbd: Path, own_fx: float | None) -> None:
+    (rgbd.parent / "lens.yaml").write_text("aperture_diameter_mm: 25\nfocus_distance_m: 0.6\n")
+    if own_fx is not None:
+        (rgbd / "meta.json").write_text(json.dumps({"fx": own_fx, "fy": own_fx, "cx": 19.5, "cy": 14.5}))
+    assert _run(rgbd, "set", "--fx", "660") == 0
+    sample = open_dataset(rgbd.parent / "set")[1]
+    assert float(sample.coc_target_px()[3, 3]) == pytest.approx(16.5 * (1 / 0.6 - 1), abs=0.01)
+
+
 def test_the_same_call_gives_the_same_files(rgbd: Path) -> None:
     for out, seed in (("a", "5"), ("b", "5"), ("c", "6")):
         assert _run(rgbd, out, "--full-well", "3000", "--seed", seed, "--psf", "gaussian", "--split", "val") == 0

@@ -49,6 +49,7 @@ def test_a_resolved_recipe_reads_as_itself():
         ("learning_rate=1", "unknown key learning_rate"),
         ("optimiser.lr=1", "unknown key lr"),
         ("optimiser.learning_rate=0", "learning_rate is 0.0"),
+        ("optimiser.learning_rate=.inf", "learning_rate is inf"),
         ("optimiser.ema_decay=1", "ema_decay is 1.0"),
         ("model.target=disparity", "'depth', 'coc'"),
         ("model.freeze=[encoder, upper_head, lower_head]", "nothing would be trained"),

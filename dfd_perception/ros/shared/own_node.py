@@ -51,3 +51,15 @@ def own_node(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown(context=context)
+
+
+def resolved_topic(node: Node, name: str) -> str:
+    """The full name of a topic or service, remapping included.
+
+    Raises:
+        UsageError: a name that ROS does not allow.
+    """
+    try:
+        return str(node.resolve_topic_name(name))
+    except RuntimeError as error:
+        raise UsageError(f"{name!r} cannot be a name in ROS: {plain_reason(error)}") from error

@@ -20,9 +20,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy
 
 from dfd_perception.bags.writer import BagWriter, Compression
+from dfd_perception.core.durations import require_duration
 from dfd_perception.errors import DatasetError, RecordingError, reason_of
 from dfd_perception.ros.shared.conversions import message_class
-from dfd_perception.ros.shared.own_node import own_node
+from dfd_perception.ros.shared.own_node import own_node, resolved_topic
 from dfd_perception.ros.shared.qos import qos_profile
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ class RecordOptions:
     compression: Compression = "none"
     duration_s: float | None = None
 
+    def __post_init__(self) -> None:
+        require_duration("duration", self.duration_s)
+
 
 @dataclass
 class RecordReport:
@@ -57,12 +61,12 @@ class BagRecorder:
     """Subscribes to topics as they appear; one thread writes."""
 
     def __init__(self, node: Node, writer: BagWriter, topics: Sequence[str]) -> None:
-        """Start looking for topics."""
+        """Start looking for topics, by their resolved names."""
         self.report = RecordReport()
         self.problem: Exception | None = None
         self._node = node
         self._writer = writer
-        self._wanted = {node.resolve_topic_name(topic) for topic in topics}
+        self._wanted = set(topics)
         self._known: set[str] = set()
         self._queue: queue.Queue[tuple[str, str, int, bytes] | None] = queue.Queue(QUEUE_LIMIT)
         self._thread = threading.Thread(target=self._write, name="dfd_bag_writer", daemon=True)
@@ -123,15 +127,17 @@ def record_bag(path: Path, options: RecordOptions, ros_arguments: Sequence[str] 
 
     Raises:
         DatasetError: the bag exists already.
+        UsageError: a name that no topic can have.
         RecordingError: the disk refuses, what was written stays; or nothing came, and no bag is left.
     """
     with own_node("dfd_record_bag", ros_arguments, signals_end_it=True) as (node, executor):
+        topics = [resolved_topic(node, topic) for topic in options.topics]
         writer = BagWriter(path, options.storage, options.compression)
         log.info("recording to %s", path)
-        recorder = BagRecorder(node, writer, options.topics)
+        recorder = BagRecorder(node, writer, topics)
         try:
             _spin(executor, recorder, options.duration_s)
-            silent = _silence(node, recorder, options.topics)
+            silent = _silence(node, recorder, topics)
         finally:
             recorder.close()
             _close(writer, recorder)
@@ -160,11 +166,10 @@ def _silence(node: Node, recorder: BagRecorder, topics: Sequence[str]) -> str:
         return "no topic has sent a message"
     if not node.context.ok():
         return f"no message came on {', '.join(topics)}"
-    named = [node.resolve_topic_name(topic) for topic in topics]
-    unpublished = [topic for topic in named if not node.count_publishers(topic)]
+    unpublished = [topic for topic in topics if not node.count_publishers(topic)]
     if unpublished:
         return f"nobody publishes {', '.join(unpublished)}"
-    return f"no message came on {', '.join(named)}"
+    return f"no message came on {', '.join(topics)}"
 
 
 def _close(writer: BagWriter, recorder: BagRecorder) -> None:

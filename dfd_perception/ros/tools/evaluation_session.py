@@ -25,6 +25,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from dfd_perception.bags.reader import BagReader
+from dfd_perception.core.durations import require_duration, require_rate
 from dfd_perception.core.image_encoding import IMAGE_TYPE
 from dfd_perception.errors import ConfigError, DfdPerceptionError, counted
 from dfd_perception.evaluation.result_bag import DEBLURRED, DEFOCUS, DEPTH, DEPTH_STD, ResultBag
@@ -59,6 +60,10 @@ class LiveRequest:
     """Name of the node, with its namespace if it has one."""
     rate: float = 1.0
     wait_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        require_rate("rate", self.rate)
+        require_duration("wait", self.wait_s, may_be_0=True)
 
 
 class AnswerCollector:

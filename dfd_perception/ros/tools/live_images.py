@@ -19,7 +19,7 @@ from dfd_perception.core.image_encoding import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 from dfd_perception.errors import DfdPerceptionError, UsageError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
 from dfd_perception.ros.shared.lossless_subscriptions import LosslessSubscriptions, silence_of
-from dfd_perception.ros.shared.own_node import own_node
+from dfd_perception.ros.shared.own_node import own_node, resolved_topic
 
 WAIT_S = 5.0
 KINDS: dict[str, Any] = {IMAGE_TYPE: Image, COMPRESSED_IMAGE_TYPE: CompressedImage}
@@ -48,7 +48,7 @@ def live_images(topic: str, going: Callable[[], bool], ros_arguments: Sequence[s
         DfdPerceptionError: somebody does, and nothing comes.
     """
     with own_node("dfd_live_images", ros_arguments) as (node, executor):
-        name = node.resolve_topic_name(topic)
+        name = resolved_topic(node, topic)
         kind = _kind_of(node, name, going)
         if kind is not None:
             yield from _received(node, executor, name, kind, going)

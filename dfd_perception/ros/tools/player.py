@@ -20,7 +20,8 @@ from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
 
 from dfd_perception.bags.reader import BagReader
-from dfd_perception.errors import ConfigError, DatasetError
+from dfd_perception.core.durations import require_duration, require_rate
+from dfd_perception.errors import DatasetError
 from dfd_perception.ros.shared.conversions import message_class
 from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
@@ -47,10 +48,10 @@ class PlayOptions:
     """Longest wait for a first subscriber."""
 
     def __post_init__(self) -> None:
-        if not self.rate > 0:
-            raise ConfigError(f"rate is {self.rate}; expected above 0 (1 = as recorded)")
-        if self.start_s < 0 or (self.duration_s is not None and self.duration_s <= 0):
-            raise ConfigError("start must be 0 or more seconds, duration above 0")
+        require_rate("rate", self.rate)
+        require_duration("start", self.start_s, may_be_0=True)
+        require_duration("duration", self.duration_s)
+        require_duration("wait", self.wait_s, may_be_0=True)
 
 
 @dataclass
@@ -103,10 +104,13 @@ class BagPlayer:
             before = sum(self.report.messages.values())
             self._play_once(start_ns, stop_ns, on_message)
             self.report.passes += 1
+            if sum(self.report.messages.values()) == before and self._alive():
+                until = "" if seconds is None else f" to {self._options.start_s + seconds:g} s"
+                raise DatasetError(
+                    f"{self._bag.path}: nothing to play from {self._options.start_s:g} s{until or ' on'}"
+                )
             if not self._options.loop:
                 break
-            if sum(self.report.messages.values()) == before:
-                raise DatasetError(f"{self._bag.path}: no message after {self._options.start_s:g} s, nothing to loop")
         if self._alive():
             time.sleep(DRAIN_S)
         return self.report

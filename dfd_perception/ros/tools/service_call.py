@@ -12,8 +12,9 @@ from typing import NamedTuple
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from dfd_perception.core.durations import require_duration
 from dfd_perception.errors import DfdPerceptionError
-from dfd_perception.ros.shared.own_node import own_node
+from dfd_perception.ros.shared.own_node import own_node, resolved_topic
 
 
 class Answer(NamedTuple):
@@ -33,10 +34,13 @@ def call_trigger(node_name: str, service: str, wait_s: float, limit_s: float, ro
         ros_arguments: for rclpy, such as -r from:=to.
 
     Raises:
+        UsageError: a name that no node can have.
         DfdPerceptionError: no such node, or no answer in time; the message names the nodes that have the service.
     """
+    require_duration("wait", wait_s, may_be_0=True)
+    require_duration("limit", limit_s)
     with own_node("dfd_call", ros_arguments) as (node, executor):
-        topic = f"/{node_name.strip('/')}/{service}"
+        topic = resolved_topic(node, f"/{node_name.strip('/')}/{service}")
         client = node.create_client(Trigger, topic)
         if not client.wait_for_service(wait_s):
             raise DfdPerceptionError(f"no service {topic} within {wait_s:g} s; {_others(node, service)}")

@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="no rclpy in this environment")
 from dfd_perception.benchmark import node_benchmark as benchmark
 from dfd_perception.benchmark.processes import BenchmarkOptions
 from dfd_perception.cli.benchmark import table
-from dfd_perception.errors import BackendError
+from dfd_perception.errors import BackendError, UsageError
 
 
 @pytest.mark.slow
@@ -86,6 +86,12 @@ def test_the_table_names_every_figure():
     assert row.startswith(expected)
     assert "| 40.0 / 50.0 ms | - | - | 1.5 |" in few
     assert began == "640x480: first answer 2.1 s after the start of the process; the echo node's 0.9 s (2.33 x)"
+
+
+@pytest.mark.parametrize("wrong", [{"duration_s": float("nan")}, {"rate_hz": float("nan")}, {"rate_hz": 0.0}])
+def test_times_that_cannot_be_are_refused(wrong):
+    with pytest.raises(UsageError, match="expected above 0"):
+        BenchmarkOptions(model="", **wrong)
 
 
 def test_a_wrong_size_is_one_line(ros_environment, tiny_coc_model):

@@ -21,6 +21,9 @@ from rosgraph_msgs.msg import Clock
 from dfd_perception.bags.messages import image_message
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.bags.writer import BagWriter
+from dfd_perception.errors import UsageError
+from dfd_perception.ros.tools.bag_recorder import RecordOptions, record_bag
+from dfd_perception.ros.tools.player import PlayOptions
 
 IMAGE = "sensor_msgs/msg/Image"
 START_NS = 1_700_000_000_000_000_000
@@ -94,11 +97,36 @@ def test_what_is_recorded_is_what_was_played(ros_environment, bag, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("options", "wrong", "says"),
+    [
+        (PlayOptions, {"start_s": float("nan")}, "start is nan; expected 0 to 1e"),
+        (PlayOptions, {"start_s": 1e300}, "start is 1e\\+300"),
+        (PlayOptions, {"duration_s": float("inf")}, "duration is inf; expected above 0"),
+        (PlayOptions, {"wait_s": float("nan")}, "wait is nan"),
+        (PlayOptions, {"rate": float("inf")}, "rate is inf; expected above 0"),
+        (RecordOptions, {"duration_s": float("nan")}, "duration is nan; expected above 0"),
+        (RecordOptions, {"duration_s": 0.0}, "duration is 0; expected above 0"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(options, wrong, says):
+    with pytest.raises(UsageError, match=says):
+        options(**wrong)
+
+
+def test_a_name_that_no_topic_can_have_leaves_no_bag(ros_domain_id, tmp_path):
+    with pytest.raises(UsageError, match="'bad topic' cannot be a name in ROS"):
+        record_bag(tmp_path / "new", RecordOptions(topics=["bad topic"], duration_s=0.2))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["play", "no/such/bag"], "no such bag"),
         (["play", "{bag}", "--topic", "/depth"], "no topic /depth; it has /camera/image"),
-        (["play", "{bag}", "--rate", "0"], "rate is 0.0; expected above 0"),
+        (["play", "{bag}", "--rate", "0"], "rate is 0; expected above 0"),
+        (["play", "{bag}", "--start", "1000"], "nothing to play from 1000 s on"),
+        (["record-bag", "new", "--topic", "bad topic"], "'bad topic' cannot be a name in ROS: "),
         (["record-bag", "{bag}"], "exists already"),
     ],
 )

@@ -41,3 +41,18 @@ def test_a_wrong_word_is_bad_use(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["call", "halt"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--node", "bad name"], "'/bad name/start' cannot be a name in ROS: "),
+        (["--wait", "nan"], "wait is nan; expected 0 to"),
+        (["--limit", "-1"], "limit is -1; expected above 0"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_code_2(ros_domain_id, capsys, options, says):
+    assert main(["call", "start", *options]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
