@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="image files (jpg, png, tiff, ...), a folder, a pattern, a video, a camera's number, a URL"
                         )  # fmt: skip
     parser.add_argument("--frames", type=int, metavar="N", help="end a video or camera after so many frames")
-    parser.add_argument("--model", required=True, metavar="M", help="model folder by name or path")
+    parser.add_argument("--model", default="2hded-small", metavar="M",
+                        help="model folder by name or path (default: %(default)s)")  # fmt: skip
     parser.add_argument("--lens", type=Path, metavar="LENS.yaml", help="lens, for models that measure blur")
     parser.add_argument("--fx", type=float, metavar="PX", help="calibrated focal length [px] of the images")
     parser.add_argument(

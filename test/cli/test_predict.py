@@ -37,6 +37,14 @@ def predict(folder, *arguments, model):
     return main(["predict", *images, *where, *arguments])
 
 
+def test_the_shipped_model_is_what_runs_when_none_is_named(images, capsys):
+    """`dfd view` and `dfd lens` took it already."""
+    arguments = ["--lens", str(images / "lens.yaml"), "--out", str(images / "out"), "--backend", "onnxruntime"]
+    assert main(["predict", str(images / "one.png"), *arguments]) == 0
+    assert "one.png: depth" in capsys.readouterr().out
+    assert (images / "out" / "one_sheet.png").is_file()
+
+
 def test_a_blur_meter_with_a_lens_writes_all_four(images, tiny_coc_model, capsys):
     assert predict(images, "--lens", str(images / "lens.yaml"), "--json", model=tiny_coc_model) == 0
     said = json.loads(capsys.readouterr().out)

@@ -281,3 +281,12 @@ def test_a_phone_can_read_it(page, browser):
 )
 def test_a_floor_names_the_frames_that_it_was_read_off_if_any(floor, words):
     assert floor_origin(floor) == words
+
+
+def test_a_rule_for_phones_leaves_room_above_the_title(project_root):
+    """`padding: 0 14px` for narrow screens once undid padding-top: the title stuck to the edge of the screen."""
+    css = (project_root / "dfd_perception" / "evaluation" / "report" / "report.css").read_text("utf-8")
+    phone = css.split("@media (max-width: 720px) {")[-1].split("\n}")[0]
+    for rule in re.findall(r"([^{}]*)\{([^{}]*)\}", phone):
+        if "header" in rule[0]:
+            assert not re.search(r"padding:", rule[1]), rule
