@@ -30,7 +30,7 @@ from dfd_perception.core.optics import DefocusCurve, Lens, require_possible
 from dfd_perception.core.prediction import Heads
 from dfd_perception.core.result import Result
 from dfd_perception.core.size import Size
-from dfd_perception.errors import DfdPerceptionError, ImageError, LensError, UsageError
+from dfd_perception.errors import ConfigError, DfdPerceptionError, ImageError, LensError, UsageError
 from dfd_perception.files.configuration import from_mapping
 from dfd_perception.files.images import read_image
 from dfd_perception.files.lens_file import read_lens
@@ -204,7 +204,7 @@ def as_rgb(image: AnyImage, colour_order: ColourOrder = "rgb") -> NDArray[np.uin
     if isinstance(image, (str, os.PathLike)):
         return read_image(Path(image))
     if not isinstance(image, np.ndarray):
-        raise ImageError(f"image is a {type(image).__name__}; expected a file name or a numpy array")
+        raise ImageError(f"image is of type {type(image).__name__}; expected a file name or a numpy array")
     if colour_order not in ("rgb", "bgr"):
         raise ImageError(f"colour_order is {colour_order!r}; expected 'rgb' or 'bgr'")
     if image.ndim == 2:
@@ -237,6 +237,9 @@ def _description(lens: AnyLens | None) -> LensDescription | DefocusCurve | None:
     if isinstance(lens, str) and is_lens_text(lens) and not Path(lens).exists():
         return lens_from_text(lens)
     if isinstance(lens, (str, os.PathLike)):
+        if not Path(lens).exists():
+            words = "35mm f/1.4 0.6m"
+            raise ConfigError(f"{lens}: no such lens file; expected a file, or words such as {words!r}")
         return read_lens(Path(lens))
     if isinstance(lens, Mapping):
         return from_mapping(LensDescription, lens, "lens")

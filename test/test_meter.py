@@ -99,7 +99,7 @@ def test_files_bgr_and_grey(meter, image, tmp_path):
         (np.zeros((8, 8, 2), np.uint8), r"shape \(8, 8, 2\)"),
         (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\)"),
         (np.zeros((8, 8, 3), np.int64), "int64; expected uint8"),
-        ([1, 2, 3], "a list; expected a file name or a numpy array"),
+        ([1, 2, 3], "of type list; expected a file name or a numpy array"),
         ("no_such.jpg", "no_such.jpg: no such image"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_lens_in_every_form_is_the_same_lens(tiny_coc_model, image, tmp_path):
         ("35mm f/2.8 infinity 36um", LensError, "'infinity' says nothing of a lens"),
         ("35mm f/2.8 -1.7m 36um", LensError, "'-1.7m' says nothing of a lens"),
         ({**NUMBERS, "blur_floor_px": 500.0}, LensError, "blur_floor_px is 500; expected 0 to 100 px"),
-        ("no_such.yaml", ConfigError, "no_such.yaml"),
+        ("no_such.yaml", ConfigError, "no_such.yaml: no such lens file; expected a file, or words"),
     ],
 )
 def test_a_lens_that_cannot_be_is_refused_when_it_is_given(tiny_coc_model, lens, error, says):

@@ -155,11 +155,8 @@ def _publish(source: ImageSource, options: CameraOptions, camera: CameraPublishe
     try:
         if not source.live:
             camera.wait_for_subscriber()
-        while True:
-            for image in _paced(source, options.rate_hz, node.context.ok):
-                camera.publish(image)
-            if not options.loop or source.live or not node.context.ok():
-                break
+        for image in _paced(source, options.rate_hz, options.loop, node.context.ok):
+            camera.publish(image)
         if node.context.ok():
             time.sleep(DRAIN_S)
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
@@ -170,14 +167,19 @@ def _publish(source: ImageSource, options: CameraOptions, camera: CameraPublishe
             raise
 
 
-def _paced(source: ImageSource, rate_hz: float | None, going: Callable[[], bool]) -> Iterator[SourceImage]:
-    """The source's images at a rate; those of a live source as they come."""
+def _paced(
+    source: ImageSource, rate_hz: float | None, loop: bool, going: Callable[[], bool]
+) -> Iterator[SourceImage]:
+    """The source's images at a rate, which goes on from one round to the next; those of a live source as they come."""
     period_s = 1 / (rate_hz or source.rate_hz or FILES_RATE_HZ)
     due_s = time.monotonic()
-    for image in source.images():
-        while not source.live and going() and (left_s := due_s - time.monotonic()) > 0:
-            time.sleep(min(left_s, 0.1))
-        if not going():
+    while True:
+        for image in source.images():
+            while not source.live and going() and (left_s := due_s - time.monotonic()) > 0:
+                time.sleep(min(left_s, 0.1))
+            if not going():
+                return
+            due_s = max(due_s + period_s, time.monotonic() - period_s)
+            yield image
+        if not loop or source.live or not going():
             return
-        due_s = max(due_s + period_s, time.monotonic() - period_s)
-        yield image

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -72,6 +73,19 @@ def test_fx_alone_gives_a_centred_camera_and_images_have_a_rate(peer, run_camera
     assert result.returncode == 0, result.stderr
     eventually(lambda: infos, "camera_info comes")
     assert (infos[-1].k[0], infos[-1].k[2], infos[-1].k[5], infos[-1].width) == (700, 39.5, 23.5, 80)
+
+
+def test_one_image_in_a_loop_keeps_its_rate(peer, ros_environment, tmp_path, eventually):
+    """Each round began at once: one image came as fast as the machine could send it."""
+    cv2.imwrite(str(tmp_path / "one.png"), np.full((48, 80, 3), 100, np.uint8))
+    images = peer.subscribe("image")
+    command = [sys.executable, "-m", "dfd_perception.cli", "camera", str(tmp_path / "one.png"), "--loop", "--rate", "4"]
+    with subprocess.Popen(command, env=ros_environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as camera:
+        eventually(lambda: len(images) >= 4, "images come")
+        camera.send_signal(signal.SIGINT)
+        assert camera.wait(30) == 0
+    stamps_s = [image.header.stamp.sec + 1e-9 * image.header.stamp.nanosec for image in images]
+    assert np.diff(stamps_s).mean() > 0.2
 
 
 def test_without_a_focal_length_it_says_that_there_is_no_camera_info(run_camera, clip):
