@@ -61,4 +61,6 @@ def _others(node: Node, service: str) -> str:
             offered = dict(node.get_service_names_and_types_by_node(name, namespace))
             if f"{full_name}/{service}" in offered:
                 others.append(full_name)
-    return f"nodes that have it: {', '.join(sorted(others))} (--node)" if others else "no node that runs has it: start it"
+    if not others:
+        return "no node that runs has it: start it"
+    return f"nodes that have it: {', '.join(sorted(others))} (--node)"
