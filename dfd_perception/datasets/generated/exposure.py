@@ -20,11 +20,17 @@ from numpy.typing import NDArray
 from dfd_perception.core.layered_blur import blur_layers
 from dfd_perception.core.point_spread import PointSpread
 from dfd_perception.core.sensor import jpeg_round_trip, linear_from_encoded, uint8_from_encoded
+from dfd_perception.datasets.generated.layout import Layout
 
 FloatMap = NDArray[np.float32]
 
 COARSE_BEYOND_PX = 14.0
 """Blur wider than this is laid at half size: blurring is the brake of training."""
+
+Ends = tuple[float, float]
+
+LENS_SHARE = 0.8
+"""How often a scene whose size is known is seen by a lens; the rest gets blur as a procedural one does."""
 
 Blur = Callable[[FloatMap, FloatMap, PointSpread], FloatMap]
 """(H, W, 3) linear light, (H, W) signed circle of confusion [px] and the shape of the blur, to the defocused light."""
@@ -52,8 +58,7 @@ class Exposure:
 
 def expose(
     rng: np.random.Generator,
-    image: FloatMap,
-    nearness: FloatMap,
+    layout: Layout,
     largest_coc_px: float,
     blur: Blur = blur_on_cpu,
 ) -> Exposure:
@@ -61,13 +66,12 @@ def expose(
 
     Args:
         rng: draws everything.
-        image: (H, W, 3) encoded RGB in [0, 1].
-        nearness: (H, W) inverse depth, 0 at the farthest point and 1 at the nearest.
+        layout: the sharp scene.
         largest_coc_px: upper end of the blur.
         blur: what defocuses the light.
     """
-    beta = signed_blur(rng, nearness, largest_coc_px)
-    soft, variance_px2 = soften_source(rng, image)
+    beta = signed_blur(rng, layout, largest_coc_px)
+    soft, variance_px2 = soften_source(rng, layout.image)
     # Nine of ten are blurred in linear light, as light is; the rest in encoded values, as many simulators do.
     gamma = float(rng.uniform(1.9, 2.4)) if rng.random() < 0.9 else 1.0
     sharp = linear_from_encoded(soft, gamma)
@@ -77,16 +81,42 @@ def expose(
         light=blur(sharp, beta, random_point_spread(rng)),
         sharp_light=sharp,
         signed_coc_px=beta,
-        floor_variance_px2=variance_px2,
+        floor_variance_px2=variance_px2 + layout.softness_px2,
         gamma=gamma,
     )
 
 
-def signed_blur(rng: np.random.Generator, nearness: FloatMap, largest_coc_px: float) -> FloatMap:
+def signed_blur(rng: np.random.Generator, layout: Layout, largest_coc_px: float) -> FloatMap:
     """Signed circle of confusion [px] over the scene: mostly focused at its near end, as a user is told to.
 
-    Every band of 5 px up to 45 px gets at least 7 % of the pixels (test/datasets/generated).
+    Where the scene has a size, mostly that of a real lens: near and far surfaces are then as much apart in blur as a
+    camera shows them. Else every band of 5 px up to 45 px gets at least 7 % of the pixels (test/datasets/generated).
     """
+    if layout.dioptres is not None and rng.random() < LENS_SHARE:
+        nearest, farthest = _blur_of_lens(rng, layout.dioptres, largest_coc_px)
+    else:
+        nearest, farthest = _any_blur(rng, largest_coc_px)
+    return (farthest + (nearest - farthest) * layout.nearness).astype(np.float32)
+
+
+def _blur_of_lens(rng: np.random.Generator, dioptres: Ends, largest_coc_px: float) -> Ends:
+    """Signed blur [px] of the nearest and the farthest point, for a lens focused before the scene or within it."""
+    low, high = dioptres
+    gain = float(np.exp(rng.uniform(np.log(6), np.log(36))))
+    draw = rng.random()
+    if draw < 0.35:
+        focus = high * rng.uniform(0.85, 1.4)
+    elif draw < 0.85:
+        focus = max(rng.uniform(1.0, 2.0), 0.9 * high)
+    else:
+        focus = rng.uniform(low, high)
+    nearest, farthest = gain * (focus - high), gain * (focus - low)
+    shrink = min(1.0, largest_coc_px / max(abs(farthest), abs(nearest), 1e-6))
+    return nearest * shrink, farthest * shrink
+
+
+def _any_blur(rng: np.random.Generator, largest_coc_px: float) -> Ends:
+    """Signed blur [px] of the nearest and the farthest point."""
     draw = rng.random()
     if draw < 0.06:
         nearest, farthest = np.sort(rng.uniform(-0.7, 0.7, 2))
@@ -108,7 +138,7 @@ def signed_blur(rng: np.random.Generator, nearness: FloatMap, largest_coc_px: fl
     else:
         nearest, farthest = -rng.uniform(0, 0.6 * largest_coc_px), rng.uniform(0, 0.6 * largest_coc_px)
     nearest, farthest = np.clip((nearest, farthest), -largest_coc_px, largest_coc_px)
-    return (farthest + (nearest - farthest) * nearness).astype(np.float32)
+    return float(nearest), float(farthest)
 
 
 def soften_source(rng: np.random.Generator, image: FloatMap) -> tuple[FloatMap, float]:

@@ -28,6 +28,10 @@ class Layout(NamedTuple):
     """(H, W, 3) encoded RGB in [0, 1]."""
     nearness: FloatMap
     """(H, W) inverse depth scaled so that the farthest point is 0 and the nearest 1."""
+    dioptres: tuple[float, float] | None = None
+    """Inverse depth [1/m] of the farthest and of the nearest point, where the scene has a size."""
+    softness_px2: float = 0.0
+    """sigma^2 of what softens the image already."""
 
 
 def random_layout(rng: np.random.Generator, size_px: int, textures: TextureBank) -> Layout:

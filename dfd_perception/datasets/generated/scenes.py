@@ -66,7 +66,7 @@ class GeneratedScenes:
         """Scene `number` behind its lens."""
         rng = np.random.default_rng((self.seed, number))
         layout = self._layout(rng)
-        taken = expose(rng, layout.image, layout.nearness, self.largest_coc_px, self.blur)
+        taken = expose(rng, layout, self.largest_coc_px, self.blur)
         inner = (slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
         return replace(
             taken,

@@ -65,8 +65,8 @@ def test_a_source_sharpened_beyond_its_softness_clips_at_no_blur():
 def test_every_band_of_blur_is_drawn_often_enough():
     rng = np.random.default_rng(0)
     bank = TextureBank()
-    maps = [random_layout(np.random.default_rng(seed), 48, bank).nearness for seed in range(60)]
-    blur_px = np.concatenate([np.abs(signed_blur(rng, maps[i % 60], 45.0)).ravel() for i in range(3000)])
+    layouts = [random_layout(np.random.default_rng(seed), 48, bank) for seed in range(60)]
+    blur_px = np.concatenate([np.abs(signed_blur(rng, layouts[i % 60], 45.0)).ravel() for i in range(3000)])
     bands = np.histogram(blur_px, bins=np.arange(0, 46, 5))[0] / blur_px.size
     assert bands.min() >= 0.06, bands
     assert np.mean(blur_px < 1) > 0.06

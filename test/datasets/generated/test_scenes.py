@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dfd_perception.datasets.generated.exposure import signed_blur
-from dfd_perception.datasets.generated.layout import random_layout
+from dfd_perception.datasets.generated.layout import Layout, random_layout
 from dfd_perception.datasets.generated.painted import leaves, spectrum
-from dfd_perception.datasets.generated.rendered import RenderedScenes
+from dfd_perception.datasets.generated.rendered import RenderedScenes, enlarged_softness_px2
 from dfd_perception.datasets.generated.scenes import GeneratedScenes
 from dfd_perception.datasets.generated.texture import TextureBank
 from dfd_perception.errors import DatasetError
@@ -63,7 +63,7 @@ def test_detail_shrinks_where_blur_grows(scenes: GeneratedScenes) -> None:
 
 def test_the_blur_drawn_covers_sharp_far_near_and_both_sides() -> None:
     rng = np.random.default_rng(0)
-    ends = np.array([signed_blur(rng, np.array([[0.0, 1.0]], np.float32), 45.0)[0] for _ in range(600)])
+    ends = np.array([signed_blur(rng, ramp(2), 45.0)[0] for _ in range(600)])
     far, near = ends[:, 0], ends[:, 1]
     assert np.abs(ends).max() <= 45
     assert 0.02 < np.mean(np.abs(ends).max(1) < 0.71) < 0.15
@@ -119,10 +119,29 @@ def test_photographs_come_from_a_folder_and_an_empty_one_is_refused(tmp_path) ->
 
 @pytest.mark.parametrize("largest_coc_px", [3.0, 10.0, 27.0])
 def test_blur_stays_within_its_bound_for_weak_lenses_too(largest_coc_px):
-    nearness = np.linspace(0, 1, 8, dtype=np.float32)[None]
     for seed in range(400):
-        beta = signed_blur(np.random.default_rng(seed), nearness, largest_coc_px)
-        assert np.abs(beta).max() <= largest_coc_px
+        for layout in (ramp(8), ramp(8, (0.2, 3.0))):
+            beta = signed_blur(np.random.default_rng(seed), layout, largest_coc_px)
+            assert np.abs(beta).max() <= largest_coc_px * (1 + 1e-6)
+
+
+def test_scenes_with_a_size_mostly_get_the_blur_of_a_lens() -> None:
+    """c = K (1/F - 1/z): as many pixels a dioptre between the ends of every scene, whatever the scene spans."""
+    spread = {}
+    for dioptres in ((0.4, 0.5), (0.2, 1.0)):
+        betas = [signed_blur(np.random.default_rng(seed), ramp(2, dioptres), 45.0)[0] for seed in range(600)]
+        spread[dioptres] = np.array([far - near for far, near in betas]) / (dioptres[1] - dioptres[0])
+    for gains in spread.values():
+        assert 0.75 < np.mean((gains > 5.9) & (gains < 36.1)) < 0.97
+    narrow, wide = (float(np.median(gains)) for gains in spread.values())
+    assert narrow == pytest.approx(wide, rel=0.2)
+    # One that has no size is stretched over any blur.
+    assert np.std([np.ptp(signed_blur(np.random.default_rng(seed), ramp(2), 45.0)) for seed in range(200)]) > 8
+
+
+def ramp(count: int, dioptres: tuple[float, float] | None = None) -> Layout:
+    """A row of `count` pixels from the farthest to the nearest point of a scene."""
+    return Layout(np.zeros((1, count, 3), np.float32), np.linspace(0, 1, count, dtype=np.float32)[None], dioptres)
 
 
 def test_rendered_images_give_scenes_of_any_size(tmp_path) -> None:
@@ -141,6 +160,27 @@ def test_rendered_images_give_scenes_of_any_size(tmp_path) -> None:
         inside = layout.image[..., 1] > 0.5
         assert layout.nearness[inside].mean() > 0.9
         assert layout.nearness[~inside].mean() < 0.1
+        assert layout.dioptres == pytest.approx((0.5, 1.0))
+
+
+def test_enlarged_images_are_as_soft_as_the_label_says() -> None:
+    fine = spectral_noise(1600)
+    for scale in (1.25, 1.5):
+        side = round(80 * scale)
+        stored = cv2.resize(fine, (80, 80), interpolation=cv2.INTER_AREA)
+        enlarged = cv2.resize(stored, (side, side), interpolation=cv2.INTER_CUBIC)
+        taken = cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
+        sigmas_px = np.arange(0.2, 1.2, 0.02)
+        unlike = [np.mean((cv2.GaussianBlur(taken, (0, 0), s) - enlarged)[8:-8, 8:-8] ** 2) for s in sigmas_px]
+        assert sigmas_px[np.argmin(unlike)] ** 2 == pytest.approx(enlarged_softness_px2(scale), abs=0.06)
+
+
+def spectral_noise(size_px: int) -> np.ndarray:
+    """(size, size) float32 of amplitude 1/f."""
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size_px), np.fft.fftfreq(size_px)))
+    frequency[0, 0] = 1
+    white = np.fft.fft2(np.random.default_rng(0).standard_normal((size_px, size_px)))
+    return np.fft.ifft2(white / frequency).real.astype(np.float32)
 
 
 def test_detailed_scenes_hold_fine_detail_nearly_everywhere() -> None:
