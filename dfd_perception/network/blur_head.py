@@ -9,6 +9,11 @@ lens makes impossible enters as a log-prior. Both are taken in u = asinh(c / 2),
 are told apart by their ratio, so a distribution is about symmetric there. In pixels the mean would lie above the likely
 blur wherever the network doubts, and depth, which grows faster than blur, would be off by more still.
 
+The likelihoods are learnt from scenes that are drawn. On other images they are as often right and much too sure, since
+what the network never saw misleads it alike over a whole surface. Tempered (raised to a power below one, `evidence`),
+they leave more to the prior: what lens and range allow (Guo et al., On Calibration of Modern Neural Networks, ICML
+2017). The likelihoods themselves, which the cross-entropy is of, are not tempered.
+
 The maps grow to 1/2 as convex combinations of their neighbours (Teed & Deng, RAFT, ECCV 2020), weighted by features of
 1/2 of the size, which see the borders; the rest is linear.
 
@@ -20,7 +25,7 @@ blur: Subbarao & Surya, IJCV 13, 1994; of gradients: Zhuo & Sim, Pattern Recogni
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,6 +105,8 @@ class BlurHead(nn.Module):
     centres_px: Tensor
     levels: Tensor
     """asinh(c / 2) of the bins, evenly spaced."""
+    evidence: Tensor
+    """Power that the likelihoods are raised to before blur and spread are taken from them; 1: as learnt."""
 
     def __init__(
         self, bottleneck: int, skip_channels: tuple[int, ...], bins: int, widths: tuple[int, int, int, int]
@@ -121,6 +128,7 @@ class BlurHead(nn.Module):
         self.weights = nn.Conv2d(guide, 9 * 4, 1)
         self.register_buffer("centres_px", torch.from_numpy(bin_centres_px(bins)), persistent=False)
         self.register_buffer("levels", torch.from_numpy(bin_levels(bins)).float(), persistent=False)
+        self.register_buffer("evidence", torch.ones(()))
 
     def start_at_little_blur(self) -> None:
         """Say about 2 px everywhere: the same for every image, and within the range of any re-blurring loss."""
@@ -140,7 +148,8 @@ class BlurHead(nn.Module):
         x = nn.functional.interpolate(self.up(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         features = self.refine(self.merge(torch.cat((quarter, x, energies), 1)))
         logits = self.logits(features)
-        moments = self._moments(logits if log_prior is None else logits + log_prior)
+        tempered = logits * self.evidence
+        moments = self._moments(tempered if log_prior is None else tempered + log_prior)
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
         fine = _in_pixels(convex_upsampled(moments, weights))
         fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -148,6 +157,11 @@ class BlurHead(nn.Module):
         # Mixed like the blur, the square says at a border how far apart both sides are.
         variance_px2 = (square_px2 - coc_px.square()).clamp(min=0) + LEAST_VARIANCE_PX2
         return BlurDistribution(coc_px, variance_px2, logits)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Weights of before hold no `evidence`: all of it counted."""
+        state_dict.setdefault(prefix + "evidence", torch.ones(()))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _moments(self, logits: Tensor) -> Tensor:
         """(B, 2, h, w) mean and mean square of u = asinh(c / 2) over the distribution."""

@@ -44,11 +44,18 @@ class ModelConfig:
     """torchvision's densenet121 weights (.pth or .safetensors) for the encoder of 2hded."""
     freeze: tuple[Part, ...] = ()
     """Parts that stay as they start, with their batch statistics."""
+    evidence: float | None = None
+    """Power that the published model's likelihoods of blur are raised to, 0 to 1: less than 1 for a model that will see
+    other images than those it learnt from. null: that of the model started from, or 1."""
     keep_statistics: bool = False
     """Batch statistics of all parts stay those of `start_from`: for few images, whose own would be noise."""
 
     def __post_init__(self) -> None:
         require(set(self.freeze) != set(PARTS), "model.freeze holds every part; nothing would be trained")
+        require(
+            self.evidence is None or 0 < self.evidence <= 1,
+            f"model.evidence is {self.evidence}; expected more than 0, at most 1",
+        )
         require(
             self.start_from is not None or not self.keep_statistics,
             "model.keep_statistics keeps those of model.start_from, which is not given",

@@ -23,7 +23,7 @@ from dfd_perception.training.config import TrainConfig
 from dfd_perception.training.run_directory import git_revision
 from dfd_perception.training.sources import Sources
 from dfd_perception.training.state import TrainingState, set_layout
-from dfd_perception.training.validation import Validation, calibrate_std, validate
+from dfd_perception.training.validation import Validation, calibrate_std, temper, validate
 
 MODEL_FOLDER = "model"
 
@@ -36,8 +36,10 @@ def publish_model(
     device: torch.device,
     folder: Path,
 ) -> tuple[dict[str, float], Path]:
-    """Calibrate the std of a `coc` model, measure, and write RUN/model; returns the figures and the folder."""
+    """Temper and calibrate a `coc` model, measure, and write RUN/model; returns the figures and the folder."""
     network = copy.deepcopy(state.measured_network)
+    if config.model.evidence is not None:
+        temper(network, config.model.evidence)
     how = (device, config.channels_last, config.validation_max_side_px)
     fitted_on, validation = halves(validation) if config.model.target == "coc" else (None, validation)
     if fitted_on is not None:

@@ -19,6 +19,7 @@ from dfd_perception.errors import TrainingError
 from dfd_perception.metrics.defocus import BlurErrorAccumulator, DefocusAccumulator
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
+from dfd_perception.network.blur_head import BlurHead
 from dfd_perception.network.two_headed import TwoHeadedNet, TwoHeadedOutput
 from dfd_perception.training.config_sections import Mode
 from dfd_perception.training.loader import tensors_of
@@ -83,6 +84,13 @@ def calibrate_std(network: TwoHeadedNet, factor: float) -> None:
     if math.isfinite(factor) and factor > 0:
         offset = network.state_dict()["log_var_offset"]
         offset += 2 * math.log(factor)
+
+
+def temper(network: TwoHeadedNet, evidence: float) -> None:
+    """Let the likelihoods of blur count to this power (`network.blur_head`)."""
+    head = network.upper_head
+    if isinstance(head, BlurHead):
+        head.evidence.fill_(evidence)
 
 
 def _require_numbers(output: TwoHeadedOutput, name: str) -> None:

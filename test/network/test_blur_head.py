@@ -49,6 +49,27 @@ def test_blur_and_variance_are_those_of_the_distribution_in_asinh(network):
     torch.testing.assert_close(said.coc_log_var, wanted, rtol=1e-3, atol=5e-3)
 
 
+def test_tempered_likelihoods_leave_more_to_the_prior(network):
+    likelihood = torch.full((28,), 1e-9)
+    likelihood[5], likelihood[20] = 0.2, 0.8
+    say(network, likelihood)
+    network.upper_head.evidence.fill_(0.5)
+    shares = np.sqrt([0.2, 0.8]) / np.sqrt([0.2, 0.8]).sum()
+    levels = np.arcsinh(bin_centres_px(28).astype(np.float64)[[5, 20]] / 2)
+    with torch.inference_mode():
+        output = network(torch.rand(1, 3, 32, 32))
+    assert output.coc_px.mean().item() == pytest.approx(2 * np.sinh(shares @ levels), rel=0.01)
+    assert torch.softmax(output.coc_logits, 1)[0, 20].mean().item() == pytest.approx(0.8, abs=0.01)
+
+
+def test_weights_of_before_count_all_of_the_evidence(network):
+    weights = network.state_dict()
+    del weights["upper_head.evidence"]
+    network.upper_head.evidence.fill_(0.5)
+    network.load_state_dict(weights, strict=True)
+    assert network.upper_head.evidence.item() == 1
+
+
 def test_the_prior_takes_away_what_cannot_be(network):
     likelihood = torch.full((28,), 1e-6)
     likelihood[5], likelihood[20] = 0.5, 0.5

@@ -54,6 +54,8 @@ def test_a_resolved_recipe_reads_as_itself():
         ("model.target=disparity", "'depth', 'coc'"),
         ("model.freeze=[encoder, upper_head, lower_head]", "nothing would be trained"),
         ("model.keep_statistics=true", "model.start_from, which is not given"),
+        ("model.evidence=0", "model.evidence is 0"),
+        ("model.evidence=1.5", "model.evidence is 1.5"),
         ("model.encoder_weights=densenet121.pth", "variant is 2hded-small"),
         ("batch_size=0", "batch_size is 0"),
         ("seed=-1", "seed is -1"),

@@ -211,12 +211,14 @@ def test_a_start_of_another_kind_is_refused(recipe):
     assert train(config_of(recipe, name="third", model=started, data=recipe["data"] | lens, max_steps=1)).step == 1
 
 
-def test_the_std_is_calibrated_at_the_end(recipe):
+def test_the_evidence_is_tempered_and_the_std_calibrated_at_the_end(recipe):
     """On the half of the validation set that it is fitted on, 68.27 % lie within one; the other half is reported."""
-    config = config_of(recipe, max_steps=2, data=recipe["data"] | {"validation_scenes": 8})
+    tempered = recipe["model"] | {"evidence": 0.5}
+    config = config_of(recipe, max_steps=2, model=tempered, data=recipe["data"] | {"validation_scenes": 8})
     result = train(config)
     network = load_network(load_model_folder(result.model))
     assert float(network.log_var_offset) != 0
+    assert float(network.upper_head.evidence) == 0.5
     fitted_on, reported_on = halves(open_sources(config.data, config.seed).validation)
     objective = create_objective(config.objective, "coc")
     fitted, reported = (validate(network, objective, half, torch.device("cpu")) for half in (fitted_on, reported_on))
