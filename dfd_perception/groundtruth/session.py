@@ -41,6 +41,7 @@ from dfd_perception.files.atomic import replacing
 from dfd_perception.groundtruth.session_index import (
     INDEX_NAME,
     IndexRow,
+    hold,
     index_text,
 )
 
@@ -194,6 +195,7 @@ class SessionWriter:
             for name, text in (texts or {}).items():
                 write_complete(self.raw / name, text.encode())
             self._index = (self.raw / INDEX_NAME).open("ab", buffering=0)
+            hold(self._index)
             self._index.write(index_text([]).encode())
         except OSError as error:
             remove_unwritten(session)

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.image_header import read_header
-from dfd_perception.errors import DatasetError, ImageError
+from dfd_perception.errors import DatasetError, ImageError, writing
 from dfd_perception.files.atomic import PARTIAL_SUFFIX, write_text
 
 COLUMNS = ("stem", "device_ns", "arrival_ns", "ros_ns", "offset_ms", "valid_fraction")
@@ -110,7 +113,43 @@ def rebuild_index(folder: Path, parts: tuple[str, ...]) -> RebuiltIndex:
         parts: every moment has a file in each of these.
 
     Files of lost moments stay where they are, for a person to look at; the index no longer names them.
+
+    Raises:
+        DatasetError: somebody writes it: a recorder that runs, or the same command once more.
     """
+    with _held(folder):
+        return _rebuilt(folder, parts)
+
+
+def hold(index: IO[Any]) -> None:
+    """Hold an open frames.csv until it is closed, or its process ends however it ends.
+
+    Raises:
+        BlockingIOError: somebody else holds it.
+    """
+    try:
+        fcntl.flock(index, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # a file system without locks
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    path = folder / INDEX_NAME
+    with writing(folder), path.open("rb") if path.exists() else nullcontext() as index:
+        try:
+            if index is not None:
+                hold(index)
+        except BlockingIOError:
+            raise DatasetError(
+                f"{folder} is being written, by a recorder or by the same command once more; end it, or wait for it"
+            ) from None
+        yield
+
+
+def _rebuilt(folder: Path, parts: tuple[str, ...]) -> RebuiltIndex:
     partial = sorted([*folder.glob(f"*{PARTIAL_SUFFIX}"), *folder.glob(f"*/*{PARTIAL_SUFFIX}")])
     for path in partial:
         path.unlink()

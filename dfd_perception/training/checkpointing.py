@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from dfd_perception.errors import ModelError, UsageError, reading
-from dfd_perception.files.atomic import replacing
+from dfd_perception.files.atomic import PARTIAL_SUFFIX, replacing
 
 LAST_FILE = "last.pt"
 BEST_FILE = "best.pt"
@@ -74,7 +74,7 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; the lock goes with the process, however it ends.
+    """Hold a run's folder, cleared of what a killed process half wrote; the lock goes with the process.
 
     Raises:
         UsageError: another process holds it.
@@ -90,4 +90,6 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
+        for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+            partial.unlink(missing_ok=True)  # of a process that was killed while it wrote
         yield

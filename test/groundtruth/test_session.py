@@ -92,6 +92,27 @@ def test_recordings_are_never_overwritten(tmp_path):
         new_writer(tmp_path / "session")
 
 
+def test_a_session_that_is_being_recorded_is_left_alone(tmp_path):
+    writer = new_writer(tmp_path / "session")
+    writer.write(moment(0))
+    half = writer.raw / "depth" / ".half.png.part"
+    half.write_bytes(b"what the recorder is about to finish")
+    with pytest.raises(DatasetError, match="is being written, by a recorder"):
+        rebuild_index(writer.raw, PARTS)
+    assert half.exists()
+    writer.write(moment(1))
+    writer.close()
+    assert len(rebuild_index(writer.raw, PARTS).rows) == 2
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/session", "file/session"])
+def test_a_place_that_takes_no_folder_is_one_line(tmp_path, place):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RecordingError, match="cannot be written: .*; choose another folder"):
+        new_writer(tmp_path / place)
+
+
 def test_moment_with_a_part_missing_is_refused(tmp_path):
     writer = new_writer(tmp_path / "session")
     with pytest.raises(DatasetError, match="depth.*image"):

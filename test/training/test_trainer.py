@@ -157,12 +157,15 @@ def test_every_mode_trains_the_heads_that_it_means(recipe, depth_recipe, mode, t
     last = "last_conv" if target == "depth" else "logits"
     weights = {"upper_head": f"upper_head.{last}.weight", "lower_head": "lower_head.last_conv.weight"}
     changed = {part for part, key in weights.items() if not torch.equal(before[key], after[key])}
-    assert changed == {
-        "supervised": {"upper_head", "lower_head"},
-        "self_supervised": {"upper_head", "lower_head"},
-        "depth_only": {"upper_head"},
-        "deblur_only": {"lower_head"},
-    }[mode]
+    assert (
+        changed
+        == {
+            "supervised": {"upper_head", "lower_head"},
+            "self_supervised": {"upper_head", "lower_head"},
+            "depth_only": {"upper_head"},
+            "deblur_only": {"lower_head"},
+        }[mode]
+    )
     heads = {"depth_only": ("depth",), "deblur_only": ("deblurred",)}
     assert load_model_folder(result.model).card.heads == heads.get(mode, ("depth", "deblurred"))
 
@@ -266,6 +269,38 @@ def test_a_run_in_use_is_refused(recipe, monkeypatch):
     with locked(broken.folder), pytest.raises(UsageError, match=f"in use by process {os.getpid()}"):
         train(config_of(recipe), broken.folder)
     assert (broken.folder / "last.pt").read_bytes() == before
+
+
+KILLED_WHILE_IT_SAVES = """
+import json, os, signal, sys
+from dfd_perception.files.configuration import from_mapping
+from dfd_perception.training.config import TrainConfig
+from dfd_perception.training.trainer import train
+
+replace, saved = os.replace, 0
+
+def replace_or_die(source, target):
+    global saved
+    saved += str(target).endswith("last.pt")
+    if saved == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+os.replace = replace_or_die
+train(from_mapping(TrainConfig, json.loads(sys.argv[1]), "test"))
+"""
+
+
+@pytest.mark.fault
+def test_a_run_that_was_killed_in_the_middle_of_a_checkpoint_goes_on_from_the_one_before(recipe):
+    command = [sys.executable, "-c", KILLED_WHILE_IT_SAVES, json.dumps(recipe)]
+    assert subprocess.run(command, capture_output=True, timeout=300).returncode == -signal.SIGKILL
+    (folder,) = Path(recipe["runs"]).iterdir()
+    assert load_checkpoint(folder / "last.pt")["step"] < 6
+    assert list(folder.glob(".last.pt.*")), "the second one was under way"
+    assert train(config_of(recipe), folder).step == 6
+    assert [row["step"] for row in rows(folder, "train")] == [1, 2, 3, 4, 5, 6]
+    assert not list(folder.glob(".*.part"))
 
 
 @pytest.mark.fault

@@ -9,6 +9,7 @@ What is measured is read from outside: is it alive, does it answer good images, 
 
 from __future__ import annotations
 
+import signal
 import struct
 import time
 import zlib
@@ -94,6 +95,19 @@ def bomb(side_px: int) -> bytes:
     pixels = b"".join(packer.compress(row) for _ in range(side_px)) + packer.flush()
     header = struct.pack(">IIBBBBB", side_px, side_px, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def test_a_node_that_was_stopped_for_a_while_goes_on(start):
+    node = start()
+    node.answer_one(node.send_raw)
+    for _ in range(3):
+        node.process.send_signal(signal.SIGSTOP)
+        for _ in range(20):
+            node.send_raw()
+            time.sleep(0.05)
+        node.process.send_signal(signal.SIGCONT)
+        node.answer_one(node.send_raw)
+    node.end()
 
 
 def test_compressed_bombs_and_spoilt_files(start):
