@@ -224,6 +224,16 @@ def test_the_tables_of_the_recorders_page_are_its_topics_and_services(offered: d
     assert services == _own_services(node, "/ground_truth_recorder/", "std_srvs/srv/Trigger", "Trigger")
 
 
+def test_a_launch_file_remaps_every_input_of_its_node(offered: dict[str, Offered]) -> None:
+    """With transport compressed, depth_topic:= and colour_topic:= once changed nothing."""
+    shared = "dfd_perception/ros/shared/launch_nodes.py"
+    files = {"ground_truth_recorder": "launch/record.launch.py", "dfd_node": shared}
+    for name, file in files.items():
+        text = (ROOT / file).read_text("utf-8")
+        missing = [topic for topic in offered[name].subscriptions if f'("{topic.removeprefix("/")}", ' not in text]
+        assert not missing, file
+
+
 def _kind_of(topic: str) -> str:
     if topic.endswith("camera_info"):
         return "CameraInfo"
