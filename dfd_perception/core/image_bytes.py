@@ -12,11 +12,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfd_perception.core.image_header import UPRIGHT, is_jpeg_or_png, read_header, require_area, require_decodable
+from dfd_perception.core.image_header import (
+    LARGEST_IMAGE_PX,
+    UPRIGHT,
+    is_jpeg_or_png,
+    read_header,
+    require_area,
+    require_decodable,
+)
 from dfd_perception.errors import ImageError
 
 TWELVE_BITS = 4095
 SIXTEEN_BITS = 65535
+OPENCV_LIMIT = "CV_IO_MAX_IMAGE"
+"""What OpenCV names when an image is larger than the variable OPENCV_IO_MAX_IMAGE_PIXELS lets it be."""
 _JPEG_GREY = 128
 _ANY_DATA = b"".join(bytes(range(0x11, 0x51)) + bytes((0xFF, 0xD0 + number)) for number in range(8))
 """With restart marks, since a scan that has them goes on at the one that it expects."""
@@ -102,6 +111,10 @@ def _decoded(content: bytes) -> NDArray[Any]:
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
+        if OPENCV_LIMIT in (error.err or ""):
+            raise ImageError(
+                f"image has more than {LARGEST_IMAGE_PX / 1e6:.0f} million pixels, the most that is taken; resize it"
+            ) from error
         raise ImageError(f"cannot be decoded ({len(content)} bytes): {error.err or error}") from error
     if pixels is None:
         raise ImageError(f"cannot be decoded as an image ({len(content)} bytes)")

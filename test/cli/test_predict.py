@@ -204,6 +204,16 @@ def test_a_bad_file_is_counted_and_the_others_are_done(images, tiny_depth_model,
     assert (images / "out" / "two_depth.png").is_file()
 
 
+def test_a_tiff_that_asks_for_too_much_is_refused_before_it_is_decoded(tmp_path, tiny_coc_model):
+    black = np.zeros((9000, 9000), np.uint8)
+    assert cv2.imwrite(str(tmp_path / "bomb.tif"), black, [cv2.IMWRITE_TIFF_COMPRESSION, 8])
+    command = [sys.executable, "-m", "dfd_perception.cli", "predict", str(tmp_path / "bomb.tif")]
+    command += ["--model", str(tiny_coc_model), "--backend", "onnxruntime", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "bomb.tif: image has more than 67 million pixels, the most that is taken" in done.stderr
+
+
 def test_two_images_of_one_stem_are_refused(images, tiny_depth_model, capsys):
     arguments = ["predict", str(images / "one.png"), str(images / "sub" / "one.jpg")]
     assert main([*arguments, "--model", str(tiny_depth_model), "--out", str(images / "out")]) == 2
