@@ -150,7 +150,7 @@ def _played(
     executor: SingleThreadedExecutor,
     progress: Callable[[int, int], None] | None,
 ) -> LivePlayed:
-    results = ResultBag(request.answers)
+    results: ResultBag | None = None
     thread = threading.Thread(target=_spin, args=(executor,), name="dfd_evaluation", daemon=True)
     try:
         clock = StandingClock(collecting, bag.start_ns)
@@ -158,6 +158,7 @@ def _played(
         node_topics = wait_for_node(collecting, request.node, ANSWERS, request.wait_s)
         check_transport(node_topics, topics.image, bag.topics[topics.image].msgtype)
         kind = message_class(bag.topics[topics.image].msgtype)
+        results = ResultBag(request.answers)
         collector = AnswerCollector(collecting, (node_topics.image, kind), node_topics.answers, results)
         _play(request, bag, topics, node_topics, collecting.context, collector, clock, progress)
         _wait_for_the_end(collector)
@@ -171,7 +172,8 @@ def _played(
         executor.shutdown(timeout_sec=2)
         if thread.ident is not None:
             thread.join(timeout=2)
-        results.close()
+        if results is not None:
+            results.close()
 
 
 def _play(

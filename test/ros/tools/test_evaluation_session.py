@@ -88,6 +88,7 @@ def test_without_the_node_it_says_what_runs(ros_domain_id, arguments, tmp_path, 
     assert main([*arguments, "--out", str(tmp_path / "live"), "--live", "--wait", "0.5"]) == 1
     error = capsys.readouterr().err
     assert "no node /dfd" in error
+    assert not (tmp_path / "live").exists(), "nothing is begun before the node is there"
     assert "running: none" in error
     assert error.count("\n") == 1
 
