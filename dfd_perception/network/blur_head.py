@@ -12,7 +12,9 @@ blur wherever the network doubts, and depth, which grows faster than blur, would
 The likelihoods are learnt from scenes that are drawn. On other images they are as often right and much too sure, since
 what the network never saw misleads it alike over a whole surface. Tempered (raised to a power below one, `evidence`),
 they leave more to the prior: what lens and range allow (Guo et al., On Calibration of Modern Neural Networks, ICML
-2017). The likelihoods themselves, which the cross-entropy is of, are not tempered.
+2017), and, to the power `image_prior`, how often the image shows each blur: one step of expectation maximisation for
+the weights of a mixture (Dempster, Laird & Rubin, JRSS B 39, 1977). The likelihoods themselves, which the cross-entropy
+is of, stay as they are.
 
 The maps grow to 1/2 as convex combinations of their neighbours (Teed & Deng, RAFT, ECCV 2020), weighted by features of
 1/2 of the size, which see the borders; the rest is linear.
@@ -83,6 +85,9 @@ def _at_quarter(energy: Tensor, level: int) -> Tensor:
 
 LEAST_VARIANCE_PX2 = 0.01
 
+LEAST_SHARE = 1e-3
+"""Added to the share of an image that a blur has: what it shows nowhere stays possible."""
+
 
 class BlurDistribution(NamedTuple):
     """What the head says of the blur; maps have the size of the head's input image."""
@@ -107,6 +112,8 @@ class BlurHead(nn.Module):
     """asinh(c / 2) of the bins, evenly spaced."""
     evidence: Tensor
     """Power that the likelihoods are raised to before blur and spread are taken from them; 1: as learnt."""
+    image_prior: Tensor
+    """Power of the image's own shares of blur in the prior; 0: they count for nothing."""
 
     def __init__(
         self, bottleneck: int, skip_channels: tuple[int, ...], bins: int, widths: tuple[int, int, int, int]
@@ -129,6 +136,7 @@ class BlurHead(nn.Module):
         self.register_buffer("centres_px", torch.from_numpy(bin_centres_px(bins)), persistent=False)
         self.register_buffer("levels", torch.from_numpy(bin_levels(bins)).float(), persistent=False)
         self.register_buffer("evidence", torch.ones(()))
+        self.register_buffer("image_prior", torch.zeros(()))
 
     def start_at_little_blur(self) -> None:
         """Say about 2 px everywhere: the same for every image, and within the range of any re-blurring loss."""
@@ -148,8 +156,7 @@ class BlurHead(nn.Module):
         x = nn.functional.interpolate(self.up(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         features = self.refine(self.merge(torch.cat((quarter, x, energies), 1)))
         logits = self.logits(features)
-        tempered = logits * self.evidence
-        moments = self._moments(tempered if log_prior is None else tempered + log_prior)
+        moments = self._moments(self._log_posterior(logits, log_prior))
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
         fine = _in_pixels(convex_upsampled(moments, weights))
         fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -159,9 +166,18 @@ class BlurHead(nn.Module):
         return BlurDistribution(coc_px, variance_px2, logits)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Weights of before hold no `evidence`: all of it counted."""
+        """Weights of before hold neither power: all evidence counted, and no image's shares."""
         state_dict.setdefault(prefix + "evidence", torch.ones(()))
+        state_dict.setdefault(prefix + "image_prior", torch.zeros(()))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _log_posterior(self, logits: Tensor, log_prior: Tensor | None) -> Tensor:
+        """(B, bins, h, w), unnormalised: tempered likelihoods, what is possible, and what the image shows elsewhere."""
+        tempered = logits.float() * self.evidence
+        if log_prior is not None:
+            tempered = tempered + log_prior
+        shares = torch.softmax(tempered, dim=1).mean((2, 3), keepdim=True)
+        return tempered + self.image_prior * (shares + LEAST_SHARE).log()
 
     def _moments(self, logits: Tensor) -> Tensor:
         """(B, 2, h, w) mean and mean square of u = asinh(c / 2) over the distribution."""

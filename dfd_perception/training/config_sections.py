@@ -47,6 +47,8 @@ class ModelConfig:
     evidence: float | None = None
     """Power that the published model's likelihoods of blur are raised to, 0 to 1: less than 1 for a model that will see
     other images than those it learnt from. null: that of the model started from, or 1."""
+    image_prior: float | None = None
+    """Power, 0 to 1, of how often an image shows each blur, as a prior of its pixels. null: as started from, or 0."""
     keep_statistics: bool = False
     """Batch statistics of all parts stay those of `start_from`: for few images, whose own would be noise."""
 
@@ -55,6 +57,10 @@ class ModelConfig:
         require(
             self.evidence is None or 0 < self.evidence <= 1,
             f"model.evidence is {self.evidence}; expected more than 0, at most 1",
+        )
+        require(
+            self.image_prior is None or 0 <= self.image_prior <= 1,
+            f"model.image_prior is {self.image_prior}; expected 0 to 1",
         )
         require(
             self.start_from is not None or not self.keep_statistics,

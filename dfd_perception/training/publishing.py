@@ -38,8 +38,7 @@ def publish_model(
 ) -> tuple[dict[str, float], Path]:
     """Temper and calibrate a `coc` model, measure, and write RUN/model; returns the figures and the folder."""
     network = copy.deepcopy(state.measured_network)
-    if config.model.evidence is not None:
-        temper(network, config.model.evidence)
+    temper(network, config.model.evidence, config.model.image_prior)
     how = (device, config.channels_last, config.validation_max_side_px)
     fitted_on, validation = halves(validation) if config.model.target == "coc" else (None, validation)
     if fitted_on is not None:

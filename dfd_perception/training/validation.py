@@ -86,11 +86,13 @@ def calibrate_std(network: TwoHeadedNet, factor: float) -> None:
         offset += 2 * math.log(factor)
 
 
-def temper(network: TwoHeadedNet, evidence: float) -> None:
-    """Let the likelihoods of blur count to this power (`network.blur_head`)."""
+def temper(network: TwoHeadedNet, evidence: float | None, image_prior: float | None) -> None:
+    """Let likelihoods and the image's shares of blur count to these powers (`network.blur_head`); None: as they do."""
     head = network.upper_head
     if isinstance(head, BlurHead):
-        head.evidence.fill_(evidence)
+        for power, value in ((head.evidence, evidence), (head.image_prior, image_prior)):
+            if value is not None:
+                power.fill_(value)
 
 
 def _require_numbers(output: TwoHeadedOutput, name: str) -> None:

@@ -64,10 +64,26 @@ def test_tempered_likelihoods_leave_more_to_the_prior(network):
 
 def test_weights_of_before_count_all_of_the_evidence(network):
     weights = network.state_dict()
-    del weights["upper_head.evidence"]
+    del weights["upper_head.evidence"], weights["upper_head.image_prior"]
     network.upper_head.evidence.fill_(0.5)
+    network.upper_head.image_prior.fill_(0.5)
     network.load_state_dict(weights, strict=True)
-    assert network.upper_head.evidence.item() == 1
+    assert (network.upper_head.evidence.item(), network.upper_head.image_prior.item()) == (1, 0)
+
+
+def test_where_the_evidence_is_flat_the_blur_of_the_rest_of_the_image_is_answered(network):
+    """Three quarters of the pixels see bin 12, the rest nothing: with the shares of the image as prior, bin 12 too."""
+    head = network.upper_head
+    logits = torch.zeros(1, 28, 8, 8)
+    logits[:, 12, :, :6] = 8
+    blur_px = {}
+    for power in (0.0, 1.0):
+        head.image_prior.fill_(power)
+        mean = head._moments(head._log_posterior(logits, None))[0, 0]
+        blur_px[power] = 2 * torch.sinh(mean)
+    seen = float(bin_centres_px(28)[12])
+    assert abs(blur_px[1.0][0, 7].item() - seen) < 0.5 * abs(blur_px[0.0][0, 7].item() - seen)
+    torch.testing.assert_close(blur_px[1.0][:, :6], blur_px[0.0][:, :6], rtol=0.05, atol=0.05)
 
 
 def test_the_prior_takes_away_what_cannot_be(network):

@@ -213,7 +213,9 @@ class BlurMeter(NumpyNetwork):
         merged = self.cbr(np.concatenate([quarter, x, energies]), "upper_head.merge")
         features = self.cbr(merged, "upper_head.refine")
         evidence = self.tensors.get("upper_head.evidence", 1.0)
-        likelihood = softmax(evidence * self.conv(features, "upper_head.logits") + log_prior, axis=0)
+        logits = evidence * self.conv(features, "upper_head.logits") + log_prior
+        shares = softmax(logits, axis=0).mean((1, 2), keepdims=True)
+        likelihood = softmax(logits + self.tensors.get("upper_head.image_prior", 0.0) * np.log(shares + 1e-3), axis=0)
         # 28 bins, even in u = asinh(c / 2) from 0 to 48 px; mean and spread are taken in u.
         levels = np.linspace(0, np.arcsinh(24), len(likelihood))
         moments = np.stack([np.tensordot(levels**power, likelihood, 1) for power in (1, 2)])

@@ -56,6 +56,7 @@ def test_a_resolved_recipe_reads_as_itself():
         ("model.keep_statistics=true", "model.start_from, which is not given"),
         ("model.evidence=0", "model.evidence is 0"),
         ("model.evidence=1.5", "model.evidence is 1.5"),
+        ("model.image_prior=-0.1", "model.image_prior is -0.1"),
         ("model.encoder_weights=densenet121.pth", "variant is 2hded-small"),
         ("batch_size=0", "batch_size is 0"),
         ("seed=-1", "seed is -1"),

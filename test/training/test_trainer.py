@@ -216,12 +216,12 @@ def test_a_start_of_another_kind_is_refused(recipe):
 
 def test_the_evidence_is_tempered_and_the_std_calibrated_at_the_end(recipe):
     """On the half of the validation set that it is fitted on, 68.27 % lie within one; the other half is reported."""
-    tempered = recipe["model"] | {"evidence": 0.5}
+    tempered = recipe["model"] | {"evidence": 0.5, "image_prior": 0.25}
     config = config_of(recipe, max_steps=2, model=tempered, data=recipe["data"] | {"validation_scenes": 8})
     result = train(config)
     network = load_network(load_model_folder(result.model))
     assert float(network.log_var_offset) != 0
-    assert float(network.upper_head.evidence) == 0.5
+    assert (float(network.upper_head.evidence), float(network.upper_head.image_prior)) == (0.5, 0.25)
     fitted_on, reported_on = halves(open_sources(config.data, config.seed).validation)
     objective = create_objective(config.objective, "coc")
     fitted, reported = (validate(network, objective, half, torch.device("cpu")) for half in (fitted_on, reported_on))
