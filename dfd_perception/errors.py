@@ -21,6 +21,7 @@ A message says what was got, what was expected, and what to do.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -117,10 +118,30 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+REASONS: dict[int | None, str] = {
+    errno.ENOENT: "nothing is there",
+    errno.EACCES: "permission is refused",
+    errno.EPERM: "permission is refused",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "part of its path is a file",
+    errno.EEXIST: "it exists already",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EFBIG: "it is larger than a file may be",
+    errno.EROFS: "the disk is read-only",
+    errno.EIO: "the disk does not answer",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ELOOP: "its links go round in a circle",
+    errno.EMFILE: "too many files are open",
+    errno.EBUSY: "it is in use",
+}
+"""What the system's numbers mean to a person."""
+
+
 def reason_of(error: BaseException) -> str:
     """Why something failed, as one short line for a person."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return REASONS.get(error.errno, error.strerror)
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, MemoryError):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from dfd_perception import __version__
 from dfd_perception.core.image_header import LARGEST_IMAGE_PX
-from dfd_perception.errors import DfdPerceptionError, without_controls
+from dfd_perception.errors import DfdPerceptionError, reason_of, without_controls
 
 EXIT_FAILED = 1
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -113,10 +113,10 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         return f"this needs the package {package}, which {sys.executable} does not find; {advice}", EXIT_FAILED
     if isinstance(error, OSError) and error.filename is not None:
         user_error = isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError))
-        return f"{error.filename}: {error.strerror}", EXIT_USAGE if user_error else EXIT_FAILED
+        return f"{error.filename}: {reason_of(error)}", EXIT_USAGE if user_error else EXIT_FAILED
     if isinstance(error, OSError) and error.errno in FULL:
         # A write that fails does not say to which file.
-        return f"{error.strerror}: free some space, or choose a folder on another disk", EXIT_FAILED
+        return f"{reason_of(error)}: free some space, or choose a folder on another disk", EXIT_FAILED
     if isinstance(error, MemoryError):
         return "there is not enough memory for this; use smaller images or fewer workers", EXIT_FAILED
     return None

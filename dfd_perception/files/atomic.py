@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from dfd_perception.errors import RecordingError
+from dfd_perception.errors import RecordingError, reason_of
 
 PARTIAL_SUFFIX = ".part"
 """A file of this ending was being written when its process ended; it can be removed."""
@@ -64,7 +64,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise RecordingError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
+            f"{path}: cannot be written ({reason_of(error)}); free some space or choose another folder"
         ) from error
 
 

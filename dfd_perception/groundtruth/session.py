@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from dfd_perception.core.clock import FrameStamps
 from dfd_perception.core.image_bytes import jpeg_bytes, png_bytes
-from dfd_perception.errors import DatasetError, ImageError, RecordingError, reading
+from dfd_perception.errors import DatasetError, ImageError, RecordingError, reading, reason_of
 from dfd_perception.files.atomic import replacing
 from dfd_perception.groundtruth.session_index import (
     INDEX_NAME,
@@ -199,7 +199,7 @@ class SessionWriter:
             self._index.write(index_text([]).encode())
         except OSError as error:
             remove_unwritten(session)
-            raise RecordingError(f"{session} cannot be written: {error.strerror}; choose another folder") from error
+            raise RecordingError(f"{session} cannot be written: {reason_of(error)}; choose another folder") from error
 
     def free_bytes(self) -> int:
         """Free space of the disk, for a user without special rights; 0 where the session is gone."""
@@ -237,7 +237,7 @@ class SessionWriter:
             for path in paths:
                 path.unlink(missing_ok=True)
             raise RecordingError(
-                f"{self.session} cannot be written any more ({error.strerror}): recording has stopped, what was "
+                f"{self.session} cannot be written any more ({reason_of(error)}): recording has stopped, what was "
                 "recorded before is whole. Make room, or record to another disk"
             ) from error
         with self._lock:
@@ -279,6 +279,6 @@ class SessionWriter:
             self.description.counts = {"moments": self.written, **(counts or {})}
             self.description.write(self.raw)
         except OSError as error:
-            raise RecordingError(f"{self.session}: the counts could not be noted ({error.strerror})") from error
+            raise RecordingError(f"{self.session}: the counts could not be noted ({reason_of(error)})") from error
         finally:
             self._index.close()

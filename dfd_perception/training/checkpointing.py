@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from dfd_perception.errors import ModelError, UsageError, reading
+from dfd_perception.errors import ModelError, UsageError, reading, reason_of
 from dfd_perception.files.atomic import PARTIAL_SUFFIX, replacing
 
 LAST_FILE = "last.pt"
@@ -34,7 +34,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
             torch.save(dict(state), file)
     except (OSError, RuntimeError) as error:
         # torch reports a failed write as RuntimeError, with the reason as its cause or not at all.
-        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:120]
+        reason = reason_of(error)
         kept = f"; {path.name} of before is intact" if path.exists() else ""
         raise UsageError(f"{path}: cannot be written ({reason}){kept}; free some space, then --resume") from error
 
@@ -68,7 +68,7 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
             raise
         where = error.filename or folder
         raise UsageError(
-            f"{where}: cannot be written ({error.strerror}); checkpoints are intact: free some space, then --resume"
+            f"{where}: cannot be written ({reason_of(error)}); checkpoints are intact: free some space, then --resume"
         ) from error
 
 

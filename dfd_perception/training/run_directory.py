@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 import dfd_perception
-from dfd_perception.errors import ConfigError, RecordingError, UsageError, writing
+from dfd_perception.errors import ConfigError, RecordingError, UsageError, reason_of, writing
 from dfd_perception.files.atomic import write_bytes
 from dfd_perception.files.configuration import from_mapping, plain, read_yaml, write_yaml
 from dfd_perception.training.config import CHANGEABLE, TrainConfig, differences
@@ -107,7 +107,7 @@ def create_run_folder(config: TrainConfig) -> Path:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise UsageError(f"{path}: cannot be made ({error.strerror}); choose another folder: runs=DIR") from error
+            raise UsageError(f"{path}: cannot be made ({reason_of(error)}); choose another folder: runs=DIR") from error
     try:
         with writing(path):
             write_yaml(path / RECIPE_FILE, plain(config))

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dfd_perception.core.camera import CameraIntrinsics
 from dfd_perception.core.colormap import scene_depth_scale
 from dfd_perception.core.point_cloud import PointCloudBuilder
-from dfd_perception.errors import RecordingError, UsageError
+from dfd_perception.errors import RecordingError, UsageError, reason_of
 from dfd_perception.files.atomic import PARTIAL_SUFFIX
 from dfd_perception.view.frame_slot import FrameSlot, Status, ViewFrame
 
@@ -89,7 +89,7 @@ class RerunLog(FrameSlot):
             self._partial.write_bytes(b"")  # rerun would not say why it cannot
             self._stream.save(self._partial, default_blueprint=self._blueprint())
         except OSError as error:
-            raise RecordingError(f"{self._path} cannot be written ({error.strerror or error})") from error
+            raise RecordingError(f"{self._path} cannot be written ({reason_of(error)})") from error
         try:
             self._stream.send_recording_name(title)
             yield

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from dfd_perception.errors import UsageError
+from dfd_perception.errors import UsageError, reason_of
 from dfd_perception.view.access import add_headers, address_of_this_machine, guard, is_loopback, new_token
 from dfd_perception.view.feed import Feed
 from dfd_perception.view.frame_slot import FrameSlot
@@ -204,4 +204,4 @@ def _refused(error: OSError, host: str, port: int) -> str:
         return f"port {port} is in use (another dfd view?); choose another with --port, 0 takes any that is free"
     if error.errno == errno.EACCES:
         return f"port {port} needs rights that this user lacks; choose one above 1023 with --port"
-    return f"{host}:{port} cannot be served ({error.strerror or error}); --host takes an address of this machine"
+    return f"{host}:{port} cannot be served ({reason_of(error)}); --host takes an address of this machine"

@@ -113,9 +113,9 @@ def test_arguments_reach_the_command_and_its_code_is_returned(fake_command):
     [
         (ModelError("no model 'x': give a folder"), 2, "no model 'x': give a folder"),
         (BackendError("openvino refuses"), 1, "openvino refuses"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory", "lens.yaml"), 2, "lens.yaml: No such file"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "a\n\x1b[31mb"), 2, "a [31mb: No such file"),
-        (OSError(errno.ENOSPC, "No space left on device", "out.png"), 1, "out.png: No space left"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "lens.yaml"), 2, "lens.yaml: nothing is there"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a\n\x1b[31mb"), 2, "a [31mb: nothing is there"),
+        (OSError(errno.ENOSPC, "No space left on device", "out.png"), 1, "out.png: the disk is full"),
         (ModuleNotFoundError("No module named 'torch'", name="torch.nn"), 1, "needs the package torch"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

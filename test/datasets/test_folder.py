@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_debris(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", no_space)
-    with pytest.raises(RecordingError, match="No space left"):
+    with pytest.raises(RecordingError, match="the disk is full"):
         write_png(path, np.ones((4, 4, 3), np.uint8))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

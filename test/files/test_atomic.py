@@ -41,7 +41,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_content(tmp_path, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RecordingError, match="No space left on device.*free some space"):
+    with pytest.raises(RecordingError, match="the disk is full.*free some space"):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -143,13 +143,13 @@ def test_the_guard_at_a_files_door_speaks_in_words(tmp_path):
 
     end = "; expected something else"
     assert refused(lambda: {}["stem"]) == f"cannot be read ('stem' is missing){end}"
-    assert refused(lambda: (tmp_path / "f").read_bytes()) == f"cannot be read (No such file or directory){end}"
+    assert refused(lambda: (tmp_path / "f").read_bytes()) == f"cannot be read (nothing is there){end}"
     assert refused(lambda: int("x\ny")) == f"cannot be read (invalid literal for int() with base 10: 'x\\ny'){end}"
     assert len(refused(lambda: int("9" * 400 + "x"))) < 260
     # What has been said already is not said twice.
     with pytest.raises(ConfigError, match="^as it was$"), reading(tmp_path, DatasetError):
         raise ConfigError("as it was")
-    says = r"f/g: cannot be written \(No such file or directory\); free some space"
+    says = r"f/g: cannot be written \(nothing is there\); free some space"
     with pytest.raises(RecordingError, match=says), writing(tmp_path):
         (tmp_path / "f" / "g").write_bytes(b"")
 

@@ -246,7 +246,7 @@ def test_full_file_system_stops_cleanly(tmp_path):
         for number in range(200):
             recorder.offer(moment(number), patiently=True)
         progress = recorder.stop()
-        assert "No space left" in progress.error
+        assert "the disk is full" in progress.error
         assert progress.written + progress.failed == progress.offered == 200
         rebuilt = rebuild_index(disk / "session" / RAW, PARTS) if _make_room(disk) else None
         assert len(rebuilt.rows) == progress.written > 5

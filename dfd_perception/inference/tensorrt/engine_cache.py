@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dfd_perception.errors import EngineError
+from dfd_perception.errors import EngineError, reason_of
 from dfd_perception.inference.tensorrt.engine_key import EngineKey
 from dfd_perception.inference.tensorrt.trusted_files import make_private_folder, read_trusted, write_private
 
@@ -61,7 +61,7 @@ class CacheEntry:
         try:
             content = read_trusted(self.path)
         except OSError as error:
-            raise EngineError(f"{self.path}: cannot be read ({error.strerror})") from error
+            raise EngineError(f"{self.path}: cannot be read ({reason_of(error)})") from error
         digest = hashlib.sha256(content).hexdigest()
         if digest != self.plan_sha256:
             raise EngineError(
@@ -109,7 +109,8 @@ class EngineCache:
             write_private(path, plan)
             self.write_facts(entry, facts)
         except OSError as error:
-            raise EngineError(f"{path}: cannot be kept ({error.strerror}); 'dfd engines prune' frees space") from error
+            reason = reason_of(error)
+            raise EngineError(f"{path}: cannot be kept ({reason}); 'dfd engines prune' frees space") from error
         self.prune(self.limit_bytes, keep=path)
         return entry
 

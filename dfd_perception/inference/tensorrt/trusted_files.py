@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from dfd_perception.errors import EngineError
+from dfd_perception.errors import EngineError, reason_of
 from dfd_perception.files.atomic import replacing
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -28,7 +28,7 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except OSError as error:
-        raise EngineError(f"{folder}: no folder for engines ({error.strerror}); set engine_cache_dir") from error
+        raise EngineError(f"{folder}: no folder for engines ({reason_of(error)}); set engine_cache_dir") from error
     _require_own(folder, status)
 
 

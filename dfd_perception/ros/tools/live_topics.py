@@ -17,16 +17,18 @@ from contextlib import suppress
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import InvalidNamespaceException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSReliabilityPolicy
+from rclpy.validate_namespace import validate_namespace
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dfd_perception.core.camera_info import shown_camera
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_of
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.environment import fastdds_setting
-from dfd_perception.errors import DfdPerceptionError
+from dfd_perception.errors import DfdPerceptionError, UsageError
 from dfd_perception.ros.shared.camera_infos import CameraInfoBuffer
 from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
@@ -55,7 +57,16 @@ class LiveTopics:
             node_name: of the running node, with its namespace.
             ros_arguments: for rclpy.
             domain_id: None for that of the environment.
+
+        Raises:
+            UsageError: a name that ROS does not allow.
         """
+        try:
+            validate_namespace(f"/{node_name.strip('/')}")
+        except InvalidNamespaceException as error:
+            raise UsageError(
+                f"--node is {node_name!r}, which cannot be a name in ROS; expected one like dfd or robot1/dfd"
+            ) from error
         self.title = f"/{node_name.strip('/')}"
         self._name, self._arguments, self._domain_id = node_name.strip("/"), list(ros_arguments), domain_id
         self._image_topic = ""

@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_the_old_engine_and_no_rest(cache, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(trusted_files.os, "fsync", full)
-    with pytest.raises(EngineError, match="No space left on device.*dfd engines prune"):
+    with pytest.raises(EngineError, match="the disk is full.*dfd engines prune"):
         cache.store(KEY, "indoor", b"newer", {})
     monkeypatch.setattr(trusted_files.os, "fsync", real)
     assert cache.find(KEY, "indoor").plan() == PLAN

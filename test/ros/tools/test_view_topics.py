@@ -19,6 +19,7 @@ from sensor_msgs.msg import CompressedImage  # noqa: E402
 
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image  # noqa: E402
 from dfd_perception.core.stamps import header_stamp_ns  # noqa: E402
+from dfd_perception.errors import UsageError
 from dfd_perception.ros.tools.live_topics import LiveTopics  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
 
@@ -47,6 +48,12 @@ class Viewer:
         self.thread.join(20)
         self.loop.close()
         assert not self.thread.is_alive()
+
+
+@pytest.mark.parametrize("name", ["bad name", "9x", "robot 1/dfd", "a//b"])
+def test_a_name_that_no_node_can_have_is_refused(name):
+    with pytest.raises(UsageError, match="cannot be a name in ROS; expected one like dfd"):
+        LiveTopics(name)
 
 
 @pytest.fixture
