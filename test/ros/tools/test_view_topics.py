@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage  # noqa: E402
 
 from dfd_perception.core.image_encoding import depth_m_from_image, float_map_from_image, rgb_from_image  # noqa: E402
 from dfd_perception.core.stamps import header_stamp_ns  # noqa: E402
-from dfd_perception.errors import UsageError
+from dfd_perception.errors import UsageError  # noqa: E402
 from dfd_perception.ros.tools.live_topics import LiveTopics  # noqa: E402
 from dfd_perception.view.frame_slot import FrameSlot  # noqa: E402
 
