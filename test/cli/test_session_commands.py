@@ -43,7 +43,7 @@ def test_an_ingest_that_failed_does_not_stand_in_the_way(recording, tmp_path, ca
         assert main(arguments) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "File too large" in capsys.readouterr().err
+    assert "it is larger than a file may be" in capsys.readouterr().err
     assert not (tmp_path / "session").exists()
     assert main(arguments) == 0
 

@@ -96,7 +96,7 @@ def test_a_disk_that_takes_no_more_is_said_with_the_file(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (rows.path.stat().st_size, limits[1]))
     try:
-        with pytest.raises(RecordingError, match=r"rows\.jsonl: cannot be written \(File too large\)"):
+        with pytest.raises(RecordingError, match=r"rows\.jsonl: cannot be written \(it is larger than a file may be\)"):
             rows.add([FrameRow(variant="model", unit="u", index=0, name="0")])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -30,8 +30,8 @@ from dfd_perception.ros.depth_node.frame_lens import LensNarrator, describe_lens
 MODELS = Path(__file__).resolve().parents[3] / "models"
 CARD = MODELS / "2hded-small" / "model.yaml"
 CURVE = DefocusCurve(gain_px_per_dioptre=10.0, focus_distance_m=0.5, blur_floor_px=3.0)
-BY_BLUR = [{"from_px": 0, "to_px": 4, "mae_px": 0.3}, {"from_px": 10, "to_px": 12, "mae_px": 0.8},
-           {"from_px": 15, "to_px": 17, "mae_px": 1.5}]  # fmt: skip
+BY_BLUR = [{"from_px": 0, "to_px": 4, "mae_px": 0.3}, {"from_px": 9, "to_px": 11, "mae_px": 0.8},
+           {"from_px": 14, "to_px": 16, "mae_px": 1.5}]  # fmt: skip
 
 
 def model_stating(metrics: dict) -> ModelFolder:
@@ -62,8 +62,8 @@ def test_the_floor_is_taken_out_in_quadrature() -> None:
 def test_each_distance_has_the_error_of_its_own_blur() -> None:
     model = model_stating({"validation": {"defocus.mae": 3.8, "defocus.by_blur": BY_BLUR}})
     said = said_at_m(model, replace(CURVE, blur_floor_px=0.0))
-    assert said[1.0] == pytest.approx((0.3 + 0.5 * 8 / 9) / 10, abs=6e-4)  # 10 px, between the centres 2 and 11
-    assert said[2.0] == pytest.approx(4 * (0.8 + 0.7 * 4 / 5) / 10, abs=6e-4)  # 15 px, between 11 and 16
+    assert said[1.0] == pytest.approx(0.8 / 10, abs=6e-4)  # 10 px of blur
+    assert said[2.0] == pytest.approx(4 * 1.5 / 10, abs=6e-4)  # 15 px
 
 
 def test_the_error_is_counted_in_pixels_that_the_network_sees() -> None:
