@@ -13,6 +13,7 @@ dfd benchmark --model 2hded-small --seconds 20 --out benchmark.json
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         "precision": args.precision,
     }
     if {"node", "start"} & set(args.parts):
+        importlib.import_module("rclpy")  # what is missing is said here, and not by a process that dies of it
         from dfd_perception.benchmark.processes import BenchmarkOptions
 
         environment.use_own_ros_domain()
