@@ -27,6 +27,9 @@ EXIT_USAGE = 2
 FAILURES_IN_A_ROW = 100
 """So many without one callback that ends well: the executor itself is broken."""
 
+LOOK_AGAIN_S = 1.0
+"""Longest wait for work before the context is looked at: a shutdown that comes between two waits wakes neither."""
+
 SOURCE_PLACE = re.compile(r",? at \S+:\d+")
 
 
@@ -70,7 +73,7 @@ def spin(executor: Executor, log: Log) -> None:
     failures = 0
     while executor.context.ok():
         try:
-            executor.spin_once()
+            executor.spin_once(timeout_sec=LOOK_AGAIN_S)
             failures = 0
         except ExternalShutdownException:
             raise
