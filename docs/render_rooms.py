@@ -6,10 +6,10 @@
     pip install mitsuba pyoidn
     python docs/render_rooms.py OUT --textures TEXTURES [--furniture DIR] [--rooms 100] [--seed 0]
 
-Path-traced by mitsuba (its `llvm` variant needs LLVM 16 or newer: DRJIT_LIBLLVM_PATH), denoised with the surfaces'
-own colours as a guide, so that textures stay sharp. Rooms hold plain and textured walls, boxes, tables, rods, and the
-pieces of an unpacked catalogue of Sweet Home 3D (OBJ files and PluginFurnitureCatalog.properties: real sizes) where
-one is given. A room is seen from four places. A room that exists is left out: an interrupted run goes on.
+Path-traced by mitsuba (DRJIT_LIBLLVM_PATH names its LLVM: 19 works, 14 and 15 of Debian 12 abort), denoised with the
+surfaces' own colours as a guide, so that textures stay sharp. Rooms hold plain and textured walls, boxes, tables, rods,
+and the pieces of an unpacked catalogue of Sweet Home 3D (OBJ files and PluginFurnitureCatalog.properties: real sizes)
+where one is given. A room is seen from four places. A room that exists is left out: an interrupted run goes on.
 """
 
 from __future__ import annotations

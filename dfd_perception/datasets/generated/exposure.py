@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.layered_blur import blur_layers
+from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.point_spread import PointSpread
 from dfd_perception.core.sensor import jpeg_round_trip, linear_from_encoded, uint8_from_encoded
 from dfd_perception.datasets.generated.layout import Layout
@@ -110,7 +111,8 @@ def _blur_of_lens(rng: np.random.Generator, dioptres: Ends, largest_coc_px: floa
         focus = max(rng.uniform(1.0, 2.0), 0.9 * high)
     else:
         focus = rng.uniform(low, high)
-    nearest, farthest = gain * (focus - high), gain * (focus - low)
+    curve = DefocusCurve(gain_px_per_dioptre=gain, focus_distance_m=1 / focus)
+    nearest, farthest = curve.signed_coc_px(1 / np.array([high, low])).tolist()
     shrink = min(1.0, largest_coc_px / max(abs(farthest), abs(nearest), 1e-6))
     return nearest * shrink, farthest * shrink
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from dfd_perception.core.holes import filled_from_nearest
 from dfd_perception.datasets.generated.layout import Layout
@@ -37,7 +36,7 @@ class RenderedScenes:
         return len(self._source)
 
     def random(self, rng: np.random.Generator, size_px: int) -> Layout:
-        """A window of `size_px` square, mirrored at random; small images are enlarged or repeated at their border."""
+        """A window of `size_px` square, mirrored at random; an image that is smaller is enlarged to it."""
         frame = self._source[int(rng.integers(len(self._source)))]
         known = np.isfinite(frame.depth_m)
         inverse = (1.0 / filled_from_nearest(frame.depth_m, known)).astype(np.float32)
@@ -50,7 +49,6 @@ class RenderedScenes:
             # Depth is never averaged across a step.
             inverse = cv2.resize(inverse, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
             softness_px2 = enlarged_softness_px2(scale) if scale > 1 else 0.0
-        image, inverse = _padded(image, size_px), _padded(inverse, size_px)
         y = int(rng.integers(image.shape[0] - size_px + 1))
         x = int(rng.integers(image.shape[1] - size_px + 1))
         image, inverse = image[y : y + size_px, x : x + size_px], inverse[y : y + size_px, x : x + size_px]
@@ -75,10 +73,3 @@ def _scale(rng: np.random.Generator) -> float:
     if draw < 0.3:
         return float(rng.uniform(0.75, 1.0))
     return float(rng.uniform(1.2, 1.6)) if draw < 0.7 else 1.0
-
-
-def _padded(array: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:
-    bottom, right = max(size_px - array.shape[0], 0), max(size_px - array.shape[1], 0)
-    if not (bottom or right):
-        return array
-    return cv2.copyMakeBorder(array, 0, bottom, 0, right, cv2.BORDER_REFLECT_101)

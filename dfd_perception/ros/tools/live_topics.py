@@ -61,14 +61,15 @@ class LiveTopics:
         Raises:
             UsageError: a name that ROS does not allow.
         """
+        self._name = node_name.strip("/")
+        self.title = f"/{self._name}"
         try:
-            validate_namespace(f"/{node_name.strip('/')}")
+            validate_namespace(self.title)
         except InvalidNamespaceException as error:
             raise UsageError(
                 f"--node is {node_name!r}, which cannot be a name in ROS; expected one like dfd or robot1/dfd"
             ) from error
-        self.title = f"/{node_name.strip('/')}"
-        self._name, self._arguments, self._domain_id = node_name.strip("/"), list(ros_arguments), domain_id
+        self._arguments, self._domain_id = list(ros_arguments), domain_id
         self._image_topic = ""
         self._image_type: type = Image
         self._looked_s = 0.0
