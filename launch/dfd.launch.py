@@ -23,8 +23,6 @@ from dfd_perception.ros.shared.launch_arguments import (
     LOG_LEVEL,
     NETWORK,
     OF_THE_NODE,
-    YES_NO,
-    YES_NO_FILE,
     declared,
     environment,
     stated,
@@ -35,6 +33,7 @@ from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "dfd_perception"
 SHARE = FindPackageShare(PACKAGE)
+YES_NO = ("true", "false")
 SHOWN = ("deblurred/image", "depth/image", "depth/image_color", "depth/points")
 """Outputs in rviz/dfd.rviz, where their names are those of a node without a namespace."""
 
@@ -45,7 +44,7 @@ ARGUMENTS = (
     ("params_file", PathJoinSubstitution([SHARE, "config", "dfd.yaml"]), "Parameters; the lens goes here"),
     *NETWORK,
     AUTOSTART,
-    ("use_sim_time", "", "Follow /clock; empty: with bag, or as params_file says", YES_NO_FILE),
+    ("use_sim_time", "", "Follow /clock; empty: with bag, or as params_file says", ("", *YES_NO)),
     ("rviz", "false", "Open RViz with the outputs", YES_NO),
     ("rviz_config", PathJoinSubstitution([SHARE, "rviz", "dfd.rviz"]), "What RViz shows"),
     ("fixed_frame", "", "Frame in which RViz shows the points, such as map; empty: that of rviz_config"),

@@ -11,20 +11,13 @@ from __future__ import annotations
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from dfd_perception.ros.shared.launch_arguments import (
-    AUTOSTART,
-    CLOCK,
-    LOG_LEVEL,
-    SIM_TIME,
-    YES_NO_FILE,
-    declared,
-    environment,
-)
+from dfd_perception.ros.shared.launch_arguments import AUTOSTART, CLOCK, LOG_LEVEL, SIM_TIME, declared, environment
 from dfd_perception.ros.shared.launch_nodes import node_with
 from dfd_perception.ros.shared.launch_processes import exists, first_check, may_be_new
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
+YES_NO = ("", "true", "false")
 SOURCES = ("azure_kinect", "recording", "rgbd_topics")
 ARGUMENTS = (
     ("image_topic", "image", "Image of the robot camera (with its focus and aperture as in use)"),
@@ -38,8 +31,8 @@ ARGUMENTS = (
     ("source", "", "Where depth comes from; recording: name the file in params_file", ("", *SOURCES)),
     ("session_dir", "", "Folder in which sessions are made (~/dfd_sessions)"),
     ("calibration", "", "calibration.yaml of dfd calibrate, kept in the sessions"),
-    ("extrinsic_from_tf", "", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2", YES_NO_FILE),
-    ("record", "", "Start a session as soon as the sensor is known, instead of waiting for ~/start", YES_NO_FILE),
+    ("extrinsic_from_tf", "", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2", YES_NO),
+    ("record", "", "Start a session as soon as the sensor is known, instead of waiting for ~/start", YES_NO),
     AUTOSTART,
     SIM_TIME,
     LOG_LEVEL,

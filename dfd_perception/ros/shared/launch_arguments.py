@@ -42,12 +42,9 @@ RUNTIME = (
     Argument("precision", "", "Arithmetic of the network; empty: that of params_file", ("", *PRECISIONS)),
 )
 NETWORK = (MODEL, *RUNTIME)
-YES_NO = ("true", "false")
-YES_NO_FILE = ("", *YES_NO)
-"""Choices of a parameter of a node: empty, as params_file says."""
-SIM_TIME = Argument("use_sim_time", "", "Follow /clock; empty: as params_file says", YES_NO_FILE)
+SIM_TIME = Argument("use_sim_time", "", "Follow /clock; empty: as params_file says", ("", "true", "false"))
 AUTOSTART = Argument("autostart", "", "Configure and activate at start; empty: as params_file says, or true",
-                     YES_NO_FILE)  # fmt: skip
+                     ("", "true", "false"))  # fmt: skip
 
 Parameters = Mapping[str, tuple[str, type]]
 """Launch argument to the parameter of a node that it sets, and its type."""
