@@ -66,7 +66,7 @@ class StampGuard(Generic[Frame]):
         """Judge the next frame of the stream."""
         held, self._held = self._held, None
         bogus = [] if held is None else [held[1]]
-        if self._last_ns is None or abs(stamp_ns - self._last_ns) <= self._jump_ns():
+        if self._last_ns is None or self._goes_on(self._last_ns, stamp_ns):
             self._believe(stamp_ns)
             return Guarded([(stamp_ns, frame)], bogus, False)
         if held is not None and self._confirms(held[0], stamp_ns):
@@ -88,12 +88,14 @@ class StampGuard(Generic[Frame]):
             self._periods.append(stamp_ns - self._last_ns)
         self._last_ns = stamp_ns
 
-    def _jump_ns(self) -> int:
-        return max(SHORTEST_JUMP_NS, round(PERIODS_IN_A_JUMP * median(self._periods)) if self._periods else 0)
+    def _goes_on(self, before_ns: int, stamp_ns: int) -> bool:
+        """Whether a stamp may come next. Messages that overtake one another are never many periods late."""
+        periods_ns = round(PERIODS_IN_A_JUMP * median(self._periods)) if self._periods else 0
+        return -SHORTEST_JUMP_NS <= stamp_ns - before_ns <= max(SHORTEST_JUMP_NS, periods_ns)
 
     def _confirms(self, held_ns: int, stamp_ns: int) -> bool:
         """Whether the next stamp goes on from the one that is held."""
         assert self._last_ns is not None
         step_ns = stamp_ns - held_ns
         regular = held_ns > self._last_ns and 0 < step_ns <= LARGEST_STEP_RATIO * (held_ns - self._last_ns)
-        return abs(step_ns) <= self._jump_ns() or (regular and not self._periods)
+        return self._goes_on(held_ns, stamp_ns) or (regular and not self._periods)

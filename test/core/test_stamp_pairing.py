@@ -85,3 +85,27 @@ def test_random_streams_lose_nothing_and_pair_the_nearest(seed):
     mutual = (nearest_left == left) & (np.abs(nearest_right - left) <= 15)
     assert mutual.sum() > 50
     assert set(zip(left[mutual], nearest_right[mutual], strict=True)) <= set(pairs)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_pairing_goes_on_after_stamps_of_any_kind(seed):
+    """Hours ahead, 40 years ahead and zero among the frames of both streams, in runs that confirm one another."""
+    rng = np.random.default_rng(seed)
+    pairing, start_ms = StampPairing(bound_ms=20), 1_700_000_000_000
+    frame = 0
+    for _ in range(60):
+        now_ms = start_ms + 66 * frame
+        for _ in range(int(rng.integers(0, 12))):
+            wrong_ms = int(rng.choice([now_ms + 3_600_000, (2**31 - 1) * 1000, 0, now_ms // 1000 * 1000]))
+            add = pairing.add_left if rng.random() < 0.5 else pairing.add_right
+            add(wrong_ms * MS, "wrong")
+        pairing.add_left(now_ms * MS, frame)
+        pairing.add_right((now_ms + 4) * MS, frame)
+        frame += 1
+    pairs = []
+    for _ in range(30):
+        pairs += pairing.add_left((start_ms + 66 * frame) * MS, frame)
+        pairs += pairing.add_right((start_ms + 66 * frame + 4) * MS, frame)
+        frame += 1
+    right = [pair for pair in pairs if pair.left == pair.right and pair.left != "wrong"]
+    assert len(right) >= 26, "two frames confirm the clock, and the newest waits for its successor"
