@@ -68,8 +68,11 @@ class Geometry:
 
     def to_network(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) uint8 RGB to (1, 3, H', W') float32 in [0, 1], border repeated to the padded size."""
-        # One pass from bytes to planar floats; numpy's transpose and divide take three times as long.
-        return cv2.dnn.blobFromImage(self.to_network_uint8(image_rgb), scalefactor=1 / 255)
+        batch = np.empty((1, 3, *self.padded_size), np.float32)
+        # Plane by plane: half the time of blobFromImage, and a quarter of numpy's transpose and divide.
+        for plane, into in zip(cv2.split(self.to_network_uint8(image_rgb)), batch[0], strict=True):
+            np.multiply(plane, np.float32(1 / 255), out=into)
+        return batch
 
     def to_network_uint8(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB to (H', W', 3), resized and its border repeated to the padded size."""
@@ -107,7 +110,6 @@ class Geometry:
         if image.dtype == np.uint8:
             rgb = image[:height, :width].copy()
         else:
-            packed = cv2.merge([np.ascontiguousarray(plane[:height, :width]) for plane in image])
-            rgb = cv2.convertScaleAbs(packed, alpha=255)
+            rgb = cv2.merge([cv2.convertScaleAbs(plane[:height, :width], alpha=255) for plane in image])
         size = output_size or self.image_size
         return rgb if rgb.shape[:2] == size else cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_CUBIC)

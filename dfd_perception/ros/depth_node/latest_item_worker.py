@@ -18,7 +18,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 HAND_OVER_S = 0.005
-"""Longest time that `submit` waits for an idle worker to take the item."""
+"""Longest time that `submit` waits for an idle worker to get through the item, or to its long computations."""
 
 
 class LatestItemWorker(Generic[T]):
@@ -38,7 +38,7 @@ class LatestItemWorker(Generic[T]):
         self._calls: list[Callable[[], None]] = []
         self._stopping = False
         self._idle = False
-        self._taken = threading.Event()
+        self._done = threading.Event()
         self._dropped = 0
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
@@ -51,18 +51,19 @@ class LatestItemWorker(Generic[T]):
     def submit(self, item: T) -> None:
         """Put an item in; it replaces one that still waits.
 
-        Only one thread runs Python at a time. An executor that goes on after this would prepare its next wait (0.5 ms
-        and more) before an idle worker can begin; so it pauses until the worker has the item.
+        Only one thread runs Python at a time. An executor that goes on after this prepares its next wait (0.5 ms and
+        more) and holds the worker up each time that the interpreter changes hands; so it pauses while the worker
+        begins. What takes longer than HAND_OVER_S runs outside the interpreter.
         """
         with self._condition:
             if self._item is not None:
                 self._dropped += 1
             self._item = item
-            self._taken.clear()
+            self._done.clear()
             idle = self._idle
             self._condition.notify()
         if idle:
-            self._taken.wait(HAND_OVER_S)
+            self._done.wait(HAND_OVER_S)
 
     def clear(self) -> None:
         """Forget the item that waits, if any."""
@@ -111,7 +112,6 @@ class LatestItemWorker(Generic[T]):
                     if self._stopping:
                         return
                     item, self._item = self._item, None
-                    self._taken.set()
             for call in calls:
                 call()
             if item is not None:
@@ -119,3 +119,4 @@ class LatestItemWorker(Generic[T]):
                     self._work(item)
                 except Exception as error:  # one bad frame must not end the node
                     self._on_error(error)
+            self._done.set()

@@ -21,6 +21,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from dfd_perception.errors import shortened
 from dfd_perception.ros.shared.node_log import Log, node_log
+from dfd_perception.ros.shared.process_memory import keep_freed_memory
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -41,6 +42,7 @@ def spin_node(create: Callable[[], Any], arguments: Sequence[str] | None = None)
     SIGINT raises KeyboardInterrupt; SIGTERM raises ExternalShutdownException up to Jazzy, from Kilted spin() returns.
     """
     node: Any = None
+    keep_freed_memory()
     try:
         if not _initialised(arguments):
             return EXIT_USAGE

@@ -38,25 +38,35 @@ def test_a_busy_worker_takes_only_the_newest():
     assert worker.dropped == 8
 
 
-def test_an_idle_worker_has_the_item_when_submit_returns_and_a_busy_one_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(latest_item_worker, "HAND_OVER_S", 60.0)
+def test_submit_waits_for_a_short_item_not_for_a_long_one_nor_for_a_busy_worker(monkeypatch):
     go_on, seen = threading.Event(), []
 
     def work(item: int) -> None:
-        assert go_on.wait(30)
+        if item:
+            assert go_on.wait(30)
         seen.append(item)
 
     worker = LatestItemWorker(work, pytest.fail, "test")
     assert worker.call(lambda: "the thread runs").result(30)
+    monkeypatch.setattr(latest_item_worker, "HAND_OVER_S", 60.0)
+    time.sleep(0.2)  # it waits for work by now
+    worker.submit(0)
+    assert seen == [0], "an idle worker is through with it"
+    time.sleep(0.2)
+    monkeypatch.setattr(latest_item_worker, "HAND_OVER_S", 0.5)
     before = time.monotonic()
-    for item in range(3):
-        worker.submit(item)
-    assert time.monotonic() - before < 30, "nobody waits for a worker that is busy"
-    assert worker.dropped == 1, "the first was taken at once, the second is overtaken by the third"
+    worker.submit(1)
+    assert 0.4 < time.monotonic() - before < 20, "a long item is waited for so long"
+    monkeypatch.setattr(latest_item_worker, "HAND_OVER_S", 60.0)
+    before = time.monotonic()
+    worker.submit(2)
+    worker.submit(3)
+    assert time.monotonic() - before < 20, "nobody waits for a worker that is busy"
+    assert worker.dropped == 1, "the third is overtaken by the fourth"
     go_on.set()
     worker.call(lambda: None).result(30)
     assert worker.stop()
-    assert seen == [0, 2]
+    assert seen == [0, 1, 3]
 
 
 def test_calls_run_between_items_on_the_workers_thread_and_return():
