@@ -14,6 +14,7 @@ Importing this package imports nothing heavy: no numpy, no torch, no ROS.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 __all__ = (
     "CameraIntrinsics", "DefocusCurve", "DfdPerceptionError", "LensDescription", "Meter", "Result", "load",
 )  # fmt: skip
+
+
+# OpenCV reads it when it is imported: a TIFF or WebP that asks for gigabytes is refused by its own header. The number is
+# core.image_header's, which cannot be imported from here.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 
 
 def _read_version() -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import dfd_perception as dfd
+from dfd_perception.core.image_header import LARGEST_IMAGE_PX
 from dfd_perception.errors import ConfigError, ImageError, LensError, ModelError, UsageError
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime in this environment")
@@ -106,6 +108,22 @@ def test_files_bgr_and_grey(meter, image, tmp_path):
 def test_what_is_no_image_is_refused_in_words(meter, spoilt, says):
     with pytest.raises(ImageError, match=says):
         meter(spoilt)
+
+
+def test_opencv_is_given_the_bound_that_everything_else_has():
+    program = "import os, dfd_perception; print(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS'])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == LARGEST_IMAGE_PX
+
+
+def test_a_tiff_that_asks_for_too_much_is_refused_before_it_is_decoded(tiny_coc_model, tmp_path):
+    assert cv2.imwrite(str(tmp_path / "bomb.tif"), np.zeros((9000, 9000), np.uint8), [cv2.IMWRITE_TIFF_COMPRESSION, 8])
+    # OpenCV learns the bound when it is imported, hence a process of its own.
+    program = f"import dfd_perception as dfd; dfd.load({str(tiny_coc_model)!r})({str(tmp_path / 'bomb.tif')!r})"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120).stderr
+    assert "ImageError" in said
+    assert "bomb.tif: image has more than 67 million pixels, the most that is taken" in said
 
 
 def test_a_lens_in_every_form_is_the_same_lens(tiny_coc_model, image, tmp_path):

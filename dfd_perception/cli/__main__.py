@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dfd_perception import __version__
-from dfd_perception.core.image_header import LARGEST_IMAGE_PX
 from dfd_perception.errors import DfdPerceptionError, reason_of, without_controls
 
 EXIT_FAILED = 1
@@ -148,8 +147,6 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `dfd` and return its exit code."""
-    # OpenCV reads it when it is imported: a TIFF or WebP that asks for gigabytes is refused by its own header.
-    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(LARGEST_IMAGE_PX))
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
     if fabric.is_global_zero:
         for note in sources.notes:
             tqdm.write(f"note: {note}", file=sys.stderr)
+    runs_there = config.runs.exists()
     folder = Path(fabric.broadcast(str(resume or (create_run_folder(config) if fabric.is_global_zero else ""))))
     if not fabric.is_global_zero:
         return Trainer(fabric, config, sources, folder).run(resume is not None)
@@ -98,6 +99,9 @@ def train(config: TrainConfig, resume: Path | None = None) -> TrainingResult:
         # A run that never came to a checkpoint would only take the name from the next.
         if resume is None and not (folder / LAST_FILE).exists():
             shutil.rmtree(folder, ignore_errors=True)
+            if not runs_there:
+                with suppress(OSError):  # another run may have begun meanwhile
+                    folder.parent.rmdir()
         raise
 
 

@@ -125,6 +125,7 @@ def test_a_comparison_prints_a_table(recipe_file, capsys):
 def test_a_users_mistake_is_one_line(recipe_file, capsys, words, says):
     line = failed(["train", *[str(recipe_file) if word == "RECIPE" else word for word in words]], capsys)
     assert says in line
+    assert not (recipe_file.parent / "runs").exists(), "what never began leaves nothing"
 
 
 @pytest.mark.parametrize(

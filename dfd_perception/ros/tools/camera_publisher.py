@@ -79,6 +79,15 @@ class CameraPublisher:
         publishers = [publisher for publisher in (self._images, self._infos) if publisher is not None]
         wait_for_subscriber(publishers, self._options.wait_s, self._node.context.ok)
 
+    def require_fit(self, image: SourceImage) -> None:
+        """Check an image before it is published.
+
+        Raises:
+            CalibrationError: the calibration is of another size.
+        """
+        if self._infos is not None:
+            self._camera_info(Header(), *image.image_rgb.shape[:2])
+
     def publish(self, image: SourceImage) -> None:
         """Publish one image, stamped now.
 
@@ -145,6 +154,8 @@ def publish_source(
         own_node("camera", ros_arguments, signals_end_it=True) as (node, _),
     ):
         camera = CameraPublisher(node, options)
+        if not source.live:
+            camera.require_fit(next(iter(source.images())))  # what cannot be published fails before anything is said
         known = "" if options.calibration or options.fx_px else "; no camera_info: give --calibration or --fx for it"
         print(f"publishing {source.name} on {node.resolve_topic_name('image')}{known}", file=sys.stderr, flush=True)
         _publish(source, options, camera, node)
@@ -167,9 +178,7 @@ def _publish(source: ImageSource, options: CameraOptions, camera: CameraPublishe
             raise
 
 
-def _paced(
-    source: ImageSource, rate_hz: float | None, loop: bool, going: Callable[[], bool]
-) -> Iterator[SourceImage]:
+def _paced(source: ImageSource, rate_hz: float | None, loop: bool, going: Callable[[], bool]) -> Iterator[SourceImage]:
     """The source's images at a rate, which goes on from one round to the next; those of a live source as they come."""
     period_s = 1 / (rate_hz or source.rate_hz or FILES_RATE_HZ)
     due_s = time.monotonic()

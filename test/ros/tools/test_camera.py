@@ -98,8 +98,16 @@ def test_a_calibration_of_another_size_is_one_line(run_camera, clip, tmp_path):
     (tmp_path / "ost.yaml").write_text(CALIBRATION.replace("image_width: 80", "image_width: 640"))
     result = run_camera(clip, "--calibration", str(tmp_path / "ost.yaml"))
     assert result.returncode == 2
-    assert "the calibration is for 640 x 48 px, the images have 80 x 48" in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("dfd: the calibration is for 640 x 48 px, the images have 80 x 48")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_no_image_is_one_line(run_camera, tmp_path):
+    (tmp_path / "notes.txt").write_text("hi")
+    result = run_camera(str(tmp_path / "notes.txt"))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "notes.txt: cannot be decoded as an image" in result.stderr
 
 
 def test_wrong_ros_arguments_are_one_line(run_camera, tmp_path):
