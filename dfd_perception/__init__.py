@@ -27,8 +27,8 @@ __all__ = (
 )  # fmt: skip
 
 
-# OpenCV reads it when it is imported: a TIFF or WebP that asks for gigabytes is refused by its own header. The number is
-# core.image_header's, which cannot be imported from here.
+# OpenCV reads it when it is imported: a TIFF or WebP that asks for gigabytes is refused by its own header.
+# The number is core.image_header's, which cannot be imported from here.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 
 
