@@ -19,7 +19,7 @@ from dfd_perception.ros.shared.node_log import node_log
 from dfd_perception.ros.shared.sim_time import SimTimeWatch
 
 RATE_WINDOW_S = 5.0
-LATENCY_WINDOW = 200
+LATENCY_WINDOW_S = 10.0
 Filled = tuple[bytes, str, dict[str, str]]
 ERROR_MEMORY_S = 10.0
 SILENCE_S = 3.0
@@ -71,21 +71,25 @@ class Statistics:
         """Why depth that somebody subscribes to is not published; empty while it is, or nobody does."""
         self.running: dict[str, str] = {}
         """Backend, precision, device: what ran the last frame."""
-        self._latencies: dict[str, deque[float]] = {}
+        self._latencies: deque[tuple[float, Mapping[str, float]]] = deque()
         self._error = ""
         self._error_at = -float("inf")
 
     def add_latencies(self, latency_s: Mapping[str, float]) -> None:
-        """Remember how long the stages of one frame took."""
+        """Remember how long the stages of one frame took, and forget frames of LATENCY_WINDOW_S before it."""
+        now = time.monotonic()
         with self._lock:
-            for stage, value in latency_s.items():
-                self._latencies.setdefault(stage, deque(maxlen=LATENCY_WINDOW)).append(value)
+            self._latencies.append((now, latency_s))
+            while now - self._latencies[0][0] > LATENCY_WINDOW_S:
+                self._latencies.popleft()
 
     def percentiles_ms(self) -> dict[str, tuple[float, float]]:
-        """p50 and p95 of each stage [ms], over the last frames."""
+        """p50 and p95 of each stage [ms], over the last LATENCY_WINDOW_S in which frames came."""
         with self._lock:
-            copies = {stage: list(values) for stage, values in self._latencies.items()}
-        return {s: (float(np.percentile(v, 50)) * 1e3, float(np.percentile(v, 95)) * 1e3) for s, v in copies.items()}
+            frames = [latency_s for _, latency_s in self._latencies]
+        stages = dict.fromkeys(stage for frame in frames for stage in frame)
+        values = {stage: [frame[stage] for frame in frames if stage in frame] for stage in stages}
+        return {s: (float(np.percentile(v, 50)) * 1e3, float(np.percentile(v, 95)) * 1e3) for s, v in values.items()}
 
     def note_error(self, message: str) -> None:
         """Remember the last error."""
