@@ -81,7 +81,7 @@ def result_sheet(result: Result, facts: Sequence[str] = (), depth_scale: ColourS
     if result.deblurred is not None:
         cells.append(Cell("deblurred", result.deblurred))
     if facts:
-        cells.append(Cell("", _lines(facts, result.image_rgb.shape[:2])))
+        cells.append(text_cell(facts, result.image_rgb.shape[:2]))
     return sheet(cells)
 
 
@@ -95,6 +95,11 @@ def map_cells(result: Result, depth_scale: ColourScale | None = None) -> list[Ce
     if result.blur_px is not None:
         cells.append(map_cell("blur diameter [px]", result.blur_px, blur_scale(result.blur_px)))
     return cells
+
+
+def text_cell(lines: Sequence[str], size: tuple[int, ...]) -> Cell:
+    """A cell of lines of text, one at least, beside images of a size (height, width)."""
+    return Cell("", _lines(lines, (size[0], size[1])))
 
 
 def with_legend(cell: Cell) -> Rgb:

@@ -24,9 +24,10 @@ import numpy as np
 from dfd_perception.benchmark.processes import NODE, parameter_arguments, start, stop
 from dfd_perception.environment import use_own_ros_domain
 from dfd_perception.errors import BackendError, DfdPerceptionError, counted
+from dfd_perception.files.images import write_png
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import find_model
-from dfd_perception.ros.tools.demo_report import measure, montage, write_montage
+from dfd_perception.ros.tools.demo_report import measure, scene_sheets, write_pictures
 from dfd_perception.ros.tools.demo_scene import INFO_TOPIC, demo_folder, read_scene
 
 START_LIMIT_S = 90.0
@@ -40,7 +41,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     default = os.environ.get("MODEL") or "2hded-small"
     parser.add_argument("--model", default=default, help="model folder by name or path (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="where results go (default: %(default)s)")
-    parser.add_argument("--picture", type=Path, metavar="FILE.jpg", help="write the montage there too, for a page")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE.jpg", help="write a picture of each scene too, for a page"
+    )
     parser.add_argument("--backend", default="auto", help="parameter backend of the node")
     parser.add_argument("--rate", type=float, default=0.5, help="speed; 1 is 4 frames/s (default: %(default)s)")
     parser.add_argument("--rviz", action="store_true", default=os.environ.get("RVIZ", "0") == "1", help="open RViz")
@@ -160,9 +163,10 @@ def report(args: argparse.Namespace, scene: dict[int, Any], subscriber: Any) -> 
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     if not answered:
         raise BackendError("no frame was answered")
-    image = montage(scene, depths, images)
-    for path in (args.out / "montage.png", *([args.picture] if args.picture else [])):
-        write_montage(path, image)
+    sheets = scene_sheets(scene, depths, images)
+    write_png(args.out / "montage.png", np.vstack(sheets))
+    if args.picture:
+        write_pictures(args.picture, sheets)
     depth, deblurred = summary["depth"], summary["deblurred"]
     print(
         f"demo: {len(answered)} of {counted(len(scene), 'frame')} answered, latency p50 "

@@ -5,27 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.colormap import scene_depth_scale
 from dfd_perception.core.image_bytes import jpeg_bytes
-from dfd_perception.core.sheet import Cell, map_cell, sheet
+from dfd_perception.core.sheet import Cell, map_cell, sheet, text_cell
 from dfd_perception.evaluation.scoring.pooling import best_constant_of
 from dfd_perception.files.atomic import write_bytes
-from dfd_perception.files.images import write_png
 from dfd_perception.metrics.depth import DepthAccumulator
 from dfd_perception.metrics.image_quality import DeblurAccumulator
 from dfd_perception.ros.tools.demo_scene import SceneFrame
 
 SCENES = 2
 """In the bag, one after the other, of as many frames each."""
-MONTAGE_WIDTH_PX = 1600
+CELL_WIDTH_PX = 320
+"""Three beside one another are read on a desktop's page as they are, and their labels on a phone."""
 JPEG_QUALITY = 88
 
 
@@ -64,25 +63,26 @@ def measure(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: 
     return result
 
 
-def montage(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: Mapping[int, Any]) -> NDArray[np.uint8]:
-    """RGB: of each scene its middle frame as input, depth, deblurred, true depth and all-in-focus truth.
+def scene_sheets(
+    scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: Mapping[int, Any]
+) -> list[NDArray[np.uint8]]:
+    """RGB, one for each scene: its middle frame as input, depth and true depth, deblurred, all-in-focus truth, figures.
 
     Depth and true depth of a scene share one scale, fitted to the truth, with its legend in metres below both.
     """
     answered = sorted(set(depths) | set(images))
     count = min(SCENES, len(answered))
-    rows = [_row(scene[stamp], depths.get(stamp), images.get(stamp)) for stamp in _middles(answered, count)]
-    return np.vstack([sheet(row, columns=len(row)) for row in rows])
+    return [
+        sheet(_cells(scene[stamp], depths.get(stamp), images.get(stamp)), cell_width_px=CELL_WIDTH_PX)
+        for stamp in _middles(answered, count)
+    ]
 
 
-def write_montage(path: Path, image_rgb: NDArray[np.uint8]) -> None:
-    """Write a montage: as it is to .png, narrowed for a page to .jpg."""
-    if path.suffix.lower() == ".png":
-        write_png(path, image_rgb)
-        return
-    height = round(image_rgb.shape[0] * MONTAGE_WIDTH_PX / image_rgb.shape[1])
-    small = cv2.resize(image_rgb, (MONTAGE_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
-    write_bytes(path, jpeg_bytes(small, JPEG_QUALITY))
+def write_pictures(path: Path, sheets: Sequence[NDArray[np.uint8]]) -> None:
+    """Write the sheets for a page, one JPEG each: FILE.jpg, FILE-2.jpg."""
+    for number, image_rgb in enumerate(sheets, 1):
+        named = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        write_bytes(named, jpeg_bytes(image_rgb, JPEG_QUALITY))
 
 
 def _middles(stamps: list[int], count: int) -> list[int]:
@@ -90,16 +90,37 @@ def _middles(stamps: list[int], count: int) -> list[int]:
     return [stamps[int((part + 0.5) * len(stamps) / count)] for part in range(count)]
 
 
-def _row(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[Cell]:
+def _cells(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[Cell]:
     empty = np.full_like(frame.defocused, 90)
     scale = scene_depth_scale(frame.depth_m)
     return [
         Cell("input: defocused", frame.defocused),
         Cell("depth", empty) if depth_m is None else map_cell("depth", depth_m, scale),
-        Cell("deblurred", empty if deblurred is None else deblurred),
         map_cell("true depth", frame.depth_m, scale),
+        Cell("deblurred", empty if deblurred is None else deblurred),
         Cell("truth: all in focus", frame.aif),
+        text_cell(_figures(frame, depth_m, deblurred), frame.defocused.shape[:2]),
     ]
+
+
+def _figures(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[str]:
+    """Of one frame, in words."""
+    lines = []
+    if depth_m is not None:
+        ours, constant = DepthAccumulator(with_edges=False), DepthAccumulator(with_edges=False)
+        best_m = best_constant_of(frame.depth_m[np.isfinite(frame.depth_m)])
+        ours.update(depth_m, frame.depth_m)
+        constant.update(np.full_like(depth_m, best_m), frame.depth_m)
+        lines += [
+            f"mean error of depth: {ours.pooled().abs_rel:.0%}",
+            f"of the best constant: {constant.pooled().abs_rel:.0%}",
+        ]
+    if deblurred is not None:
+        deblurring = DeblurAccumulator()
+        deblurring.update(deblurred, frame.aif, frame.defocused)
+        pooled = deblurring.pooled()
+        lines += [f"PSNR, input: {pooled.input_psnr_db:.1f} dB", f"PSNR, deblurred: {pooled.psnr_db:.1f} dB"]
+    return lines
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -24,6 +24,7 @@ from dfd_perception.ros.tools.demo_scene import SceneFrame, demo_folder, read_sc
 def test_the_demo_answers_every_frame_and_ends_by_itself(ros_environment, tiny_coc_model, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "dfd_perception.ros.tools.demo", "--out", str(out), "--model", str(tiny_coc_model)]
+    command += ["--picture", str(out / "page.jpg")]
     result = subprocess.run(command, env=ros_environment, capture_output=True, text=True, timeout=110)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
@@ -37,8 +38,9 @@ def test_the_demo_answers_every_frame_and_ends_by_itself(ros_environment, tiny_c
     assert summary["depth_baseline"]["abs_rel"] > 0.1
     assert summary["deblurred"]["input_psnr_db"] == summary["deblurred_baseline"]["psnr_db"]
     montage = cv2.imread(str(out / "montage.png"))
-    # Two rows of title, image, legend and gaps; five columns.
-    assert montage.shape == (2 * (30 + 352 + 48 + 2 * 8), 5 * 448 + 6 * 8, 3)
+    # Of each scene two rows of title and image, one of them with a legend; three columns; gaps.
+    assert montage.shape == (2 * (2 * (30 + 251) + 48 + 3 * 8), 3 * 320 + 4 * 8, 3)
+    assert cv2.imread(str(out / "page.jpg")).shape == cv2.imread(str(out / "page-2.jpg")).shape == (634, 992, 3)
 
 
 def test_a_model_that_is_not_there_is_one_line(ros_environment):
