@@ -59,7 +59,7 @@ setup: $(VENV)/.installed ## Make .venv: ROS 2 Jazzy, torch, the tools (once; la
 demo: $(VENV)/.installed ## Play a recorded scene through the running node; results in demo_output/ (RVIZ=1 opens RViz)
 	@RVIZ=$(RVIZ) $(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS)
 
-demo-picture: $(VENV)/.installed ## The demo, and docs/images/demo.jpg of it (after new weights)
+demo-picture: $(VENV)/.installed ## The demo, and docs/images/demo*.jpg of it (after new weights)
 	@$(VENV)/bin/python -m dfd_perception.ros.tools.demo $(DEMO_OPTIONS) --picture docs/images/demo.jpg
 
 test: $(VENV)/.installed ## All tests, on ROS 2 Jazzy (TESTS=test/core for some of them)

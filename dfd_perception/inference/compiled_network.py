@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +127,11 @@ class CompiledNetwork:
         return self._loaded.chosen
 
     def predict(
-        self, image_rgb: NDArray[np.uint8], curve: DefocusCurve | None = None, with_std: bool = True
+        self,
+        image_rgb: NDArray[np.uint8],
+        curve: DefocusCurve | None = None,
+        with_std: bool = True,
+        on_deblurred: Callable[[NDArray[np.uint8]], None] | None = None,
     ) -> Prediction:
         """Run one image.
 
@@ -135,6 +140,7 @@ class CompiledNetwork:
             curve: the lens at this image's resolution; without it a `coc` model gives blur but no depth.
                 Ignored by `depth` models, whose lens is part of their weights.
             with_std: also standard deviations; without them half of the time after the network is saved.
+            on_deblurred: told the deblurred image before depth is worked out of blur; its time counts to no stage.
 
         Returns:
             Maps of the size that the estimator's options ask for, or of the image's.
@@ -146,11 +152,18 @@ class CompiledNetwork:
         started = time.perf_counter()
         outputs, preprocess_s = self._loaded.run(image_rgb, self.geometry, self._prior(curve))
         inferred = time.perf_counter()
-        prediction = self._prediction(outputs, curve, with_std)
+        deblurred, told_s = None, 0.0
+        if "deblurred" in outputs:
+            deblurred = self.geometry.image_from_network(outputs["deblurred"][0], self._options.output_size)
+            if on_deblurred is not None:
+                told_s = -time.perf_counter()
+                on_deblurred(deblurred)
+                told_s += time.perf_counter()
+        prediction = self._prediction(outputs, curve, with_std, deblurred)
         prediction.latency_s.update(
             preprocess=preprocess_s,
             inference=inferred - started - preprocess_s,
-            postprocess=time.perf_counter() - inferred,
+            postprocess=time.perf_counter() - inferred - told_s,
         )
         return prediction
 
@@ -161,16 +174,22 @@ class CompiledNetwork:
         at_network = curve.scaled(self.geometry.scale)
         return (blur_log_prior(at_network, bins, self._options.depth_min_m, self._options.depth_max_m),)
 
-    def _prediction(self, outputs: dict[str, NDArray[Any]], curve: DefocusCurve | None, with_std: bool) -> Prediction:
+    def _prediction(
+        self,
+        outputs: dict[str, NDArray[Any]],
+        curve: DefocusCurve | None,
+        with_std: bool,
+        deblurred: NDArray[np.uint8] | None,
+    ) -> Prediction:
         """The maps that a network's outputs stand for, in the user's units: metres, pixels of the map, uint8.
 
         Args:
-            outputs: by name, each (1, C, H', W'), or `deblurred` as (1, H', W', 3) uint8.
+            outputs: by name, each (1, C, H', W').
             with_std: as of `predict`. Where the options need standard deviations they are computed anyway.
         """
         geometry, options, output_size = self.geometry, self._options, self._options.output_size
         size = output_size or geometry.image_size
-        depth = std = coc = coc_std = deblurred = None
+        depth = std = coc = coc_std = None
         with_std = with_std or options.depth_max_rel_std > 0
         if "depth" in outputs:
             depth = geometry.map_from_network(outputs["depth"][0, 0], output_size)
@@ -194,6 +213,4 @@ class CompiledNetwork:
                 if coc_std is not None:
                     std = resized.depth_std_m(depth, coc_std, coc)
                     options.drop_uncertain(depth, std)
-        if "deblurred" in outputs:
-            deblurred = geometry.image_from_network(outputs["deblurred"][0], output_size)
         return Prediction(depth_m=depth, depth_std_m=std, coc_px=coc, coc_std_px=coc_std, deblurred=deblurred)

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dfd_perception.core.prediction import Heads, Prediction
 from dfd_perception.core.size import Size
@@ -50,16 +54,24 @@ class EstimatorSlot:
         )
 
     def predict(
-        self, frame: DecodedFrame, lens: LensState, heads: Heads, with_std: bool
+        self,
+        frame: DecodedFrame,
+        lens: LensState,
+        heads: Heads,
+        with_std: bool,
+        on_deblurred: Callable[[NDArray[np.uint8]], None],
     ) -> tuple[Prediction, ChosenBackend]:
         """Answer a frame, with standard deviations or without; returns also what ran.
+
+        Args:
+            on_deblurred: told the deblurred image before the depth is there.
 
         Raises:
             DfdPerceptionError: it cannot be compiled or run.
         """
         try:
             network = self._compiled(frame.size, heads)
-            prediction = network.predict(frame.image_rgb, lens.curve, with_std)
+            prediction = network.predict(frame.image_rgb, lens.curve, with_std, on_deblurred)
         except Exception:
             self._roll_back()
             raise

@@ -89,6 +89,14 @@ class OutputPublishers:
         """Topics that somebody subscribes to now."""
         return frozenset(t for t, publisher in self._publishers.items() if publisher.get_subscription_count() > 0)
 
+    def publish_deblurred(
+        self, wanted: frozenset[str], header: Header, deblurred_rgb: NDArray[np.uint8], encoding: str
+    ) -> None:
+        """Publish the deblurred image, if it is wanted, as rgb8 or bgr8."""
+        if "deblurred/image" in wanted:
+            pixels = deblurred_rgb if encoding == "rgb8" else cv2.cvtColor(deblurred_rgb, cv2.COLOR_RGB2BGR)
+            self._send("deblurred/image", image_message(pixels, encoding, header))
+
     def publish(
         self,
         wanted: frozenset[str],
@@ -98,23 +106,18 @@ class OutputPublishers:
         camera: ImageCamera | None,
         *,
         depth_encoding: str,
-        colour_encoding: str,
         colour_range_m: tuple[float, float],
     ) -> None:
-        """Publish what is wanted and known; headers are the input's, untouched.
+        """Publish what is wanted and known of depth; headers are the input's, untouched.
 
         Args:
             camera: of the input image; points need it.
-            colour_encoding: rgb8 or bgr8, of deblurred/image.
         """
         depth_m, deblurred = prediction.depth_m, prediction.deblurred
         if depth_m is not None and "depth/image" in wanted:
             self._send("depth/image", depth_message(depth_m, depth_encoding, header))
         if depth_m is not None and "depth/image/compressedDepth" in wanted:
             self._send("depth/image/compressedDepth", compressed_depth_message(depth_m, header))
-        if deblurred is not None and "deblurred/image" in wanted:
-            pixels = deblurred if colour_encoding == "rgb8" else cv2.cvtColor(deblurred, cv2.COLOR_RGB2BGR)
-            self._send("deblurred/image", image_message(pixels, colour_encoding, header))
         if prediction.depth_std_m is not None and STD in wanted:
             self._send(STD, image_message(prediction.depth_std_m, "32FC1", header))
         if prediction.coc_px is not None and "defocus/image" in wanted:
