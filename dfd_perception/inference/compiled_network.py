@@ -140,7 +140,7 @@ class CompiledNetwork:
             curve: the lens at this image's resolution; without it a `coc` model gives blur but no depth.
                 Ignored by `depth` models, whose lens is part of their weights.
             with_std: also standard deviations; without them half of the time after the network is saved.
-            on_deblurred: told the deblurred image before depth is worked out of blur; its time counts to no stage.
+            on_deblurred: gets the deblurred image before depth is worked out of blur; its time counts to no stage.
 
         Returns:
             Maps of the size that the estimator's options ask for, or of the image's.
@@ -152,18 +152,18 @@ class CompiledNetwork:
         started = time.perf_counter()
         outputs, preprocess_s = self._loaded.run(image_rgb, self.geometry, self._prior(curve))
         inferred = time.perf_counter()
-        deblurred, told_s = None, 0.0
+        deblurred, aside_s = None, 0.0
         if "deblurred" in outputs:
             deblurred = self.geometry.image_from_network(outputs["deblurred"][0], self._options.output_size)
             if on_deblurred is not None:
-                told_s = -time.perf_counter()
+                aside_s = -time.perf_counter()
                 on_deblurred(deblurred)
-                told_s += time.perf_counter()
+                aside_s += time.perf_counter()
         prediction = self._prediction(outputs, curve, with_std, deblurred)
         prediction.latency_s.update(
             preprocess=preprocess_s,
             inference=inferred - started - preprocess_s,
-            postprocess=time.perf_counter() - inferred - told_s,
+            postprocess=time.perf_counter() - inferred - aside_s,
         )
         return prediction
 

@@ -64,7 +64,7 @@ class EstimatorSlot:
         """Answer a frame, with standard deviations or without; returns also what ran.
 
         Args:
-            on_deblurred: told the deblurred image before the depth is there.
+            on_deblurred: gets the deblurred image before the depth is there.
 
         Raises:
             DfdPerceptionError: it cannot be compiled or run.

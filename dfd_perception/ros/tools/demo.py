@@ -27,7 +27,7 @@ from dfd_perception.errors import BackendError, DfdPerceptionError, counted
 from dfd_perception.files.images import write_png
 from dfd_perception.files.lens_file import read_lens
 from dfd_perception.files.model_folder import find_model
-from dfd_perception.ros.tools.demo_report import measure, scene_sheets, write_pictures
+from dfd_perception.ros.tools.demo_report import measure, scene_sheets, write_page_images
 from dfd_perception.ros.tools.demo_scene import INFO_TOPIC, demo_folder, read_scene
 
 START_LIMIT_S = 90.0
@@ -166,7 +166,7 @@ def report(args: argparse.Namespace, scene: dict[int, Any], subscriber: Any) -> 
     sheets = scene_sheets(scene, depths, images)
     write_png(args.out / "montage.png", np.vstack(sheets))
     if args.picture:
-        write_pictures(args.picture, sheets)
+        write_page_images(args.picture, sheets)
     depth, deblurred = summary["depth"], summary["deblurred"]
     print(
         f"demo: {len(answered)} of {counted(len(scene), 'frame')} answered, latency p50 "

@@ -78,7 +78,7 @@ def scene_sheets(
     ]
 
 
-def write_pictures(path: Path, sheets: Sequence[NDArray[np.uint8]]) -> None:
+def write_page_images(path: Path, sheets: Sequence[NDArray[np.uint8]]) -> None:
     """Write the sheets for a page, one JPEG each: FILE.jpg, FILE-2.jpg."""
     for number, image_rgb in enumerate(sheets, 1):
         named = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
