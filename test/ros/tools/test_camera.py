@@ -41,6 +41,11 @@ def run_camera(ros_environment):
     return run
 
 
+def own_lines(stderr: str) -> list[str]:
+    """Without those of the middleware, which Kilted's has at every start."""
+    return [line for line in stderr.splitlines() if "[rmw_" not in line]
+
+
 @pytest.fixture
 def clip(tmp_path):
     with VideoWriter(tmp_path / "clip.avi", 20.0) as writer:
@@ -98,16 +103,16 @@ def test_a_calibration_of_another_size_is_one_line(run_camera, clip, tmp_path):
     (tmp_path / "ost.yaml").write_text(CALIBRATION.replace("image_width: 80", "image_width: 640"))
     result = run_camera(clip, "--calibration", str(tmp_path / "ost.yaml"))
     assert result.returncode == 2
-    assert result.stderr.startswith("dfd: the calibration is for 640 x 48 px, the images have 80 x 48")
-    assert len(result.stderr.splitlines()) == 1
+    (line,) = own_lines(result.stderr)
+    assert line.startswith("dfd: the calibration is for 640 x 48 px, the images have 80 x 48")
 
 
 def test_a_file_that_is_no_image_is_one_line(run_camera, tmp_path):
     (tmp_path / "notes.txt").write_text("hi")
     result = run_camera(str(tmp_path / "notes.txt"))
     assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1
-    assert "notes.txt: cannot be decoded as an image" in result.stderr
+    (line,) = own_lines(result.stderr)
+    assert "notes.txt: cannot be decoded as an image" in line
 
 
 def test_wrong_ros_arguments_are_one_line(run_camera, tmp_path):
