@@ -22,6 +22,15 @@ LARGEST_INPUT_PX = 3840 * 2176
 """Of the network: a 4K image. At this size the small network holds 1.3 GB."""
 
 
+def planar_batch(image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W, 3) uint8 to (1, 3, H, W) float32 in [0, 1]."""
+    batch = np.empty((1, 3, *image_rgb.shape[:2]), np.float32)
+    # Plane by plane takes half the time of blobFromImage.
+    for plane, into in zip(cv2.split(image_rgb), batch[0], strict=True):
+        np.multiply(plane, np.float32(1 / 255), out=into)
+    return batch
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How an image of `image_size` sits in the network's input: resized to `network_size`, then padded.
@@ -68,11 +77,7 @@ class Geometry:
 
     def to_network(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) uint8 RGB to (1, 3, H', W') float32 in [0, 1], border repeated to the padded size."""
-        batch = np.empty((1, 3, *self.padded_size), np.float32)
-        # Plane by plane: half the time of blobFromImage, and a quarter of numpy's transpose and divide.
-        for plane, into in zip(cv2.split(self.to_network_uint8(image_rgb)), batch[0], strict=True):
-            np.multiply(plane, np.float32(1 / 255), out=into)
-        return batch
+        return planar_batch(self.to_network_uint8(image_rgb))
 
     def to_network_uint8(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB to (H', W', 3), resized and its border repeated to the padded size."""

@@ -152,18 +152,18 @@ class CompiledNetwork:
         started = time.perf_counter()
         outputs, preprocess_s = self._loaded.run(image_rgb, self.geometry, self._prior(curve))
         inferred = time.perf_counter()
-        deblurred, aside_s = None, 0.0
+        deblurred = None
         if "deblurred" in outputs:
             deblurred = self.geometry.image_from_network(outputs["deblurred"][0], self._options.output_size)
-            if on_deblurred is not None:
-                aside_s = -time.perf_counter()
-                on_deblurred(deblurred)
-                aside_s += time.perf_counter()
+        image_done = time.perf_counter()
+        if deblurred is not None and on_deblurred is not None:
+            on_deblurred(deblurred)
+        resumed = time.perf_counter()
         prediction = self._prediction(outputs, curve, with_std, deblurred)
         prediction.latency_s.update(
             preprocess=preprocess_s,
             inference=inferred - started - preprocess_s,
-            postprocess=time.perf_counter() - inferred - aside_s,
+            postprocess=image_done - inferred + time.perf_counter() - resumed,
         )
         return prediction
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.image_bytes import decoded_rgb
+from dfd_perception.core.network_geometry import planar_batch
 from dfd_perception.core.size import Size
 from dfd_perception.errors import EngineError, counted
 from dfd_perception.inference.backends.interface import Precision
@@ -155,7 +156,7 @@ def as_network_input(image_rgb: NDArray[np.uint8], size: Size) -> NDArray[np.flo
     resized = cv2.resize(image_rgb, covering, interpolation=interpolation)
     top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
     middle = resized[top : top + height, left : left + width]
-    return np.asarray(cv2.dnn.blobFromImage(middle, scalefactor=1 / 255), np.float32)
+    return planar_batch(middle)
 
 
 def _relative(name: str, answer: NDArray[np.float32], right: NDArray[np.float32]) -> float:

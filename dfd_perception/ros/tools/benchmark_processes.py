@@ -31,12 +31,11 @@ from std_msgs.msg import Header
 from dfd_perception.core.image_encoding import rgb_of
 from dfd_perception.core.stamps import header_stamp_ns
 from dfd_perception.ros.shared.conversions import image_message
+from dfd_perception.ros.shared.managed_node import LOOK_AGAIN_S
 from dfd_perception.ros.shared.qos import qos_profile
 
 IMAGES = 4
 FX_PX = 500.0
-LOOK_AGAIN_S = 1.0
-"""As of our nodes, which are not imported here: the echo node starts with nothing that it does not need."""
 SUBSCRIBER_LIMIT_S = 90.0
 """A node that imports torch on a busy machine takes its time."""
 

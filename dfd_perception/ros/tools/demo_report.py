@@ -26,6 +26,7 @@ SCENES = 2
 CELL_WIDTH_PX = 320
 """Three beside one another are read on a desktop's page as they are, and their labels on a phone."""
 JPEG_QUALITY = 88
+PSNR = {"input": "input_psnr_db", "deblurred": "psnr_db"}
 
 
 def measure(scene: Mapping[int, SceneFrame], depths: Mapping[int, Any], images: Mapping[int, Any]) -> dict[str, Any]:
@@ -72,10 +73,12 @@ def scene_sheets(
     """
     answered = sorted(set(depths) | set(images))
     count = min(SCENES, len(answered))
-    return [
-        sheet(_cells(scene[stamp], depths.get(stamp), images.get(stamp)), cell_width_px=CELL_WIDTH_PX)
-        for stamp in _middles(answered, count)
-    ]
+    sheets = []
+    for stamp in _middles(answered, count):
+        of_frame = [{stamp: answers[stamp]} if stamp in answers else {} for answers in (depths, images)]
+        cells = _cells(scene[stamp], depths.get(stamp), images.get(stamp), measure(scene, *of_frame))
+        sheets.append(sheet(cells, cell_width_px=CELL_WIDTH_PX))
+    return sheets
 
 
 def write_page_images(path: Path, sheets: Sequence[NDArray[np.uint8]]) -> None:
@@ -90,7 +93,7 @@ def _middles(stamps: list[int], count: int) -> list[int]:
     return [stamps[int((part + 0.5) * len(stamps) / count)] for part in range(count)]
 
 
-def _cells(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[Cell]:
+def _cells(frame: SceneFrame, depth_m: Any, deblurred: Any, figures: Mapping[str, Any]) -> list[Cell]:
     empty = np.full_like(frame.defocused, 90)
     scale = scene_depth_scale(frame.depth_m)
     return [
@@ -99,27 +102,21 @@ def _cells(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[Cell]:
         map_cell("true depth", frame.depth_m, scale),
         Cell("deblurred", empty if deblurred is None else deblurred),
         Cell("truth: all in focus", frame.aif),
-        text_cell(_figures(frame, depth_m, deblurred), frame.defocused.shape[:2]),
+        text_cell(_lines(figures), frame.defocused.shape[:2]),
     ]
 
 
-def _figures(frame: SceneFrame, depth_m: Any, deblurred: Any) -> list[str]:
-    """Of one frame, in words."""
+def _lines(figures: Mapping[str, Any]) -> list[str]:
+    """What `measure` says of one frame, in words."""
     lines = []
-    if depth_m is not None:
-        ours, constant = DepthAccumulator(with_edges=False), DepthAccumulator(with_edges=False)
-        best_m = best_constant_of(frame.depth_m[np.isfinite(frame.depth_m)])
-        ours.update(depth_m, frame.depth_m)
-        constant.update(np.full_like(depth_m, best_m), frame.depth_m)
+    if "depth" in figures:
         lines += [
-            f"mean error of depth: {ours.pooled().abs_rel:.0%}",
-            f"of the best constant: {constant.pooled().abs_rel:.0%}",
+            f"mean error of depth: {figures['depth'].get('abs_rel', np.nan):.0%}",
+            f"of the best constant: {figures['depth_baseline'].get('abs_rel', np.nan):.0%}",
         ]
-    if deblurred is not None:
-        deblurring = DeblurAccumulator()
-        deblurring.update(deblurred, frame.aif, frame.defocused)
-        pooled = deblurring.pooled()
-        lines += [f"PSNR, input: {pooled.input_psnr_db:.1f} dB", f"PSNR, deblurred: {pooled.psnr_db:.1f} dB"]
+    if "deblurred" in figures:
+        of_images = figures["deblurred"]
+        lines += [f"PSNR, {name}: {of_images.get(key, np.inf):.1f} dB" for name, key in PSNR.items()]
     return lines
 
 
