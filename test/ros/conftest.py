@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,6 +136,23 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = WAIT_S) -
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def stderr_in(path: Path) -> Iterator[Callable[[], str]]:
+    """Write stderr to a file and give a function that reads all of it so far, as often as one likes.
+
+    capfd cuts its file at each reading, and a line that another thread writes meanwhile is lost (1 of 100 was).
+    """
+    kept = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield lambda: path.read_text(errors="replace")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        sys.stderr.write(path.read_text(errors="replace"))
+
+
 class RunningNode:
     """The node under test, spun by a thread of this process, with everything that it logs."""
 
@@ -201,3 +221,9 @@ def start_node(ros_domain_id: int, tiny_coc_model: Any) -> Iterator[Callable[...
 def eventually() -> Callable[..., None]:
     """Wait for a condition."""
     return wait_for
+
+
+@pytest.fixture
+def stderr_log(tmp_path: Path) -> Callable[[], contextlib.AbstractContextManager[Callable[[], str]]]:
+    """`with stderr_log() as logged:` and logged() is all that was written to stderr since."""
+    return lambda: stderr_in(tmp_path / "stderr")

@@ -418,37 +418,31 @@ def test_old_frames_are_dropped(start_node, peer, eventually):
     assert not depths
 
 
-def test_camera_info_that_does_not_fit_is_said_and_not_used(start_node, peer, eventually, capfd):
+def test_camera_info_that_does_not_fit_is_said_and_not_used(start_node, peer, eventually, stderr_log):
     defocus, depths = peer.subscribe("defocus/image"), peer.subscribe("depth/image")
-    start_node(**LENS)
     info = peer.node.create_publisher(CameraInfo, "camera_info", 5)
-    eventually(lambda: info.get_subscription_count(), "the node listens")
     other = CameraInfo(height=480, width=640, k=[500.0, 0.0, 1.0, 0.0, 500.0, 1.0, 0.0, 0.0, 1.0])
-    said: list[str] = []
+    with stderr_log() as logged:
+        start_node(**LENS)
+        eventually(lambda: info.get_subscription_count(), "the node listens")
 
-    def refused() -> bool:
-        other.header = peer.header()
-        info.publish(other)
-        said.append(capfd.readouterr().err)
-        return "camera_info is for 640x480 pixels, the image has 80x48" in "".join(said)
+        def refused() -> bool:
+            other.header = peer.header()
+            info.publish(other)
+            return "camera_info is for 640x480 pixels, the image has 80x48" in logged()
 
-    peer.publish_until(refused, "the misfit is logged")
+        peer.publish_until(refused, "the misfit is logged")
     peer.publish_until(lambda: defocus, "blur arrives")
     assert not depths
 
 
-def test_incompatible_qos_names_topic_and_policy(start_node, peer, eventually, capfd):
-    start_node(**LENS)
-    said = []
-
-    def warned() -> bool:
-        said.append(capfd.readouterr().err)
-        return "/depth/image" in "".join(said)
-
+def test_incompatible_qos_names_topic_and_policy(start_node, peer, eventually, stderr_log):
     demanding = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-    peer.subscribe("depth/image", qos=demanding)
-    eventually(warned, "a warning names /depth/image")
-    assert "durability" in "".join(said)
+    with stderr_log() as logged:
+        start_node(**LENS)
+        peer.subscribe("depth/image", qos=demanding)
+        eventually(lambda: "incompatible QoS on /depth/image" in logged(), "a warning names /depth/image")
+        assert "durability" in logged()
 
 
 def test_qos_overrides_and_best_effort_subscribers(start_node, peer, eventually):
