@@ -12,6 +12,7 @@ from dfd_perception.calibration.blur_readings import BlurReading
 from dfd_perception.calibration.fit_image import fit_image
 from dfd_perception.calibration.lens_fit import fit_lens
 from dfd_perception.core.optics import DefocusCurve
+from dfd_perception.core.raster_axes import BLUE, ORANGE, SOFT
 from dfd_perception.errors import CalibrationError
 
 CURVE = DefocusCurve(gain_px_per_dioptre=14.2, focus_distance_m=0.7, blur_floor_px=1.8)
@@ -90,4 +91,4 @@ def test_the_chart_shows_readings_and_curve() -> None:
     fit = fit_lens(_readings(np.geomspace(0.8, 4.0, 14)), typical_floor_px=1.5)
     chart = fit_image(fit, DefocusCurve(gain_px_per_dioptre=16.5, focus_distance_m=0.6))
     colours = {tuple(c) for c in np.unique(chart.reshape(-1, 3), axis=0)}
-    assert {(31, 95, 180), (214, 110, 20), (200, 200, 200)} <= colours
+    assert {BLUE, ORANGE, SOFT} <= colours
