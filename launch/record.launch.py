@@ -17,7 +17,7 @@ from dfd_perception.ros.shared.launch_processes import exists, first_check, may_
 from launch import LaunchDescription
 
 PACKAGE = "dfd_perception"
-YES_NO = ("", "true", "false")
+OPTIONAL = ("", "true", "false")
 SOURCES = ("azure_kinect", "recording", "rgbd_topics")
 ARGUMENTS = (
     ("image_topic", "image", "Image of the robot camera (with its focus and aperture as in use)"),
@@ -31,8 +31,8 @@ ARGUMENTS = (
     ("source", "", "Where depth comes from; recording: name the file in params_file", ("", *SOURCES)),
     ("session_dir", "", "Folder in which sessions are made (~/dfd_sessions)"),
     ("calibration", "", "calibration.yaml of dfd calibrate, kept in the sessions"),
-    ("extrinsic_from_tf", "", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2", YES_NO),
-    ("record", "", "Start a session as soon as the sensor is known, instead of waiting for ~/start", YES_NO),
+    ("extrinsic_from_tf", "", "T_camera_kinect from TF and camera_info instead of calibration; needs tf2", OPTIONAL),
+    ("record", "", "Start a session as soon as the sensor is known, instead of waiting for ~/start", OPTIONAL),
     AUTOSTART,
     SIM_TIME,
     LOG_LEVEL,

@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfd_perception.cli.point_spread_options import add_point_spread, point_spread_of
+
 if TYPE_CHECKING:
     from dfd_perception.evaluation.plan import EvaluationPlan
     from dfd_perception.inference.estimator import EstimatorOptions
@@ -82,10 +84,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--floor", choices=("auto", "fitted", "lens"), default="auto",
                      help="blur floor of the truth: read by the model off frames that are not scored with it, or that "
                      "of the lens (default: fitted for data sets whose lens states none)")  # fmt: skip
-    how.add_argument("--psf", choices=("disk", "gaussian"), default="disk",
-                     help="blur given to sharp RGB-D (default: disk)")  # fmt: skip
-    how.add_argument("--sigma-per-coc", type=float, default=0.25, metavar="R",
-                     help="its sigma by diameter (default: 0.25)")  # fmt: skip
+    add_point_spread(how)
     how.add_argument("--sharp-input", action="store_true", help="feed the all-in-focus image instead")
     how.add_argument("--min-depth", type=float, metavar="M",
                      help="truth nearer does not count [m] (default: all counts)")  # fmt: skip
@@ -122,7 +121,6 @@ def plan_of(args: argparse.Namespace) -> EvaluationPlan:
     import dataclasses
 
     from dfd_perception.core.depth_encoding import parse_depth_unit
-    from dfd_perception.core.point_spread import PointSpread
     from dfd_perception.evaluation.plan import EvaluationPlan
     from dfd_perception.evaluation.scoring.protocol import protocol_named
     from dfd_perception.evaluation.sources.bag_options import BagOptions
@@ -159,9 +157,7 @@ def plan_of(args: argparse.Namespace) -> EvaluationPlan:
         bag_options=options,
         estimator=estimator_options_of(args),
         protocol=protocol,
-        point_spread=PointSpread(
-            exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
-        ),
+        point_spread=point_spread_of(args),
         sharp_input=args.sharp_input,
         baselines=tuple(args.baseline),
         write_bag=args.write_bag,

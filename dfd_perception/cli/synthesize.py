@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+from dfd_perception.cli.point_spread_options import add_point_spread, point_spread_of
 from dfd_perception.errors import counted
 
 
@@ -27,11 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth-unit", metavar="U", help="of 16-bit depth: mm (default), tum (1/5000 m), kitti (1/256 m), m, or metres"
     )
     parser.add_argument("--split", help="only this split of RGBD_DIR")
-    parser.add_argument("--psf", choices=("disk", "gaussian"), default="disk", help="shape of the blur (default: disk)")
-    parser.add_argument(
-        "--sigma-per-coc", type=float, default=0.25, metavar="R",
-        help="standard deviation of the blur over its diameter (default: 0.25, a disk's; Carvalho: 0.3)",
-    )  # fmt: skip
+    add_point_spread(parser)
     parser.add_argument("--full-well", type=float, default=0.0, metavar="E",
                         help="shot noise: electrons of white (default: none)")  # fmt: skip
     parser.add_argument("--read-noise", type=float, default=0.0, metavar="S",
@@ -43,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the lens, blur every frame, write the folder."""
     from dfd_perception.core.depth_encoding import parse_depth_unit
-    from dfd_perception.core.point_spread import PointSpread
     from dfd_perception.core.sensor import SensorNoise
     from dfd_perception.datasets.depth_units import unit_lines_of
     from dfd_perception.datasets.registry import open_sharp
@@ -55,9 +51,7 @@ def run(args: argparse.Namespace) -> int:
     lens = read_lens(args.lens)
     unit_m = None if args.depth_unit is None else parse_depth_unit(args.depth_unit)
     source = open_sharp(args.rgbd, depth_unit_m=unit_m)
-    point_spread = PointSpread(
-        exponent=2.0 if args.psf == "gaussian" else float("inf"), sigma_per_coc=args.sigma_per_coc
-    )
+    point_spread = point_spread_of(args)
     noise = SensorNoise(full_well_e=args.full_well, read_noise=args.read_noise)
     resolved = lens_on(lens, source, args.fx)
     for note in resolved.notes:
