@@ -29,7 +29,11 @@ import pyoidn
 from numpy.typing import NDArray
 
 HEIGHT_PX, WIDTH_PX = 300, 400
-SAMPLES = 10
+PASSES, SAMPLES = 4, 4
+"""An image is the mean of passes whose outliers were cut: a few rays that met a small lamp by chance outshine a pass,
+and the denoiser would spread them into clouds."""
+LARGEST_OVER_MEDIAN = 2.0
+"""Brightness of a pixel in one pass over the usual one there."""
 VIEWS = 4
 LARGEST_OBJ_BYTES = 4_000_000
 NEAREST_M = 0.35
@@ -104,7 +108,7 @@ def material(rng: Rng, colour: dict[str, Any]) -> dict[str, Any]:
 def shell(rng: Rng, room: Room, textures: list[Path]) -> None:
     """Floor, ceiling and four walls."""
     move, (w, h, d) = mi.ScalarTransform4f(), room.size_m
-    tile_m = np.exp(rng.uniform(np.log(0.3), np.log(2.5)))
+    tile_m = np.exp(rng.uniform(np.log(0.3), np.log(1.3)))
     sides = (
         (move.rotate([1, 0, 0], -90).scale([w / 2, d / 2, 1]), (w, d), 0.35),
         (move.translate([0, h, 0]).rotate([1, 0, 0], 90).scale([w / 2, d / 2, 1]), (w, d), 0.9),
@@ -291,13 +295,34 @@ def view(rng: Rng, scene: Any, room: Room, seed: int) -> tuple[NDArray[np.uint8]
     if np.quantile(depth_m, 0.02) < NEAREST_M or np.median(depth_m) < 0.7:
         return None
     guide = {"type": "aov", "aovs": "colour:albedo,normal:sh_normal", "inner": {"type": "path", "max_depth": 4}}
-    layers = np.array(mi.render(scene, sensor=sensor, integrator=mi.load_dict(guide), spp=SAMPLES, seed=seed))
-    rgb, albedo, normal = (np.ascontiguousarray(layers[..., i : i + 3], np.float32) for i in (0, 3, 6))
+    integrator = mi.load_dict(guide)
+    passes = [
+        np.array(mi.render(scene, sensor=sensor, integrator=integrator, spp=SAMPLES, seed=PASSES * seed + number))
+        for number in range(PASSES)
+    ]
+    layers = np.mean(passes, axis=0)
+    albedo, normal = (np.ascontiguousarray(layers[..., i : i + 3], np.float32) for i in (3, 6))
+    rgb = without_outliers(np.stack([layers[..., :3] for layers in passes]))
     clean = np.maximum(np.asarray(pyoidn.denoise(rgb, albedo=np.clip(albedo, 0, 1), normal=normal, hdr=True)), 0)
-    exposed = clean * (rng.uniform(0.18, 0.5) / max(float(np.median(clean)), 1e-4))
+    exposed = clean * exposure(rng, clean)
     srgb = np.where(exposed < 0.0031308, 12.92 * exposed, 1.055 * np.maximum(exposed, 1e-9) ** (1 / 2.4) - 0.055)
     image = (255 * np.clip(srgb, 0, 1) + 0.5).astype(np.uint8)[..., ::-1]
     return np.ascontiguousarray(image), np.clip(1000 * depth_m, 0, 65534).astype(np.uint16), float(fx)
+
+
+def without_outliers(passes_PHW3: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of the passes, none brighter than twice the median of the pixel and its neighbours in all passes."""
+    brightness = passes_PHW3.mean(-1)
+    usual = cv2.medianBlur(np.ascontiguousarray(np.median(brightness, axis=0), np.float32), 5)
+    limit = LARGEST_OVER_MEDIAN * np.maximum(np.median(brightness, axis=0), usual) + 1e-3
+    scale = np.minimum(1.0, limit / np.maximum(brightness, 1e-9))
+    return np.ascontiguousarray((passes_PHW3 * scale[..., None]).mean(0), np.float32)
+
+
+def exposure(rng: Rng, light_HW3: NDArray[np.float32]) -> float:
+    """Factor to the film: a middle grey, and less where a tenth of the image would be white."""
+    middle, bright = np.quantile(light_HW3, [0.5, 0.9])
+    return float(min(rng.uniform(0.18, 0.5) / max(middle, 1e-4), rng.uniform(0.8, 1.5) / max(bright, 1e-4)))
 
 
 def z_depth(scene: Any, pose: Any, fx: float) -> NDArray[np.float64]:
