@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="begin so many seconds into the bag (default: 0)")  # fmt: skip
     parser.add_argument("--duration", type=float, metavar="S", help="play so many seconds (default: to the end)")
     parser.add_argument("--wait", type=float, default=5.0, metavar="S",
-                        help="longest wait for a first subscriber [s] (default: 5)")  # fmt: skip
+                        help="longest wait for the first subscribers [s] (default: 5)")  # fmt: skip
+    parser.add_argument("--subscribers", type=int, default=1, metavar="N",
+                        help="wait for so many of one topic: processes find each other up to a second "
+                        "apart (default: 1)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was played as JSON")
     add_ros_arguments(parser)
 
@@ -43,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         start_s=args.start,
         duration_s=args.duration,
         wait_s=args.wait,
+        subscribers=args.subscribers,
     )
     report = play_bag(args.bag, options, args.ros_args)
     if args.json:

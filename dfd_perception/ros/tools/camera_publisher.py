@@ -28,7 +28,7 @@ from dfd_perception.media.source_image import ImageSource, SourceImage
 from dfd_perception.ros.shared.conversions import image_message
 from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
-from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
+from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscribers
 
 FILES_RATE_HZ = 1.0
 QUEUE = 5
@@ -74,10 +74,10 @@ class CameraPublisher:
         self._infos = node.create_publisher(CameraInfo, "camera_info", reliable) if calibrated else None
         self.count = 0
 
-    def wait_for_subscriber(self) -> None:
+    def wait_for_subscribers(self) -> None:
         """Wait until somebody takes images or camera_info."""
         publishers = [publisher for publisher in (self._images, self._infos) if publisher is not None]
-        wait_for_subscriber(publishers, self._options.wait_s, self._node.context.ok)
+        wait_for_subscribers(publishers, self._options.wait_s, self._node.context.ok)
 
     def require_fit(self, image: SourceImage) -> None:
         """Check an image before it is published.
@@ -165,7 +165,7 @@ def publish_source(
 def _publish(source: ImageSource, options: CameraOptions, camera: CameraPublisher, node: Node) -> None:
     try:
         if not source.live:
-            camera.wait_for_subscriber()
+            camera.wait_for_subscribers()
         for image in _paced(source, options.rate_hz, options.loop, node.context.ok):
             camera.publish(image)
         if node.context.ok():

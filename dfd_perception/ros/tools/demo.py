@@ -69,8 +69,9 @@ def start_node(args: argparse.Namespace, folder: Path) -> subprocess.Popen[bytes
 
 
 def play(folder: Path, rate: float, duration_s: float | None = None) -> subprocess.Popen[bytes]:
-    """Start a player of the bag, in a process of its own."""
+    """Start a player of the bag, in a process of its own; the node and this process listen to it."""
     command = [sys.executable, "-m", "dfd_perception.cli", "play", str(folder / "scene_bag"), "--rate", str(rate)]
+    command += ["--subscribers", "2"]
     if duration_s is not None:
         command += ["--duration", str(duration_s)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -205,8 +205,9 @@ def _play(
 
     played = [topics.image, *([topics.camera_info] if topics.camera_info else [])]
     try:
-        player = BagPlayer(node, bag, PlayOptions(topics=played, rate=request.rate, clock=True))
-        _wait_for_subscribers(node, node_topics.image)
+        # The collector is one of two subscribers; the node is the other.
+        how = PlayOptions(topics=played, rate=request.rate, clock=True, wait_s=MATCHING_S, subscribers=2)
+        player = BagPlayer(node, bag, how)
         clock.close()
         with suppress(_Enough):
             player.play(count)
@@ -237,14 +238,6 @@ def stamp_ns_of_bytes(content: bytes) -> int:
     order = "<" if content[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", content, 4)
     return seconds * 1_000_000_000 + nanoseconds
-
-
-def _wait_for_subscribers(node: Node, topic: str) -> None:
-    """The player starts at the first subscriber, which may be the collector: wait for the node as well."""
-    deadline = time.monotonic() + MATCHING_S
-    publisher = next(p for p in node.publishers if p.topic_name == topic)
-    while time.monotonic() < deadline and publisher.get_subscription_count() < max(2, node.count_subscribers(topic)):
-        time.sleep(0.02)
 
 
 def _wait_for_the_end(collector: AnswerCollector) -> None:

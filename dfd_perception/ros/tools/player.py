@@ -21,11 +21,11 @@ from rosgraph_msgs.msg import Clock
 
 from dfd_perception.bags.reader import BagReader
 from dfd_perception.core.durations import require_duration, require_rate
-from dfd_perception.errors import DatasetError
+from dfd_perception.errors import DatasetError, UsageError
 from dfd_perception.ros.shared.conversions import message_class
 from dfd_perception.ros.shared.own_node import own_node
 from dfd_perception.ros.shared.qos import qos_profile
-from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscriber
+from dfd_perception.ros.tools.subscribers import DRAIN_S, wait_for_subscribers
 
 CLOCK_PERIOD_S = 0.01
 STANDING_PERIOD_S = 0.1
@@ -45,13 +45,17 @@ class PlayOptions:
     """Seconds into the bag."""
     duration_s: float | None = None
     wait_s: float = 5.0
-    """Longest wait for a first subscriber."""
+    """Longest wait for the first subscribers."""
+    subscribers: int = 1
+    """How many are waited for, of one topic."""
 
     def __post_init__(self) -> None:
         require_rate("rate", self.rate)
         require_duration("start", self.start_s, may_be_0=True)
         require_duration("duration", self.duration_s)
         require_duration("wait", self.wait_s, may_be_0=True)
+        if self.subscribers < 1:
+            raise UsageError(f"subscribers is {self.subscribers}; expected 1 or more")
 
 
 @dataclass
@@ -96,7 +100,8 @@ class BagPlayer:
         Args:
             on_message: called with topic and recorded stamp [ns] after each message.
         """
-        wait_for_subscriber(self._publishers.values(), self._options.wait_s, self._alive)
+        options = self._options
+        wait_for_subscribers(self._publishers.values(), options.wait_s, self._alive, options.subscribers)
         start_ns = self._bag.start_ns + round(self._options.start_s * 1e9)
         seconds = self._options.duration_s
         stop_ns = None if seconds is None else start_ns + round(seconds * 1e9)

@@ -10,18 +10,34 @@ from collections.abc import Callable, Iterable
 
 from rclpy.publisher import Publisher
 
-SETTLE_S = 0.3
-"""Both sides have to find each other, and only one of them is seen from here."""
+SETTLE_S = 0.6
+"""Both sides have to find each other, and only one of them is seen from here; further listeners may be on their way."""
 DRAIN_S = 0.3
 """Reliable messages still on their way are lost when the process ends at once."""
 
 
-def wait_for_subscriber(publishers: Iterable[Publisher], wait_s: float, going: Callable[[], bool]) -> None:
-    """Wait until one of the publishers has a subscriber, at most wait_s, and not after `going` says no."""
+def wait_for_subscribers(
+    publishers: Iterable[Publisher], wait_s: float, going: Callable[[], bool], at_least: int = 1
+) -> None:
+    """Wait until a publisher has as many subscribers as `at_least`, and no more have come for a moment.
+
+    Args:
+        publishers: the topics.
+        wait_s: longest wait for them.
+        going: the wait ends when it says no.
+        at_least: subscribers of one topic. Processes find each other up to a second apart, whatever the order in which
+            they were started.
+    """
     publishers = list(publishers)
     deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline and going():
-        if any(publisher.get_subscription_count() for publisher in publishers):
-            time.sleep(SETTLE_S)
+    before: list[int] = []
+    changed_s = time.monotonic()
+    while going():
+        counts = [publisher.get_subscription_count() for publisher in publishers]
+        now = time.monotonic()
+        if counts != before:
+            before, changed_s = counts, now
+        enough = max(counts) >= at_least
+        if (enough and now - changed_s >= SETTLE_S) or (not enough and now >= deadline):
             return
         time.sleep(0.02)

@@ -46,6 +46,20 @@ def dfd(environment, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def test_every_listener_that_is_waited_for_gets_the_first_message(ros_environment, ros_domain_id, peer, bag):
+    """Five subscribers in participants of their own: processes find each other up to a second apart."""
+    others = [type(peer)(ros_domain_id) for _ in range(4)]
+    try:
+        heard = [one.subscribe("/camera/image", qos=20) for one in (peer, *others)]
+        process = dfd(ros_environment, "play", str(bag), "--subscribers", "5", "--wait", "30", "--json")
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert [[m.data[0] for m in images] for images in heard] == [list(range(10))] * 5
+    finally:
+        for one in others:
+            one.close()
+
+
 def test_a_bag_arrives_in_order_unchanged_and_at_its_rate(ros_environment, peer, bag):
     images, clocks = peer.subscribe("/camera/image", qos=20), peer.subscribe("/clock", Clock, qos=1000)
     started = time.monotonic()
