@@ -118,11 +118,12 @@ def test_what_is_recorded_is_what_was_played(ros_environment, bag, tmp_path):
         (PlayOptions, {"duration_s": float("inf")}, "duration is inf; expected above 0"),
         (PlayOptions, {"wait_s": float("nan")}, "wait is nan"),
         (PlayOptions, {"rate": float("inf")}, "rate is inf; expected above 0"),
+        (PlayOptions, {"subscribers": 0}, "subscribers is 0; expected 1 or more"),
         (RecordOptions, {"duration_s": float("nan")}, "duration is nan; expected above 0"),
         (RecordOptions, {"duration_s": 0.0}, "duration is 0; expected above 0"),
     ],
 )
-def test_times_that_cannot_be_are_refused(options, wrong, says):
+def test_times_and_counts_that_cannot_be_are_refused(options, wrong, says):
     with pytest.raises(UsageError, match=says):
         options(**wrong)
 
