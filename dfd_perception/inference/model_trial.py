@@ -119,7 +119,7 @@ def _expected(model: ModelFolder, outputs: set[str]) -> dict[str, list[float]]:
     try:
         # Not one thread: torch would keep to that in all of the process.
         return summary_of(_answers_of(model, "torch", num_threads=0))
-    except BackendError as error:
+    except (BackendError, ModelError) as error:  # a model of an older release runs on by its graph
         _log.warning(
             "%s: cannot be compared with the weights beside it: %s has no answer to the probe image (probe), and %s. "
             "Where torch is installed, write both: dfd export %s --out %s",

@@ -74,7 +74,7 @@ def test_recorded_session_improves_the_weights(session, tmp_path, capsys):
     assert said(capsys)["registered"]["frames"] == FRAMES
     tuned = tmp_path / "runs/tuned/model"
     settings = [
-        f"runs={tmp_path / 'runs'}", "name=tuned", "max_steps=40", "batch_size=4", "augmentation.crop_px=[96,96]",
+        f"runs={tmp_path / 'runs'}", "name=tuned", "max_steps=120", "batch_size=4", "augmentation.crop_px=[160,160]",
         "optimiser.warmup_steps=4", "optimiser.ema_decay=0.9", "validate_every=1000", "workers=0", "threads=1",
         "onnx=false", "precision=fp32",
     ]  # fmt: skip

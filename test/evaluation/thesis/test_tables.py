@@ -38,7 +38,7 @@ def write_nyu(folder, count=3):
     savemat(folder / "splits.mat", {"trainNdxs": np.array([[1]]), "testNdxs": np.arange(2, count + 1)[:, None]})
 
 
-def write_idfd(root, variant, places=40):
+def write_idfd(root, variant, places=80):
     rng = np.random.default_rng(1)
     for part in ("Out_Of_Focus", "All_In_Focus", "Depth"):
         (root / "Data" / "Raw" / variant / part).mkdir(parents=True)
