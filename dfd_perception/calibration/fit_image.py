@@ -10,18 +10,7 @@ import numpy as np
 from dfd_perception.calibration.lens_fit import FittedLens
 from dfd_perception.core.colormap import ColourScale
 from dfd_perception.core.optics import DefocusCurve
-from dfd_perception.core.raster_axes import (
-    BLUE,
-    INK,
-    ORANGE,
-    SOFT,
-    RasterAxes,
-    Rgb,
-    fitting_size,
-    legend_line,
-    text,
-    text_in_middle,
-)  # fmt: skip
+from dfd_perception.core.raster_axes import BLUE, ORANGE, SOFT, RasterAxes, Rgb, legend_line, titled_canvas
 
 WIDTH_PX, HEIGHT_PX = 960, 640
 COLUMNS, ROWS = (76, 926), (98, 550)
@@ -36,7 +25,7 @@ def fit_image(fit: FittedLens, data_sheet: DefocusCurve | None = None) -> Rgb:
     margin = 0.06 * (high - low)
     x = ColourScale(float(max(0.0, low - margin)), float(high + margin), "1/m")
     most = max(reading.blur_px + reading.std_px for reading in fit.readings)
-    image = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
+    image = titled_canvas(HEIGHT_PX, WIDTH_PX, _in_words(fit))
     axes = RasterAxes(image, COLUMNS, ROWS, x, ColourScale(0.0, max(1.15 * most, 1.0), "px"))
     axes.draw(("total blur [px]", ROWS[0] - 16), x_words=_with_distance)
     curves = {"fitted lens": (fit.curve, ORANGE)}
@@ -51,9 +40,7 @@ def fit_image(fit: FittedLens, data_sheet: DefocusCurve | None = None) -> Rgb:
     column = LEGEND_FROM
     for name, colour in colours.items():
         column = legend_line(image, name, (column, ROWS[0] - 16), colour) + 30
-    text_in_middle(image, "1 / distance [1/m]", COLUMNS, HEIGHT_PX - 16)
-    words = _in_words(fit)
-    text(image, words, (14, 30), INK, fitting_size(words, WIDTH_PX - 28, 0.7))
+    axes.name_x("1 / distance [1/m]")
     return image
 
 

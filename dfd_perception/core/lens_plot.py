@@ -14,19 +14,17 @@ from dfd_perception.core.lens_outlook import RESOLVED_FROM_PX
 from dfd_perception.core.optics import DefocusCurve
 from dfd_perception.core.raster_axes import (
     BLUE,
-    INK,
     ORANGE,
     SMALL,
     SOFT,
     Floats,
     RasterAxes,
     Rgb,
-    fitting_size,
     legend_line,
     text,
-    text_in_middle,
     text_width,
-)  # fmt: skip
+    titled_canvas,
+)
 
 WIDTH_PX, HEIGHT_PX = 840, 860
 COLUMNS = (76, 806)
@@ -47,8 +45,7 @@ def lens_plot(curve: DefocusCurve, error: BlurError, title: str, largest_blur_px
         title: above both.
         largest_blur_px: up to which the model was trained; drawn as a line where the lens reaches it.
     """
-    image = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
-    text(image, title, (14, 30), INK, fitting_size(title, WIDTH_PX - 28, 0.7))
+    image = titled_canvas(HEIGHT_PX, WIDTH_PX, title)
     focus = curve.focus_distance_m
     span = (0.5 * focus, 12 * focus) if curve.side == "far" else (focus / 8, 2 * focus)
     x = ColourScale(*span, logarithmic=True)
@@ -88,7 +85,7 @@ def _draw_accuracy(image: Rgb, curve: DefocusCurve, x: ColourScale, used_m: Floa
         who = " by a well-fitted model" if drawn is GOOD else ""
         words = f"blur read to {drawn.in_words()}{who}{worse}"
         legend_line(image, words, (COLUMNS[0], ACCURACY_ROWS[0] - 38 + 22 * number), colour)
-    text_in_middle(image, "distance", COLUMNS, HEIGHT_PX - 16)
+    axes.name_x("distance")
 
 
 def _draw_band(axes: RasterAxes, curve: DefocusCurve) -> None:

@@ -16,12 +16,14 @@ from dfd_perception.core.colormap import ColourScale
 
 INK, SOFT, GRID = (30, 30, 30), (95, 95, 95), (228, 228, 228)
 BLUE, ORANGE = (31, 111, 235), (194, 87, 12)
-SIZE, SMALL = 0.64, 0.56
+LARGEST, SIZE, SMALL = 0.7, 0.64, 0.56
 """Of letters, in OpenCV's unit."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SUBPIXEL_BITS = 4
 _TICKS = 6
 _LINE_PX = 20
+EDGE_PX = 14
+"""From the left edge of the image to its words."""
 
 Colour = tuple[int, int, int]
 Floats = NDArray[np.floating]
@@ -76,7 +78,12 @@ class RasterAxes:
                 left = min(column - width // 2, self.image.shape[1] - width - 2)
                 text(self.image, line, (left, foot + 24 + _LINE_PX * number), SOFT, SMALL)
         cv2.line(self.image, (self.columns[0], foot), (self.columns[1], foot), SOFT, 1)
-        text(self.image, title[0], (14, title[1]), INK, SIZE)
+        text(self.image, title[0], (EDGE_PX, title[1]), INK, SIZE)
+
+    def name_x(self, words: str) -> None:
+        """The name of the horizontal axis, at the foot of the image."""
+        left = (sum(self.columns) - text_width(words, SIZE)) // 2
+        text(self.image, words, (left, self.image.shape[0] - 16), INK, SIZE)
 
     def line(self, xs: Floats, ys: Floats, colour: Colour, width_px: int = 2) -> None:
         """A curve; what is above the axes is left out, not laid on their edge."""
@@ -100,24 +107,22 @@ def _between(scale: ColourScale, value: float, first: int, last: int) -> float:
     return first + min(max(scale.place(value), 0.0), 1.0) * (last - first)
 
 
+def titled_canvas(height_px: int, width_px: int, title: str) -> Rgb:
+    """(H, W, 3) white with a line at the top, in smaller letters if it is long."""
+    image = np.full((height_px, width_px, 3), 255, np.uint8)
+    size = min(LARGEST, LARGEST * (width_px - 2 * EDGE_PX) / text_width(title, LARGEST))
+    text(image, title, (EDGE_PX, 30), INK, size)
+    return image
+
+
 def text_width(words: str, size: float) -> int:
     """Width [px] of words."""
     return int(cv2.getTextSize(words, _FONT, size, 1)[0][0])
 
 
-def fitting_size(words: str, width_px: int, largest: float) -> float:
-    """The largest size of letters at which words are no wider than this."""
-    return min(largest, largest * width_px / text_width(words, largest))
-
-
 def text(image: Rgb, words: str, place: tuple[int, int], colour: Colour, size: float) -> None:
     """Words from a place (x, y) of their foot."""
     cv2.putText(image, words, place, _FONT, size, colour, 1, cv2.LINE_AA)
-
-
-def text_in_middle(image: Rgb, words: str, columns: tuple[int, int], foot: int) -> None:
-    """Words amid two columns: the name of the horizontal axis."""
-    text(image, words, ((sum(columns) - text_width(words, SIZE)) // 2, foot), INK, SIZE)
 
 
 def legend_line(image: Rgb, words: str, place: tuple[int, int], colour: Colour) -> int:
