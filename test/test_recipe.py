@@ -20,7 +20,11 @@ from pathlib import Path
 import pytest
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-APT = "apt-get install python3-venv python3-opencv python3-numpy python3-tqdm python3-yaml colcon python3-colcon-ros"
+# On a robot all of colcon's parts come with python3-colcon-common-extensions; Debian has them one by one.
+APT = (
+    "apt-get install python3-venv python3-opencv python3-numpy python3-tqdm python3-yaml colcon "
+    "python3-colcon-ros python3-colcon-bash python3-colcon-package-selection"
+)
 pytestmark = pytest.mark.recipe
 HEADING = "## On a robot\n"
 INSTALLED = "install/dfd_perception/lib/dfd_perception"
@@ -63,8 +67,11 @@ def bash(script: str, folder: Path, timeout_s: float = 300) -> subprocess.Comple
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    probe = "import cv2, numpy, tqdm, yaml, venv, ensurepip, colcon_ros, colcon_python_setup_py, colcon_bash"
-    complete = shutil.which(SYSTEM_PYTHON) and bash(f'{SYSTEM_PYTHON} -c "{probe}"', Path("/")).returncode == 0
+    modules = (
+        "cv2 numpy tqdm yaml venv ensurepip colcon_ros colcon_python_setup_py colcon_bash colcon_package_selection"
+    )
+    probe = f'{SYSTEM_PYTHON} -c "import {modules.replace(" ", ", ")}"'
+    complete = shutil.which(SYSTEM_PYTHON) and bash(probe, Path("/")).returncode == 0
     if not complete or sys.platform != "linux":
         pytest.skip(f"the distribution's OpenCV or colcon is not installed: sudo {APT}")
     return tmp_path_factory.mktemp("robot")
