@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from dfd_perception.files.lens_file import read_lens
 
 WIDTH, HEIGHT, FX_PX = 640, 480, 525.0
-SAMPLES = 64
-ORIGIN, TARGET = (0.0, -0.05, 0.42), (0.0, 1.0, 0.12)
+SAMPLES = 100
+ORIGIN, TARGET = (0.0, -0.05, 0.26), (0.0, 1.0, 0.165)
 FONT = cv2.FONT_HERSHEY_DUPLEX
 
 Rgb = NDArray[np.uint8]
@@ -69,7 +69,7 @@ def sensor(kind: dict[str, Any]) -> dict[str, Any]:
         "fov_axis": "x",
         "to_world": camera_to_world(),
         "film": {"type": "hdrfilm", "width": WIDTH, "height": HEIGHT, "rfilter": {"type": "box"}},
-        "sampler": {"type": "multijitter"},
+        "sampler": {"type": "stratified"},
     }
 
 
@@ -84,7 +84,7 @@ def depth_m(scene: Any) -> NDArray[np.float64]:
 
 
 def still_life() -> dict[str, Any]:
-    """A table with things at 0.65 to 1.6 m before a wall at 2.2 m."""
+    """A table with things at 0.7 to 1.6 m before shelves of books at 2.2 m."""
     rng = np.random.default_rng(3)
     move = mi.ScalarTransform4f
     content: dict[str, Any] = {"type": "scene", "integrator": {"type": "path", "max_depth": 2}}
@@ -95,19 +95,19 @@ def still_life() -> dict[str, Any]:
         "intensity": {"type": "rgb", "value": [3.4, 3.2, 2.9]},
     }
     content["table"] = rectangle(planks(rng), move().translate((0, 1.1, 0)).scale((1.5, 1.1, 1)))
-    wall = move().translate((0, 2.2, 0.6)).rotate((1, 0, 0), 90).scale((2.2, 1.3, 1))
-    content["wall"] = rectangle(bricks(rng), wall)
-    content["tea"] = box(label("TEA", (36, 96, 60), rng), (-0.20, 0.74, 0.0), (0.055, 0.035, 0.085), 18)
-    content["oats"] = box(label("OATS", (178, 42, 36), rng), (0.10, 1.02, 0.0), (0.09, 0.035, 0.14), -14)
-    content["soap"] = box(label("SOAP", (40, 70, 150), rng), (-0.34, 1.30, 0.0), (0.11, 0.05, 0.12), 28)
+    shelves = move().translate((0, 2.2, 0.6)).rotate((1, 0, 0), 90).scale((2.2, 1.3, 1))
+    content["shelves"] = rectangle(books(rng), shelves)
+    content["tea"] = box(label("TEA", (36, 96, 60), rng), (-0.17, 0.76, 0.0), (0.065, 0.035, 0.10), 18)
+    content["oats"] = box(label("OATS", (178, 42, 36), rng), (0.09, 1.02, 0.0), (0.10, 0.035, 0.15), -14)
+    content["soap"] = box(label("SOAP", (40, 70, 150), rng), (-0.34, 1.36, 0.0), (0.12, 0.05, 0.17), 28)
     content["rice"] = box(label("RICE", (206, 168, 60), rng), (0.55, 1.62, 0.0), (0.13, 0.06, 0.19), -24)
     content["can"] = {
-        "type": "cylinder", "p0": (0.25, 0.70, 0.0), "p1": (0.25, 0.70, 0.13), "radius": 0.042,
+        "type": "cylinder", "p0": (0.21, 0.74, 0.0), "p1": (0.21, 0.74, 0.14), "radius": 0.048,
         "bsdf": surface(np.hstack([label("BEANS", (190, 90, 30), rng)] * 3)),
     }  # fmt: skip
     content["lid"] = {
         "type": "disk",
-        "to_world": move().translate((0.25, 0.70, 0.13)).scale(0.042),
+        "to_world": move().translate((0.21, 0.74, 0.14)).scale(0.048),
         "bsdf": {"type": "roughconductor", "alpha": 0.3},
     }
     content["ball"] = {"type": "sphere", "center": (-0.04, 1.42, 0.10), "radius": 0.10, "bsdf": surface(checks())}
@@ -170,15 +170,22 @@ def planks(rng: np.random.Generator) -> Rgb:
     return image
 
 
-def bricks(rng: np.random.Generator) -> Rgb:
-    """Bricks and mortar."""
-    image = toned((176, 168, 158), grain((1024, 2048), ((1, 1), (4, 4)), rng), 0.08)
-    rough = grain((1024, 2048), ((1, 1), (3, 3), (12, 12)), rng)
-    for row, y in enumerate(range(0, 1024, 64)):
-        for x in range(-64 * (row % 2), 2048, 128):
-            part = (slice(y + 5, y + 59), slice(max(0, x + 5), max(0, x + 123)))
-            shade = 0.8 + 0.35 * rng.random()
-            image[part] = toned((int(150 * shade), int(78 * shade), int(60 * shade)), rough[part], 0.12)
+def books(rng: np.random.Generator) -> Rgb:
+    """Eight shelves of books: spines of many colours, each with a few lines of print."""
+    image = np.full((1024, 2048, 3), (70, 48, 34), np.uint8)
+    for bottom in range(116, 1024, 128):
+        x = 4
+        while x < 2040:
+            width, height = int(rng.integers(10, 34)), int(rng.integers(76, 110))
+            hsv = (int(rng.integers(0, 180)), int(rng.integers(40, 180)), int(rng.integers(60, 220)))
+            red, green, blue = (int(v) for v in cv2.cvtColor(np.array([[hsv]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0])
+            spine = image[bottom - height : bottom, x : min(2047, x + width - 1)]
+            spine[:] = toned((red, green, blue), grain(spine.shape[:2], ((1, 1), (4, 4)), rng), 0.06)
+            print_rgb = (min(255, red + 90), min(255, green + 90), min(255, blue + 90))
+            for y in range(bottom - height + 10, bottom - 12, 5):
+                if rng.random() < 0.6:
+                    cv2.line(image, (x + 3, y), (x + width - 5, y), print_rgb, 2)
+            x += width
     return image
 
 
