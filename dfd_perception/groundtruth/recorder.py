@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -20,23 +21,34 @@ GAP = 1.5
 """Stamps farther apart than this many usual periods mean that frames were lost before they came to us."""
 
 
+CLOCK_SET_NS = 5_000_000_000
+"""Stamps that go on by so much more than the time that passed: the camera's clock was set, nothing was lost."""
+
+
 class GapCounter:
     """Counts frames that are missing between those that arrive, from the usual time between stamps."""
 
     def __init__(self) -> None:
         self.missing = 0
-        self._guard: StampGuard[None] = StampGuard()
+        self._guard: StampGuard[int] = StampGuard()
         self._last_ns: int | None = None
+        self._last_arrival_ns = 0
         self._periods: deque[int] = deque(maxlen=15)
 
-    def add(self, stamp_ns: int) -> None:
-        """Take the stamp of a frame that arrived; one that jumps counts when the next confirms it."""
-        for believed_ns, _ in self._guard.take(stamp_ns, None).believed:
-            self._count(believed_ns)
+    def add(self, stamp_ns: int, arrival_ns: int | None = None) -> None:
+        """Take the stamp of a frame that arrived; one that jumps counts when the next confirms it.
 
-    def _count(self, stamp_ns: int) -> None:
-        if self._last_ns is not None and stamp_ns > self._last_ns:
-            period_ns = stamp_ns - self._last_ns
+        Args:
+            stamp_ns: of the frame.
+            arrival_ns: on a steady clock; None: now.
+        """
+        arrival_ns = time.monotonic_ns() if arrival_ns is None else arrival_ns
+        for believed_ns, its_arrival_ns in self._guard.take(stamp_ns, arrival_ns).believed:
+            self._count(believed_ns, its_arrival_ns)
+
+    def _count(self, stamp_ns: int, arrival_ns: int) -> None:
+        period_ns = 0 if self._last_ns is None else stamp_ns - self._last_ns
+        if 0 < period_ns < arrival_ns - self._last_arrival_ns + CLOCK_SET_NS:
             if len(self._periods) >= 5:
                 usual_ns = float(np.median(self._periods))
                 if period_ns > GAP * usual_ns:
@@ -44,7 +56,7 @@ class GapCounter:
                 elif period_ns < usual_ns / GAP and self.missing:
                     self.missing -= 1  # the frame before was late, not lost
             self._periods.append(period_ns)
-        self._last_ns = stamp_ns
+        self._last_ns, self._last_arrival_ns = stamp_ns, arrival_ns
 
 
 WRITERS = 2

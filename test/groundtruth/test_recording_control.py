@@ -108,6 +108,16 @@ def test_gaps_are_counted_once_the_rate_is_known():
     assert gaps.missing == 2
 
 
+def test_clock_set_forward_is_no_hour_of_lost_frames_and_a_pause_of_the_camera_is():
+    for forward_ms, pause_ms, missing in ((3_600_000, 0, 0), (0, 660, 10)):
+        gaps = GapCounter()
+        for number in range(20):
+            late = number >= 10
+            arrival_ms = number * 66 + late * pause_ms
+            gaps.add((arrival_ms + late * forward_ms) * MS, arrival_ns=arrival_ms * MS)
+        assert gaps.missing == missing
+
+
 def test_late_frame_is_not_a_lost_one():
     gaps = GapCounter()
     for stamp_ms in (0, 66, 132, 198, 264, 330, 396, 505, 528, 594):
