@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dfd_perception.cli.__main__ import main
+from dfd_perception.core.lens import LensDescription
 from dfd_perception.core.point_spread import DISK
 from dfd_perception.core.sensor import encoded_from_linear, uint8_from_encoded
 from dfd_perception.datasets.registry import open_dataset
@@ -126,7 +127,31 @@ def test_the_report_holds_the_response(pairs, tiny_coc_model, tmp_path):
     by_bin = {row["from_px"]: row["true_px"] for row in section["response"]}
     assert by_bin[2.5] == pytest.approx(3.2, abs=0.3)
     assert by_bin[5.5] == pytest.approx(6.4, abs=0.4)
+    assert {row["by_depth"] for row in section["response"]} == {None}  # there is no depth
     assert "Aperture pairs" in (out / "report.html").read_text()
+
+
+def test_the_response_stands_beside_what_lens_and_true_depth_say(pairs, tiny_coc_model, tmp_path):
+    # All depths are those of 3.2 px: right for pairs of 3 px, half of the blur for those of 6 px (6.4 px).
+    lens = LensDescription(focus_distance_m=1.0, focal_length_mm=35, f_number=2.8, pixel_pitch_um=56.25)
+    depth_m = 1 / (1 - 3.2 / lens.curve().gain_px_per_dioptre)
+    for i in range(4):
+        path = pairs / "depth" / f"p{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        assert cv2.imwrite(str(path), np.full(SIZE, round(depth_m * 1e3), np.uint16))
+    (pairs / "dataset.yaml").write_text(YAML.replace("aif: 4}", "aif: 4, depth: 4}"))
+
+    out = tmp_path / "out"
+    code = main(["evaluate", "--model", str(tiny_coc_model), "--data", str(pairs), "--out", str(out),
+                 "--backend", "onnxruntime", "--threads", "1"])  # fmt: skip
+
+    assert code == 0
+    report = read_report(out)
+    jsonschema.validate(report, schema())
+    by_depth = {row["from_px"]: row["by_depth"] for row in report["aperture_pairs"]["response"]}
+    assert by_depth[2.5] == pytest.approx(1.0, abs=0.1)
+    assert by_depth[5.5] == pytest.approx(0.5, abs=0.05)
+    assert "by lens and depth" in (out / "report.html").read_text()
 
 
 class Reader:

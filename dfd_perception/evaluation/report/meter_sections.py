@@ -47,13 +47,14 @@ def response_cards(pairs: dict[str, Any]) -> str:
         [
             f"{row['from_px']:g} to {row['to_px']:g} px",
             f"{row['windows']}",
-            *(f"{row[name]:.2f}" for name in ("true_px", "reading_px", "response", "mae_px")),
+            *(number(row[name], 2) for name in ("true_px", "reading_px", "response", "by_depth", "mae_px")),
         ]
         for row in rows
     ]
-    head = ["disk between apertures", "windows", "median true total", "median reading", "response", "MAE"]
+    head = ["disk between apertures", "windows", "true total", "reading", "response", "by lens and depth", "MAE"]
     by_blur = table(head, cells)
-    return f'<div class="grid2">{card("Response", "", plot)}{card("By blur", "", by_blur)}</div>'
+    note = "Medians. By lens and depth: what true depth would score, since the measured disk errs as well."
+    return f'<div class="grid2">{card("Response", "", plot)}{card("By blur", note, by_blur)}</div>'
 
 
 def blur_map(report: dict[str, Any]) -> str:

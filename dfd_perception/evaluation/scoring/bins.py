@@ -32,8 +32,9 @@ SAMPLE_SIZE = 512
 SAMPLE_COLUMNS = 5
 """Of `uncertainty_sample`."""
 
-WINDOW_COLUMNS = 4
-"""Of the windows of an aperture pair: disk between the apertures, true total blur, reading, its std [px]."""
+WINDOW_COLUMNS = 5
+"""Of the windows of an aperture pair: disk between the apertures, true total blur, reading, its std, and the total blur
+that lens and true depth give, NaN without them [px]."""
 
 DISTANCE_COLUMNS = ("truth", "count", "abs_m", "rel", "signed_rel", "predicted_m", "true_m", "std_m")
 COC_COLUMNS = ("count", "rel", "coc_count", "abs_px", "signed_px")

@@ -67,7 +67,7 @@ class PooledBlur:
         """The section `aperture_pairs`; None where there was none."""
         if not self._pairs:
             return None
-        disk, truth, reading, std = self._windows.rows().T
+        disk, truth, reading, std, by_depth = self._windows.rows().T
         error = np.abs(reading - truth)
         return {
             "pairs": self._pairs,
@@ -76,7 +76,7 @@ class PooledBlur:
             "correlation": _correlation(truth, reading),
             "std_rank_correlation_by_blur": spearman_within_bins(std, error, truth),
             "response": [
-                _response(low, high, truth[inside], reading[inside])
+                _response(low, high, truth[inside], reading[inside], by_depth[inside])
                 for low, high in zip(RESPONSE_EDGES_PX[:-1], RESPONSE_EDGES_PX[1:], strict=True)
                 if np.count_nonzero(inside := (disk >= low) & (disk < high)) >= LEAST_WINDOWS
             ],
@@ -84,10 +84,15 @@ class PooledBlur:
 
 
 def _response(
-    low: float, high: float, truth: NDArray[np.float64], reading: NDArray[np.float64]
-) -> dict[str, float | int]:
-    """One bin: medians, which windows of two depths do not move, and their ratio."""
+    low: float, high: float, truth: NDArray[np.float64], reading: NDArray[np.float64], by_depth: NDArray[np.float64]
+) -> dict[str, float | int | None]:
+    """One bin: medians, which windows of two depths do not move, and their ratio.
+
+    Windows are sorted by a measured disk, which errs too: those of a bin of wide ones were rather measured too wide.
+    What lens and true depth say of the same windows (`by_depth`) shows how much of a response below one comes of that.
+    """
     true_px, reading_px = float(np.median(truth)), float(np.median(reading))
+    known = np.isfinite(by_depth)
     return {
         "from_px": low,
         "to_px": high,
@@ -96,6 +101,7 @@ def _response(
         "reading_px": reading_px,
         "response": reading_px / true_px if true_px > 0 else float("nan"),
         "mae_px": float(np.abs(reading - truth).mean()),
+        "by_depth": float(np.median(by_depth[known])) / true_px if np.count_nonzero(known) >= LEAST_WINDOWS else None,
     }
 
 

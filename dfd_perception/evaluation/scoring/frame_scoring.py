@@ -95,10 +95,12 @@ def _score_blur(row: FrameRow, frame: EvaluationFrame, coc_px: FloatMap, protoco
 
 
 def _pair_windows(frame: EvaluationFrame, pair: MeasuredPair, coc_px: FloatMap, coc_std_px: FloatMap) -> str:
-    """Disk, true total blur of the wide image, reading and std in each window of an aperture pair."""
+    """Each window of an aperture pair, columns as bins.WINDOW_COLUMNS."""
     floor_px = 0.0 if frame.floor_px is None else frame.floor_px
     place = (pair.row, pair.column)
-    columns = [pair.disk_px, np.hypot(pair.lens_px, floor_px), coc_px[place], coc_std_px[place]]
+    target = frame.coc_target_px()
+    by_depth = np.full(len(pair.row), np.nan) if target is None else sampled_at(target, frame.size)[place]
+    columns = [pair.disk_px, np.hypot(pair.lens_px, floor_px), coc_px[place], coc_std_px[place], by_depth]
     return bins.encoded_sample(np.stack([np.asarray(column, np.float64) for column in columns], axis=1))
 
 

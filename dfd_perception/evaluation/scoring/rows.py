@@ -60,7 +60,7 @@ class FrameRow:
     plaid: list[float] | None = None
     """PlaidPower of the blur map."""
     windows: str | None = None
-    """Of an aperture pair: base64 of float32 (n, 4), columns as bins.WINDOW_COLUMNS."""
+    """Of an aperture pair: base64 of float32 (n, bins.WINDOW_COLUMNS)."""
 
     @property
     def key(self) -> Key:

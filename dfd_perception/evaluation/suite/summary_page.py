@@ -52,8 +52,7 @@ def summary_text(summary: dict[str, Any]) -> str:
     for row in summary["sources"]:
         if row.get("response"):
             lines.append(f"{row['name']}, reading over true total blur:")
-            lines.append("  " + "  ".join(f"{r['true_px']:.1f} px: {r['response']:.2f} (MAE {r['mae_px']:.2f})"
-                                          for r in row["response"]))  # fmt: skip
+            lines.append("  " + "  ".join(_response_text(bin_) for bin_ in row["response"]))
     if "blur_chart" in summary:
         lines += ["blur chart, mean absolute error [px] (and over the bound) at blur [px]:"]
         lines += [chart_text(summary["blur_chart"])]
@@ -85,6 +84,11 @@ def write_summary_page(path: Path, summary: dict[str, Any]) -> None:
             body.append(section(title, "", meter_sections.response_cards(row)))
     body.append(meter_sections.blur_chart(summary.get("blur_chart")))
     write_text(path, page(f"{model['name']} by source", f"weights {model['sha256'][:12]}", body))
+
+
+def _response_text(bin_: dict[str, Any]) -> str:
+    by_depth = "" if bin_["by_depth"] is None else f", lens and true depth {bin_['by_depth']:.2f}"
+    return f"{bin_['true_px']:.1f} px: {bin_['response']:.2f} (MAE {bin_['mae_px']:.2f}{by_depth})"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
