@@ -17,7 +17,8 @@ the weights of a mixture (Dempster, Laird & Rubin, JRSS B 39, 1977). The likelih
 is of, stay as they are.
 
 The maps grow to 1/2 as convex combinations of their neighbours (Teed & Deng, RAFT, ECCV 2020), weighted by features of
-1/2 of the size, which see the borders; the rest is linear.
+1/2 of the size, which see the borders. Each of the 2x2 new pixels has weights of its own, which differ a little where
+the blur is the same: a fine grid, which a binomial filter takes out. The rest is linear.
 
 The head is also given how much detail of each size an image holds, place by place: the classical evidence of blur,
 which takes fine detail before coarse, whatever the contrast. In logarithms that is a difference between bands, which a
@@ -158,7 +159,7 @@ class BlurHead(nn.Module):
         logits = self.logits(features)
         moments = self._moments(self._log_posterior(logits, log_prior))
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
-        fine = _in_pixels(convex_upsampled(moments, weights))
+        fine = _in_pixels(without_grid(convex_upsampled(moments, weights)))
         fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
         coc_px, square_px2 = fine[:, :1], fine[:, 1:]
         # Mixed like the blur, the square says at a border how far apart both sides are.
@@ -197,6 +198,12 @@ def _in_pixels(moments: Tensor) -> Tensor:
     coc_px = grown - grown.reciprocal()
     c2_px2 = coc_px.square()
     return torch.cat((coc_px, c2_px2 + variance * (4 + c2_px2)), 1)
+
+
+def without_grid(maps_BCHW: Tensor) -> Tensor:
+    """Filtered by the binomial of 3x3, which is zero at a period of two pixels: two means of 2x2."""
+    padded = nn.functional.pad(maps_BCHW, (1, 1, 1, 1), mode="replicate")
+    return nn.functional.avg_pool2d(nn.functional.avg_pool2d(padded, 2, stride=1), 2, stride=1)
 
 
 def convex_upsampled(maps_BCHW: Tensor, weights_B36HW: Tensor) -> Tensor:

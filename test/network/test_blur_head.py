@@ -12,7 +12,7 @@ import torch
 from dfd_perception.core.blur_bins import bin_centres_px
 from dfd_perception.losses.defocus import blur_cross_entropy, border_loss
 from dfd_perception.network import create_network
-from dfd_perception.network.blur_head import LEAST_VARIANCE_PX2, convex_upsampled
+from dfd_perception.network.blur_head import LEAST_VARIANCE_PX2, convex_upsampled, without_grid
 
 SMALL = {
     "encoder": {"stem": 8, "down": 8, "widths": (8, 8, 8, 8), "layers": (1, 1, 1, 1), "growth": 8, "fine": 8},
@@ -145,3 +145,12 @@ def test_border_loss_is_the_missing_step():
     assert border_loss(target_px, target_px).item() == 0
     # A step of 6 px is crossed by 4 of the 12 pairs that are 4 px apart.
     assert border_loss(torch.zeros_like(target_px), target_px).item() == pytest.approx(6 * 4 / 12)
+
+
+def test_a_grid_of_every_second_pixel_is_taken_out_and_a_slope_stays() -> None:
+    rows, columns = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
+    slope = 0.5 * rows + 0.25 * columns
+    for grid in (rows % 2, columns % 2, (rows + columns) % 2):
+        filtered = without_grid((slope + grid - 0.5)[None, None])
+        # At the image's border the neighbours outside are copies, which a grid does not cancel with.
+        torch.testing.assert_close(filtered[0, 0, 1:-1, 1:-1], slope[1:-1, 1:-1])
