@@ -222,7 +222,7 @@ class BlurMeter(NumpyNetwork):
         borders = self.cbr(unshuffled(half), "upper_head.borders.1", padding=0)
         guide = self.cbr(np.concatenate([borders, features]), "upper_head.guide")
         weights = softmax(self.conv(guide, "upper_head.weights").reshape(9, 4, *moments.shape[1:]), axis=0)
-        mean_u, square_u = self.combined(moments, weights)
+        mean_u, square_u = self.without_grid(self.combined(moments, weights))
         blur = 2 * np.sinh(mean_u)
         spread = np.maximum(square_u - mean_u**2, 0) * (2 * np.cosh(mean_u)) ** 2
         mean, square = enlarged(np.stack([blur, blur**2 + spread]), 2)
@@ -240,6 +240,15 @@ class BlurMeter(NumpyNetwork):
                 neighbour = padded[:, row : row + height, column : column + width]
                 out[:, new // 2 :: 2, new % 2 :: 2] += weights[near, new] * neighbour
         return out
+
+    @staticmethod
+    def without_grid(maps: Array) -> Array:
+        """Filtered by (1, 2, 1) / 4 along rows and columns."""
+        for axis in (1, 2):
+            wide = np.pad(maps, [(0, 0), *((int(axis == k),) * 2 for k in (1, 2))], mode="edge")
+            before, at, after = (np.take(wide, np.arange(k, k + maps.shape[axis]), axis) for k in range(3))
+            maps = (before + 2 * at + after) / 4
+        return maps
 
     def lower(self, skips: list[Array], x: Array) -> Array:
         half, quarter, eighth, sixteenth = skips
