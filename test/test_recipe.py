@@ -67,11 +67,11 @@ def bash(script: str, folder: Path, timeout_s: float = 300) -> subprocess.Comple
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    modules = (
-        "cv2 numpy tqdm yaml venv ensurepip colcon_ros colcon_python_setup_py colcon_bash colcon_package_selection"
+    probe = (
+        "import cv2, numpy, tqdm, yaml, venv, ensurepip, "
+        "colcon_ros, colcon_python_setup_py, colcon_bash, colcon_package_selection"
     )
-    probe = f'{SYSTEM_PYTHON} -c "import {modules.replace(" ", ", ")}"'
-    complete = shutil.which(SYSTEM_PYTHON) and bash(probe, Path("/")).returncode == 0
+    complete = shutil.which(SYSTEM_PYTHON) and bash(f'{SYSTEM_PYTHON} -c "{probe}"', Path("/")).returncode == 0
     if not complete or sys.platform != "linux":
         pytest.skip(f"the distribution's OpenCV or colcon is not installed: sudo {APT}")
     return tmp_path_factory.mktemp("robot")

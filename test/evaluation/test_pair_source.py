@@ -63,6 +63,16 @@ def source_of(folder):
     return PairSource(DatasetSource(dataset, folder), dataset.aperture_ratio)
 
 
+def evaluated(folder, model, out):
+    """The report of `dfd evaluate`, which keeps to its schema."""
+    code = main(["evaluate", "--model", str(model), "--data", str(folder), "--out", str(out),
+                 "--backend", "onnxruntime", "--threads", "1"])  # fmt: skip
+    assert code == 0
+    report = read_report(out)
+    jsonschema.validate(report, schema())
+    return report
+
+
 def test_a_session_says_its_aperture_ratio(pairs):
     assert open_dataset(pairs).aperture_ratio == pytest.approx(0.35)
 
@@ -113,14 +123,8 @@ def test_a_pair_of_two_scenes_and_one_without_texture_are_left_out_and_named(pai
 
 
 def test_the_report_holds_the_response(pairs, tiny_coc_model, tmp_path):
-    out = tmp_path / "out"
+    report = evaluated(pairs, tiny_coc_model, tmp_path / "out")
 
-    code = main(["evaluate", "--model", str(tiny_coc_model), "--data", str(pairs), "--out", str(out),
-                 "--backend", "onnxruntime", "--threads", "1"])  # fmt: skip
-
-    assert code == 0
-    report = read_report(out)
-    jsonschema.validate(report, schema())
     section = report["aperture_pairs"]
     assert section["pairs"] == 4
     # 3 to 6 px between the apertures are 3.2 to 6.4 px of the wide one.
@@ -128,7 +132,7 @@ def test_the_report_holds_the_response(pairs, tiny_coc_model, tmp_path):
     assert by_bin[2.5] == pytest.approx(3.2, abs=0.3)
     assert by_bin[5.5] == pytest.approx(6.4, abs=0.4)
     assert {row["by_depth"] for row in section["response"]} == {None}  # there is no depth
-    assert "Aperture pairs" in (out / "report.html").read_text()
+    assert "Aperture pairs" in (tmp_path / "out/report.html").read_text()
 
 
 def test_the_response_stands_beside_what_lens_and_true_depth_say(pairs, tiny_coc_model, tmp_path):
@@ -141,17 +145,12 @@ def test_the_response_stands_beside_what_lens_and_true_depth_say(pairs, tiny_coc
         assert cv2.imwrite(str(path), np.full(SIZE, round(depth_m * 1e3), np.uint16))
     (pairs / "dataset.yaml").write_text(YAML.replace("aif: 4}", "aif: 4, depth: 4}"))
 
-    out = tmp_path / "out"
-    code = main(["evaluate", "--model", str(tiny_coc_model), "--data", str(pairs), "--out", str(out),
-                 "--backend", "onnxruntime", "--threads", "1"])  # fmt: skip
+    report = evaluated(pairs, tiny_coc_model, tmp_path / "out")
 
-    assert code == 0
-    report = read_report(out)
-    jsonschema.validate(report, schema())
     by_depth = {row["from_px"]: row["by_depth"] for row in report["aperture_pairs"]["response"]}
     assert by_depth[2.5] == pytest.approx(1.0, abs=0.1)
     assert by_depth[5.5] == pytest.approx(0.5, abs=0.05)
-    assert "by lens and depth" in (out / "report.html").read_text()
+    assert "by lens and depth" in (tmp_path / "out/report.html").read_text()
 
 
 class Reader:

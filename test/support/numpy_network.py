@@ -89,11 +89,10 @@ def mean_around(x: Array, reach: int) -> Array:
 def band_energies(image: Array) -> Array:
     """Image (3, H, W) in [-1, 1] to log energies of five octaves, near and wide, at 1/4 of the size."""
     grey = 8 * image.mean(0, keepdims=True)
-    kernel = np.outer((0.25, 0.5, 0.25), (0.25, 0.5, 0.25))[None, None]
     planes = []
     for level in range(5):
         grey = halved(grey) if level else grey
-        detail = (grey - convolved(np.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge"), kernel)) ** 2
+        detail = (grey - binomial(grey)) ** 2
         if level < 2:
             for _ in range(2 - level):
                 detail = halved(detail)
@@ -102,6 +101,13 @@ def band_energies(image: Array) -> Array:
         planes.append(detail)
     near = np.concatenate(planes)
     return np.log(np.concatenate([near, mean_around(near, 2)]) + 1e-3)
+
+
+def binomial(maps: Array) -> Array:
+    """Each map filtered by (1, 2, 1) / 4 along rows and columns, border pixels repeated."""
+    kernel = np.outer((0.25, 0.5, 0.25), (0.25, 0.5, 0.25))[None, None]
+    wide = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    return np.concatenate([convolved(plane[None], kernel) for plane in wide])
 
 
 def enlarged(x: Array, factor: int) -> Array:
@@ -222,7 +228,7 @@ class BlurMeter(NumpyNetwork):
         borders = self.cbr(unshuffled(half), "upper_head.borders.1", padding=0)
         guide = self.cbr(np.concatenate([borders, features]), "upper_head.guide")
         weights = softmax(self.conv(guide, "upper_head.weights").reshape(9, 4, *moments.shape[1:]), axis=0)
-        mean_u, square_u = self.without_grid(self.combined(moments, weights))
+        mean_u, square_u = binomial(self.combined(moments, weights))
         blur = 2 * np.sinh(mean_u)
         spread = np.maximum(square_u - mean_u**2, 0) * (2 * np.cosh(mean_u)) ** 2
         mean, square = enlarged(np.stack([blur, blur**2 + spread]), 2)
@@ -240,15 +246,6 @@ class BlurMeter(NumpyNetwork):
                 neighbour = padded[:, row : row + height, column : column + width]
                 out[:, new // 2 :: 2, new % 2 :: 2] += weights[near, new] * neighbour
         return out
-
-    @staticmethod
-    def without_grid(maps: Array) -> Array:
-        """Filtered by (1, 2, 1) / 4 along rows and columns."""
-        for axis in (1, 2):
-            wide = np.pad(maps, [(0, 0), *((int(axis == k),) * 2 for k in (1, 2))], mode="edge")
-            before, at, after = (np.take(wide, np.arange(k, k + maps.shape[axis]), axis) for k in range(3))
-            maps = (before + 2 * at + after) / 4
-        return maps
 
     def lower(self, skips: list[Array], x: Array) -> Array:
         half, quarter, eighth, sixteenth = skips

@@ -57,9 +57,10 @@ def score_frame(
     if prediction.deblurred is not None and frame.aif is not None:
         _score_deblurred(row, frame, prediction.deblurred, protocol)
     if prediction.coc_px is not None:
-        _score_blur(row, frame, prediction.coc_px, protocol)
+        target = frame.coc_target_px()
+        _score_blur(row, target, prediction.coc_px, protocol)
         if frame.pair is not None and prediction.coc_std_px is not None:
-            row.windows = _pair_windows(frame, frame.pair, prediction.coc_px, prediction.coc_std_px)
+            row.windows = _pair_windows(frame, frame.pair, target, prediction.coc_px, prediction.coc_std_px)
     return row
 
 
@@ -80,9 +81,8 @@ def aligned_depth(frame: EvaluationFrame, prediction: Prediction, protocol: Prot
     return AlignedDepth(answer, np.where(counts, target, np.float32(np.nan)), std)
 
 
-def _score_blur(row: FrameRow, frame: EvaluationFrame, coc_px: FloatMap, protocol: Protocol) -> None:
+def _score_blur(row: FrameRow, target: FloatMap | None, coc_px: FloatMap, protocol: Protocol) -> None:
     row.plaid = [float(value) for value in plaid_power(coc_px)]
-    target = frame.coc_target_px()
     if target is None:
         return
     size = (target.shape[0], target.shape[1])
@@ -94,11 +94,12 @@ def _score_blur(row: FrameRow, frame: EvaluationFrame, coc_px: FloatMap, protoco
     row.border = [float(value) for value in border_sums(measured, target)]
 
 
-def _pair_windows(frame: EvaluationFrame, pair: MeasuredPair, coc_px: FloatMap, coc_std_px: FloatMap) -> str:
+def _pair_windows(
+    frame: EvaluationFrame, pair: MeasuredPair, target: FloatMap | None, coc_px: FloatMap, coc_std_px: FloatMap
+) -> str:
     """Each window of an aperture pair, columns as bins.WINDOW_COLUMNS."""
     floor_px = 0.0 if frame.floor_px is None else frame.floor_px
     place = (pair.row, pair.column)
-    target = frame.coc_target_px()
     by_depth = np.full(len(pair.row), np.nan) if target is None else sampled_at(target, frame.size)[place]
     columns = [pair.disk_px, np.hypot(pair.lens_px, floor_px), coc_px[place], coc_std_px[place], by_depth]
     return bins.encoded_sample(np.stack([np.asarray(column, np.float64) for column in columns], axis=1))
