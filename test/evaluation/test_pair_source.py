@@ -15,7 +15,11 @@ from dfd_perception.core.sensor import encoded_from_linear, uint8_from_encoded
 from dfd_perception.datasets.registry import open_dataset
 from dfd_perception.errors import ConfigError, DatasetError
 from dfd_perception.evaluation.preparation import fitted_floor
+from dfd_perception.evaluation.report.meter_sections import response_cards
 from dfd_perception.evaluation.report.report_json import read_report, schema
+from dfd_perception.evaluation.scoring import bins
+from dfd_perception.evaluation.scoring.blur_pooling import PooledBlur
+from dfd_perception.evaluation.scoring.rows import FrameRow
 from dfd_perception.evaluation.sources.dataset_source import DatasetSource, FrameFilter
 from dfd_perception.evaluation.sources.frame import MeasuredPair
 from dfd_perception.evaluation.sources.pair_source import PairSource
@@ -132,6 +136,7 @@ def test_the_report_holds_the_response(pairs, tiny_coc_model, tmp_path):
     assert by_bin[2.5] == pytest.approx(3.2, abs=0.3)
     assert by_bin[5.5] == pytest.approx(6.4, abs=0.4)
     assert {row["by_depth"] for row in section["response"]} == {None}  # there is no depth
+    assert section["against_depth"] is None
     assert "Aperture pairs" in (tmp_path / "out/report.html").read_text()
 
 
@@ -151,6 +156,32 @@ def test_the_response_stands_beside_what_lens_and_true_depth_say(pairs, tiny_coc
     assert by_depth[2.5] == pytest.approx(1.0, abs=0.1)
     assert by_depth[5.5] == pytest.approx(0.5, abs=0.05)
     assert "by lens and depth" in (tmp_path / "out/report.html").read_text()
+
+
+def test_the_reading_is_held_against_lens_and_true_depth_as_well(pairs, tmp_path):
+    """No measured disk enters: windows are sorted by what depth says, which errs by nothing that the images show."""
+    disk = np.repeat([3.0, 6.0], 50)
+    truth = np.hypot(disk, 1.0)
+    by_depth = np.concatenate([truth[:50] - 0.4, np.full(25, 5.0), np.full(25, np.nan)])
+    reading = np.concatenate([by_depth[:50] + 0.1, np.full(50, 4.5)])
+    row = FrameRow(variant="model", unit="u", index=0, name="p", stamp_ns=None)
+    row.windows = bins.encoded_sample(np.stack([disk, truth, reading, np.ones(100), by_depth], axis=1))
+    row.plaid = [1.0, 1.0, 1.0]
+    pooled = PooledBlur()
+    pooled.add(row)
+
+    against = pooled.aperture_pairs()["against_depth"]
+
+    assert against["windows"] == 75
+    assert against["mae_px"] == pytest.approx((50 * 0.1 + 25 * 0.5) / 75, rel=1e-3)
+    assert against["disk_mae_px"] == pytest.approx((50 * 0.4 + 25 * (np.hypot(6, 1) - 5)) / 75, rel=1e-3)
+    small, wide = against["response"]
+    assert (small["from_px"], wide["from_px"]) == (2.5, 4.5)
+    assert small["response"] == pytest.approx((truth[0] - 0.3) / (truth[0] - 0.4), rel=1e-3)
+    assert wide["response"] == pytest.approx(0.9, rel=1e-3)
+    assert wide["disk"] == pytest.approx(np.hypot(6, 1) / 5, rel=1e-3)
+    page = response_cards(pooled.aperture_pairs())
+    assert "Against lens and true depth" in page
 
 
 class Reader:

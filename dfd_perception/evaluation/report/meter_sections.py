@@ -54,7 +54,28 @@ def response_cards(pairs: dict[str, Any]) -> str:
     head = ["disk between apertures", "windows", "true total", "reading", "response", "by lens and depth", "MAE"]
     by_blur = table(head, cells)
     note = "Medians. By lens and depth: what true depth would score, since the measured disk errs as well."
-    return f'<div class="grid2">{card("Response", "", plot)}{card("By blur", note, by_blur)}</div>'
+    cards = [card("Response", "", plot), card("By blur", note, by_blur)]
+    if pairs.get("against_depth"):
+        cards.append(_against_depth_card(pairs["against_depth"]))
+    return f'<div class="grid2">{"".join(cards)}</div>'
+
+
+def _against_depth_card(against: dict[str, Any]) -> str:
+    """What no measured disk enters: the reading against lens and true depth."""
+    cells = [
+        [
+            f"{row['from_px']:g} to {row['to_px']:g} px",
+            f"{row['windows']}",
+            *(number(row[name], 2) for name in ("true_px", "reading_px", "response", "disk", "mae_px")),
+        ]
+        for row in against["response"]
+    ]
+    head = ["by lens and depth", "windows", "true total", "reading", "response", "disk over true", "MAE"]
+    note = (
+        f"In {against['windows']} windows of known depth the reading errs by {number(against['mae_px'], 2)} px, the "
+        f"measured disk by {number(against['disk_mae_px'], 2)} px."
+    )
+    return card("Against lens and true depth", note, table(head, cells))
 
 
 def blur_map(report: dict[str, Any]) -> str:

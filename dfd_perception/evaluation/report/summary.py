@@ -63,6 +63,8 @@ def _meter_lines(report: dict[str, Any]) -> list[str]:
             f"  pairs       MAE {_number(pairs['mae_px'])} px in {counted(pairs['windows'], 'window')} of "
             f"{counted(pairs['pairs'], 'pair')}; reading over true total blur {bins}"
         )
+        if pairs.get("against_depth"):
+            lines.append(f"              {against_depth_text(pairs['against_depth'])}")
     for source in report["data"]["sources"]:
         floor = source.get("blur_floor")
         if floor:
@@ -83,3 +85,14 @@ def _figures(section: dict[str, Any], *names: tuple[str, str]) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
+
+
+def against_depth_text(against: dict[str, Any]) -> str:
+    """The reading against what lens and true depth say, on one line."""
+    bins = "  ".join(
+        f"{row['true_px']:.1f} px: {row['response']:.2f} (MAE {row['mae_px']:.2f})" for row in against["response"]
+    )
+    return (
+        f"against lens and true depth: MAE {against['mae_px']:.2f} px in {counted(against['windows'], 'window')} "
+        f"(the disk {against['disk_mae_px']:.2f} px)  {bins}"
+    )

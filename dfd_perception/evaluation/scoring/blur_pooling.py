@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,7 @@ class PooledBlur:
             return None
         disk, truth, reading, std, by_depth = self._windows.rows().T
         error = np.abs(reading - truth)
+        known = np.isfinite(by_depth)
         return {
             "pairs": self._pairs,
             "windows": int(truth.size),
@@ -76,23 +79,52 @@ class PooledBlur:
             "correlation": _correlation(truth, reading),
             "std_rank_correlation_by_blur": spearman_within_bins(std, error, truth),
             "response": [
-                _response(low, high, truth[inside], reading[inside], by_depth[inside])
-                for low, high in zip(RESPONSE_EDGES_PX[:-1], RESPONSE_EDGES_PX[1:], strict=True)
-                if np.count_nonzero(inside := (disk >= low) & (disk < high)) >= LEAST_WINDOWS
+                _response(low, high, truth[inside], reading[inside]) | {"by_depth": _by_depth(truth, by_depth, inside)}
+                for low, high, inside in _bins(disk)
             ],
+            "against_depth": _against_depth(by_depth[known], truth[known], reading[known]) if known.any() else None,
         }
 
 
-def _response(
-    low: float, high: float, truth: NDArray[np.float64], reading: NDArray[np.float64], by_depth: NDArray[np.float64]
-) -> dict[str, float | int | None]:
-    """One bin: medians, which windows of two depths do not move, and their ratio.
+def _bins(values_px: NDArray[np.float64]) -> Iterator[tuple[float, float, NDArray[np.bool_]]]:
+    """Ends of the bins that hold enough windows, and which these are."""
+    for low, high in itertools.pairwise(RESPONSE_EDGES_PX):
+        inside = (values_px >= low) & (values_px < high)
+        if np.count_nonzero(inside) >= LEAST_WINDOWS:
+            yield low, high, inside
+
+
+def _by_depth(truth: NDArray[np.float64], by_depth: NDArray[np.float64], inside: NDArray[np.bool_]) -> float | None:
+    """What lens and true depth say of a bin's windows, over the truth by the disk.
 
     Windows are sorted by a measured disk, which errs too: those of a bin of wide ones were rather measured too wide.
-    What lens and true depth say of the same windows (`by_depth`) shows how much of a response below one comes of that.
+    This shows how much of a response below one comes of that.
     """
+    said = by_depth[inside & np.isfinite(by_depth)]
+    return float(np.median(said) / np.median(truth[inside])) if said.size >= LEAST_WINDOWS else None
+
+
+def _against_depth(
+    by_depth: NDArray[np.float64], by_disk: NDArray[np.float64], reading: NDArray[np.float64]
+) -> dict[str, Any]:
+    """The reading against what lens and true depth say, into which no measured disk enters; and the disk against it."""
+    return {
+        "windows": int(by_depth.size),
+        "mae_px": float(np.abs(reading - by_depth).mean()),
+        "disk_mae_px": float(np.abs(by_disk - by_depth).mean()),
+        "response": [
+            _response(low, high, by_depth[inside], reading[inside])
+            | {"disk": float(np.median(by_disk[inside]) / np.median(by_depth[inside]))}
+            for low, high, inside in _bins(by_depth)
+        ],
+    }
+
+
+def _response(
+    low: float, high: float, truth: NDArray[np.float64], reading: NDArray[np.float64]
+) -> dict[str, float | int | None]:
+    """One bin: medians, which windows of two depths do not move, and their ratio."""
     true_px, reading_px = float(np.median(truth)), float(np.median(reading))
-    known = np.isfinite(by_depth)
     return {
         "from_px": low,
         "to_px": high,
@@ -101,7 +133,6 @@ def _response(
         "reading_px": reading_px,
         "response": reading_px / true_px if true_px > 0 else float("nan"),
         "mae_px": float(np.abs(reading - truth).mean()),
-        "by_depth": float(np.median(by_depth[known])) / true_px if np.count_nonzero(known) >= LEAST_WINDOWS else None,
     }
 
 

@@ -175,6 +175,7 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
         "std_rank_correlation_by_depth": blur.get("std_rank_correlation_by_depth"),
         "within_one_std": uncertainty.get("within_one_std"),
         "response": pairs.get("response"),
+        "against_depth": pairs.get("against_depth"),
     }
 
 

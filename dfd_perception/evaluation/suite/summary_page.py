@@ -13,6 +13,7 @@ from dfd_perception.evaluation.blur_chart.measure import chart_text
 from dfd_perception.evaluation.report import meter_sections
 from dfd_perception.evaluation.report.report_html import page
 from dfd_perception.evaluation.report.report_sections import section
+from dfd_perception.evaluation.report.summary import against_depth_text
 from dfd_perception.files.atomic import write_text
 
 SUMMARY_HTML = "summary.html"
@@ -53,6 +54,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         if row.get("response"):
             lines.append(f"{row['name']}, reading over true total blur:")
             lines.append("  " + "  ".join(_response_text(bin_) for bin_ in row["response"]))
+            if row.get("against_depth"):
+                lines.append("  " + against_depth_text(row["against_depth"]))
     if "blur_chart" in summary:
         lines += ["blur chart, mean absolute error [px] (and over the bound) at blur [px]:"]
         lines += [chart_text(summary["blur_chart"])]
