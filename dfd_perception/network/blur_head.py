@@ -3,11 +3,15 @@
 
 """The upper head of `2hded-small` for blur: a distribution over the circle of confusion, upsampled along image edges.
 
-The thesis' up-projections end at 1/4 of the size, where each pixel states how likely each bin of blur is. Mean and
-spread follow from that, so the spread is a real uncertainty (ordinal targets: Fu et al., DORN, CVPR 2018), and what a
-lens makes impossible enters as a log-prior. Both are taken in u = asinh(c / 2), where the bins are evenly spaced: blurs
-are told apart by their ratio, so a distribution is about symmetric there. In pixels the mean would lie above the likely
-blur wherever the network doubts, and depth, which grows faster than blur, would be off by more still.
+The thesis' up-projections end at 1/4 of the size, where each pixel states how likely each bin of blur is. A reading and
+its spread follow from that, so the spread is a real uncertainty (ordinal targets: Fu et al., DORN, CVPR 2018), and what
+a lens makes impossible enters as a log-prior. Both are taken in u = asinh(c / 2), where the bins are evenly spaced:
+blurs are told apart by their ratio.
+
+The reading is a quantile and not the mean. At a border two blurs are likely: the mean is the one between them that is
+neither, a quantile is one of the two. It lies a little below the median: depth grows faster than blur, so that too much
+blur costs more than too little (a quantile has the least absolute error of that kind: Koenker & Bassett, Econometrica
+46, 1978). While a network learns, the mean stands in: its gradient reaches every bin.
 
 The likelihoods are learnt from scenes that are drawn. On other images they are as often right and much too sure, since
 what the network never saw misleads it alike over a whole surface. Tempered (raised to a power below one, `evidence`),
@@ -84,7 +88,14 @@ def _at_quarter(energy: Tensor, level: int) -> Tensor:
     return nn.functional.interpolate(mean, scale_factor=float(1 << (level - 2)), mode="bilinear", align_corners=False)
 
 
+QUANTILE = 0.43
+"""Share of the distribution below the reading."""
+
 LEAST_VARIANCE_PX2 = 0.01
+
+LEAST_LIKELIHOOD = 0.01
+"""Of a bin that the quantile is looked for in: between two blurs that are both likely, what rounding does to a share
+moves the reading no farther than a hundred times as many bins."""
 
 LEAST_SHARE = 1e-3
 """Added to the share of an image that a blur has: what it shows nowhere stays possible."""
@@ -94,9 +105,9 @@ class BlurDistribution(NamedTuple):
     """What the head says of the blur; maps have the size of the head's input image."""
 
     coc_px: Tensor
-    """(B, 1, H, W) 2 sinh of the mean of asinh(c / 2) [px]."""
+    """(B, 1, H, W) 2 sinh of the quantile of asinh(c / 2) [px]; of its mean while the network learns."""
     variance_px2: Tensor
-    """(B, 1, H, W) of the distribution about it, to first order [px^2]."""
+    """(B, 1, H, W) mean square of the distribution about it, to first order [px^2]."""
     logits: Tensor
     """(B, bins, H / 4, W / 4) log-likelihood of each bin, without the prior and unnormalised."""
 
@@ -112,7 +123,7 @@ class BlurHead(nn.Module):
     levels: Tensor
     """asinh(c / 2) of the bins, evenly spaced."""
     evidence: Tensor
-    """Power that the likelihoods are raised to before blur and spread are taken from them; 1: as learnt."""
+    """Power that the likelihoods are raised to before reading and spread are taken from them; 1: as learnt."""
     image_prior: Tensor
     """Power of the image's own shares of blur in the prior; 0: they count for nothing."""
 
@@ -157,7 +168,7 @@ class BlurHead(nn.Module):
         x = nn.functional.interpolate(self.up(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         features = self.refine(self.merge(torch.cat((quarter, x, energies), 1)))
         logits = self.logits(features)
-        moments = self._moments(self._log_posterior(logits, log_prior))
+        moments = self._moments(torch.softmax(self._log_posterior(logits, log_prior), dim=1))
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
         fine = _in_pixels(without_grid(convex_upsampled(moments, weights)))
         fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -180,18 +191,26 @@ class BlurHead(nn.Module):
         shares = torch.softmax(tempered, dim=1).mean((2, 3), keepdim=True)
         return tempered + self.image_prior * (shares + LEAST_SHARE).log()
 
-    def _moments(self, logits: Tensor) -> Tensor:
-        """(B, 2, h, w) mean and mean square of u = asinh(c / 2) over the distribution."""
+    def _moments(self, posterior: Tensor) -> Tensor:
+        """(B, 2, h, w) the reading r in u = asinh(c / 2), and r^2 + the mean square about it, of a distribution."""
         # In full precision, and as sums and not as a convolution, since what lies between convolutions is what a
         # float16 engine computes in half.
-        likelihood = torch.softmax(logits.float(), dim=1)
         levels = self.levels.float()[None, :, None, None]
-        weighted = likelihood * levels
-        return torch.cat((weighted.sum(1, keepdim=True), (weighted * levels).sum(1, keepdim=True)), 1)
+        weighted = posterior * levels
+        mean, square = weighted.sum(1, keepdim=True), (weighted * levels).sum(1, keepdim=True)
+        reading = mean if self.training else self._quantile(posterior)
+        return torch.cat((reading, square - 2 * reading * (mean - reading)), 1)
+
+    def _quantile(self, posterior: Tensor) -> Tensor:
+        """(B, 1, h, w) where QUANTILE of the distribution lies below; a bin's share is spread evenly over it."""
+        before = posterior.cumsum(1) - posterior
+        passed = ((QUANTILE - before) / posterior.clamp(min=LEAST_LIKELIHOOD)).clamp(0, 1).sum(1, keepdim=True)
+        width = self.levels[1].float()
+        return ((passed - 0.5) * width).clamp(min=0)
 
 
 def _in_pixels(moments: Tensor) -> Tensor:
-    """Mean and mean square of u to c = 2 sinh(u) [px] and its mean square [px^2], since dc/du = sqrt(4 + c^2)."""
+    """Reading and mean square of u to c = 2 sinh(u) [px] and its mean square [px^2], since dc/du = sqrt(4 + c^2)."""
     mean, square = moments[:, :1], moments[:, 1:]
     variance = (square - mean.square()).clamp(min=0)
     grown = mean.exp()

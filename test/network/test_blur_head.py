@@ -34,14 +34,24 @@ def say(network, likelihood):
         network.upper_head.logits.bias.copy_(torch.log(likelihood))
 
 
-def test_blur_and_variance_are_those_of_the_distribution_in_asinh(network):
+WIDTH = np.arcsinh(24) / 27
+"""Of a bin in asinh(c / 2)."""
+
+
+def at(place: float) -> float:
+    """Blur [px] at a place counted in bins."""
+    return float(2 * np.sinh(place * WIDTH))
+
+
+def test_blur_is_a_quantile_of_the_distribution_in_asinh_and_the_variance_is_about_it(network):
     likelihood = torch.full((28,), 1e-6)
     likelihood[5], likelihood[20] = 0.25, 0.75
     say(network, likelihood)
-    low, high = np.arcsinh(bin_centres_px(28).astype(np.float64)[[5, 20]] / 2)
-    level = 0.25 * low + 0.75 * high
-    blur_px = 2 * np.sinh(level)
-    variance_px2 = 0.25 * 0.75 * (high - low) ** 2 * (2 * np.cosh(level)) ** 2
+    # 43 % lie below: all of bin 5 and 0.18 of the 0.75 of bin 20, which reaches from 19.5 to 20.5.
+    place = 19.5 + 0.18 / 0.75
+    blur_px = at(place)
+    about = (0.25 * (place - 5) ** 2 + 0.75 * (place - 20) ** 2) * WIDTH**2
+    variance_px2 = about * (2 * np.cosh(place * WIDTH)) ** 2
     with torch.inference_mode():
         said = network(torch.rand(1, 3, 40, 70))
     torch.testing.assert_close(said.coc_px, torch.full((1, 1, 40, 70), blur_px).float(), rtol=1e-3, atol=1e-3)
@@ -49,16 +59,44 @@ def test_blur_and_variance_are_those_of_the_distribution_in_asinh(network):
     torch.testing.assert_close(said.coc_log_var, wanted, rtol=1e-3, atol=5e-3)
 
 
+def test_of_two_blurs_the_likelier_is_read_and_none_between(network):
+    for low, place in ((0.6, 4.5 + 0.43 / 0.6), (0.4, 19.5 + 0.03 / 0.6)):
+        likelihood = torch.full((28,), 1e-7)
+        likelihood[5], likelihood[20] = low, 1 - low
+        say(network, likelihood)
+        with torch.inference_mode():
+            assert network(torch.rand(1, 3, 32, 32)).coc_px.mean().item() == pytest.approx(at(place), rel=1e-3)
+
+
+def test_no_blur_at_all_is_read_as_none(network):
+    likelihood = torch.full((28,), 1e-7)
+    likelihood[0] = 1.0
+    say(network, likelihood)
+    with torch.inference_mode():
+        assert network(torch.rand(1, 3, 32, 32)).coc_px.max().item() == 0
+
+
+def test_while_it_learns_the_mean_is_read_whose_gradient_reaches_every_bin(network):
+    posterior = torch.full((1, 28, 1, 1), 1e-3)
+    posterior[0, 5], posterior[0, 20] = 0.374, 0.6
+    network.train()
+    reading = network.upper_head._moments(posterior.requires_grad_())[0, 0]
+    assert reading.item() == pytest.approx(
+        float((posterior.flatten().detach() * torch.arange(28)).sum()) * WIDTH, rel=1e-3
+    )
+    reading.sum().backward()
+    assert (posterior.grad[0, 1:] > 0).all()
+
+
 def test_tempered_likelihoods_leave_more_to_the_prior(network):
     likelihood = torch.full((28,), 1e-9)
     likelihood[5], likelihood[20] = 0.2, 0.8
     say(network, likelihood)
     network.upper_head.evidence.fill_(0.5)
-    shares = np.sqrt([0.2, 0.8]) / np.sqrt([0.2, 0.8]).sum()
-    levels = np.arcsinh(bin_centres_px(28).astype(np.float64)[[5, 20]] / 2)
+    low, high = np.sqrt([0.2, 0.8]) / np.sqrt([0.2, 0.8]).sum()  # 1/3 and 2/3
     with torch.inference_mode():
         output = network(torch.rand(1, 3, 32, 32))
-    assert output.coc_px.mean().item() == pytest.approx(2 * np.sinh(shares @ levels), rel=0.01)
+    assert output.coc_px.mean().item() == pytest.approx(at(19.5 + (0.43 - low) / high), rel=0.01)
     assert torch.softmax(output.coc_logits, 1)[0, 20].mean().item() == pytest.approx(0.8, abs=0.01)
 
 
@@ -79,8 +117,8 @@ def test_where_the_evidence_is_flat_the_blur_of_the_rest_of_the_image_is_answere
     blur_px = {}
     for power in (0.0, 1.0):
         head.image_prior.fill_(power)
-        mean = head._moments(head._log_posterior(logits, None))[0, 0]
-        blur_px[power] = 2 * torch.sinh(mean)
+        reading = head._moments(torch.softmax(head._log_posterior(logits, None), 1))[0, 0]
+        blur_px[power] = 2 * torch.sinh(reading)
     seen = float(bin_centres_px(28)[12])
     assert abs(blur_px[1.0][0, 7].item() - seen) < 0.5 * abs(blur_px[0.0][0, 7].item() - seen)
     torch.testing.assert_close(blur_px[1.0][:, :6], blur_px[0.0][:, :6], rtol=0.05, atol=0.05)
@@ -94,7 +132,7 @@ def test_the_prior_takes_away_what_cannot_be(network):
     prior[:, 10:] = -12
     with torch.inference_mode():
         said = network(torch.rand(1, 3, 32, 32), blur_log_prior=prior)
-    assert said.coc_px.mean().item() == pytest.approx(float(bin_centres_px(28)[5]), abs=0.01)
+    assert said.coc_px.mean().item() == pytest.approx(at(4.5 + 0.43), abs=0.01)
 
 
 def test_fine_layers_start_as_nothing():
