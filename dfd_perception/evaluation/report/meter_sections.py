@@ -72,7 +72,7 @@ def _against_depth_card(against: dict[str, Any]) -> str:
     ]
     head = ["by lens and depth", "windows", "true total", "reading", "response", "disk over true", "MAE"]
     note = (
-        f"In {against['windows']} windows of known depth the reading errs by {number(against['mae_px'], 2)} px, the "
+        f"In {counted(against['windows'], 'window')} of known depth the reading errs by {number(against['mae_px'], 2)} px, the "
         f"measured disk by {number(against['disk_mae_px'], 2)} px."
     )
     return card("Against lens and true depth", note, table(head, cells))

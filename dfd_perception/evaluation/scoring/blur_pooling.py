@@ -79,7 +79,8 @@ class PooledBlur:
             "correlation": _correlation(truth, reading),
             "std_rank_correlation_by_blur": spearman_within_bins(std, error, truth),
             "response": [
-                _response(low, high, truth[inside], reading[inside]) | {"by_depth": _by_depth(truth, by_depth, inside)}
+                _response(low, high, truth[inside], reading[inside])
+                | {"by_depth": _depth_response(truth, by_depth, inside)}
                 for low, high, inside in _bins(disk)
             ],
             "against_depth": _against_depth(by_depth[known], truth[known], reading[known]) if known.any() else None,
@@ -94,14 +95,16 @@ def _bins(values_px: NDArray[np.float64]) -> Iterator[tuple[float, float, NDArra
             yield low, high, inside
 
 
-def _by_depth(truth: NDArray[np.float64], by_depth: NDArray[np.float64], inside: NDArray[np.bool_]) -> float | None:
+def _depth_response(
+    truth: NDArray[np.float64], by_depth: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> float | None:
     """What lens and true depth say of a bin's windows, over the truth by the disk.
 
     Windows are sorted by a measured disk, which errs too: those of a bin of wide ones were rather measured too wide.
     This shows how much of a response below one comes of that.
     """
-    said = by_depth[inside & np.isfinite(by_depth)]
-    return float(np.median(said) / np.median(truth[inside])) if said.size >= LEAST_WINDOWS else None
+    known = by_depth[inside & np.isfinite(by_depth)]
+    return float(np.median(known) / np.median(truth[inside])) if known.size >= LEAST_WINDOWS else None
 
 
 def _against_depth(

@@ -271,11 +271,11 @@ def test_a_depth_limit_changed_while_running_takes_effect(start_node, peer):
     depths = peer.subscribe("depth/image")
     start_node(**LENS)
     peer.publish_until(lambda: depths, "depth arrives", fx=FX)
-    assert np.nanmax(depth_m_from_image(depths[-1])) > 0.7
-    changed = Parameter("depth.max_m", value=0.7).to_parameter_msg()
+    assert np.nanmax(depth_m_from_image(depths[-1])) > 0.68
+    changed = Parameter("depth.max_m", value=0.68).to_parameter_msg()
     peer.call(SetParameters, "/dfd/set_parameters", SetParameters.Request(parameters=[changed]))
     # The range is a prior of the network too: what it now answers lies within it, or is no depth.
-    peer.publish_until(lambda: not (depth_m_from_image(depths[-1]) > 0.7).any(), "nothing lies beyond 0.7 m", fx=FX)
+    peer.publish_until(lambda: not (depth_m_from_image(depths[-1]) > 0.68).any(), "nothing lies beyond 0.68 m", fx=FX)
 
 
 def test_lifecycle_there_and_back(start_node, peer, eventually):
