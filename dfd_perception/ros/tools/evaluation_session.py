@@ -205,8 +205,16 @@ def _play(
 
     played = [topics.image, *([topics.camera_info] if topics.camera_info else [])]
     try:
-        # The collector is one of two subscribers; the node is the other.
-        how = PlayOptions(topics=played, rate=request.rate, clock=True, wait_s=MATCHING_S, subscribers=2)
+        # The collector is one of two subscribers of the images; the node is the other, and needs camera_info from the
+        # first image on: without it there is no depth.
+        how = PlayOptions(
+            topics=played,
+            rate=request.rate,
+            clock=True,
+            wait_s=MATCHING_S,
+            subscribers=2,
+            every_topic=node_topics.camera_info is not None,
+        )
         player = BagPlayer(node, bag, how)
         clock.close()
         with suppress(_Enough):

@@ -48,6 +48,8 @@ class PlayOptions:
     """Longest wait for the first subscribers."""
     subscribers: int = 1
     """How many are waited for, of one topic."""
+    every_topic: bool = False
+    """Whether each topic has to have one at least."""
 
     def __post_init__(self) -> None:
         require_rate("rate", self.rate)
@@ -101,7 +103,8 @@ class BagPlayer:
             on_message: called with topic and recorded stamp [ns] after each message.
         """
         options = self._options
-        wait_for_subscribers(self._publishers.values(), options.wait_s, self._alive, options.subscribers)
+        publishers, each = self._publishers.values(), int(options.every_topic)
+        wait_for_subscribers(publishers, options.wait_s, self._alive, options.subscribers, each)
         start_ns = self._bag.start_ns + round(self._options.start_s * 1e9)
         seconds = self._options.duration_s
         stop_ns = None if seconds is None else start_ns + round(seconds * 1e9)

@@ -17,7 +17,7 @@ DRAIN_S = 0.3
 
 
 def wait_for_subscribers(
-    publishers: Iterable[Publisher], wait_s: float, going: Callable[[], bool], at_least: int = 1
+    publishers: Iterable[Publisher], wait_s: float, going: Callable[[], bool], at_least: int = 1, each: int = 0
 ) -> None:
     """Wait until a publisher has as many subscribers as `at_least`, and no more have come for a moment.
 
@@ -27,6 +27,7 @@ def wait_for_subscribers(
         going: the wait ends when it says no.
         at_least: subscribers of one topic. Processes find each other up to a second apart, whatever the order in which
             they were started.
+        each: subscribers of every topic: two topics of the same processes need not be matched at once either.
     """
     publishers = list(publishers)
     deadline = time.monotonic() + wait_s
@@ -37,7 +38,7 @@ def wait_for_subscribers(
         now = time.monotonic()
         if counts != before:
             before, changed_s = counts, now
-        enough = max(counts) >= at_least
+        enough = max(counts) >= at_least and min(counts) >= each
         if (enough and now - changed_s >= SETTLE_S) or (not enough and now >= deadline):
             return
         time.sleep(0.02)

@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -24,6 +25,7 @@ from dfd_perception.bags.writer import BagWriter
 from dfd_perception.errors import UsageError
 from dfd_perception.ros.tools.bag_recorder import RecordOptions, record_bag
 from dfd_perception.ros.tools.player import PlayOptions
+from dfd_perception.ros.tools.subscribers import wait_for_subscribers
 
 IMAGE = "sensor_msgs/msg/Image"
 START_NS = 1_700_000_000_000_000_000
@@ -44,6 +46,23 @@ def bag(tmp_path):
 def dfd(environment, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "dfd_perception.cli", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_two_topics_are_waited_for_where_each_needs_a_listener(ros_domain_id, peer):
+    """A live evaluation once began when the node heard its images and not yet its camera_info: no frame had depth."""
+    publishing = type(peer)(ros_domain_id)
+    try:
+        topics = [publishing.node.create_publisher(Clock, name, 1) for name in ("image", "camera_info")]
+        peer.subscribe("image", Clock)
+        later = threading.Timer(2.0, peer.subscribe, ("camera_info", Clock))
+        later.start()
+        wait_for_subscribers(topics, 30.0, publishing.context.ok)
+        assert topics[1].get_subscription_count() == 0
+        wait_for_subscribers(topics, 30.0, publishing.context.ok, each=1)
+        assert [topic.get_subscription_count() for topic in topics] == [1, 1]
+        later.join()
+    finally:
+        publishing.close()
 
 
 def test_every_listener_that_is_waited_for_gets_the_first_message(ros_environment, ros_domain_id, peer, bag):
