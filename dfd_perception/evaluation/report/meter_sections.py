@@ -72,8 +72,8 @@ def _against_depth_card(against: dict[str, Any]) -> str:
     ]
     head = ["by lens and depth", "windows", "true total", "reading", "response", "disk over true", "MAE"]
     note = (
-        f"In {counted(against['windows'], 'window')} of known depth the reading errs by {number(against['mae_px'], 2)} px, the "
-        f"measured disk by {number(against['disk_mae_px'], 2)} px."
+        f"In {counted(against['windows'], 'window')} of known depth the reading errs by "
+        f"{number(against['mae_px'], 2)} px, the measured disk by {number(against['disk_mae_px'], 2)} px."
     )
     return card("Against lens and true depth", note, table(head, cells))
 
