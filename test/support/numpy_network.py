@@ -236,7 +236,7 @@ class BlurMeter(NumpyNetwork):
 
     @staticmethod
     def quantile(likelihood: Array, levels: Array) -> Array:
-        """Where 43 % of the distribution lie below, each bin's share (1 % at least) spread over its width; not below 0."""
+        """Where 43 % of the distribution lie below, each bin's share (1 % at least) spread over it; 0 at least."""
         place, below = np.full(likelihood.shape[1:], -0.5), np.zeros(likelihood.shape[1:])
         for share in likelihood:
             place += np.clip((0.43 - below) / np.maximum(share, 0.01), 0, 1)
