@@ -155,7 +155,7 @@ def test_the_response_stands_beside_what_lens_and_true_depth_say(pairs, tiny_coc
     by_depth = {row["from_px"]: row["by_depth"] for row in report["aperture_pairs"]["response"]}
     assert by_depth[2.5] == pytest.approx(1.0, abs=0.1)
     assert by_depth[5.5] == pytest.approx(0.5, abs=0.05)
-    assert "by lens and depth" in (tmp_path / "out/report.html").read_text()
+    assert "By depth: what lens and true depth score" in (tmp_path / "out/report.html").read_text()
 
 
 def test_the_reading_is_held_against_lens_and_true_depth_as_well(pairs, tmp_path):

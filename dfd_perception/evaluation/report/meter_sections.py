@@ -51,9 +51,9 @@ def response_cards(pairs: dict[str, Any]) -> str:
         ]
         for row in rows
     ]
-    head = ["disk between apertures", "windows", "true total", "reading", "response", "by lens and depth", "MAE"]
+    head = ["disk", "windows", "true total", "reading", "response", "by depth", "MAE"]
     by_blur = table(head, cells)
-    note = "Medians. By lens and depth: what true depth would score, since the measured disk errs as well."
+    note = "Medians, by the disk between the apertures. By depth: what lens and true depth score; the disk errs as well."
     cards = [card("Response", "", plot), card("By blur", note, by_blur)]
     if pairs.get("against_depth"):
         cards.append(_against_depth_card(pairs["against_depth"]))
