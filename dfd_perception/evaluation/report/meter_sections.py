@@ -53,7 +53,7 @@ def response_cards(pairs: dict[str, Any]) -> str:
     ]
     head = ["disk", "windows", "true total", "reading", "response", "by depth", "MAE"]
     by_blur = table(head, cells)
-    note = "Medians, by the disk between the apertures. By depth: what lens and true depth score; the disk errs as well."
+    note = "Medians, by disk between the apertures. By depth: what lens and true depth score; the disk errs as well."
     cards = [card("Response", "", plot), card("By blur", note, by_blur)]
     if pairs.get("against_depth"):
         cards.append(_against_depth_card(pairs["against_depth"]))
