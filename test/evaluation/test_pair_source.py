@@ -158,7 +158,7 @@ def test_the_response_stands_beside_what_lens_and_true_depth_say(pairs, tiny_coc
     assert "By depth: what lens and true depth score" in (tmp_path / "out/report.html").read_text()
 
 
-def test_the_reading_is_held_against_lens_and_true_depth_as_well(pairs, tmp_path):
+def test_the_reading_is_held_against_lens_and_true_depth_as_well():
     """No measured disk enters: windows are sorted by what depth says, which errs by nothing that the images show."""
     disk = np.repeat([3.0, 6.0], 50)
     truth = np.hypot(disk, 1.0)

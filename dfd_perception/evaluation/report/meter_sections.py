@@ -43,16 +43,7 @@ def response_cards(pairs: dict[str, Any]) -> str:
         Series("truth", [(0.0, 0.0), (reach, reach)], "--series-3", dashed=True),
     ]
     plot = chart(x, y, lines, title="Reading against true total blur")
-    cells = [
-        [
-            f"{row['from_px']:g} to {row['to_px']:g} px",
-            f"{row['windows']}",
-            *(number(row[name], 2) for name in ("true_px", "reading_px", "response", "by_depth", "mae_px")),
-        ]
-        for row in rows
-    ]
-    head = ["disk", "windows", "true total", "reading", "response", "by depth", "MAE"]
-    by_blur = table(head, cells)
+    by_blur = _response_table(rows, "disk", "by_depth", "by depth")
     note = "Medians, by disk between the apertures. By depth: what lens and true depth score; the disk errs as well."
     cards = [card("Response", "", plot), card("By blur", note, by_blur)]
     if pairs.get("against_depth"):
@@ -62,20 +53,25 @@ def response_cards(pairs: dict[str, Any]) -> str:
 
 def _against_depth_card(against: dict[str, Any]) -> str:
     """What no measured disk enters: the reading against lens and true depth."""
-    cells = [
-        [
-            f"{row['from_px']:g} to {row['to_px']:g} px",
-            f"{row['windows']}",
-            *(number(row[name], 2) for name in ("true_px", "reading_px", "response", "disk", "mae_px")),
-        ]
-        for row in against["response"]
-    ]
-    head = ["by lens and depth", "windows", "true total", "reading", "response", "disk over true", "MAE"]
     note = (
         f"In {counted(against['windows'], 'window')} of known depth the reading errs by "
         f"{number(against['mae_px'], 2)} px, the measured disk by {number(against['disk_mae_px'], 2)} px."
     )
-    return card("Against lens and true depth", note, table(head, cells))
+    by_depth = _response_table(against["response"], "by lens and depth", "disk", "disk over true")
+    return card("Against lens and true depth", note, by_depth)
+
+
+def _response_table(rows: list[dict[str, Any]], sorted_by: str, beside: str, beside_heading: str) -> str:
+    """A line for each bin; `beside` is the figure that stands next to the response."""
+    cells = [
+        [
+            f"{row['from_px']:g} to {row['to_px']:g} px",
+            f"{row['windows']}",
+            *(number(row[name], 2) for name in ("true_px", "reading_px", "response", beside, "mae_px")),
+        ]
+        for row in rows
+    ]
+    return table([sorted_by, "windows", "true total", "reading", "response", beside_heading, "MAE"], cells)
 
 
 def blur_map(report: dict[str, Any]) -> str:

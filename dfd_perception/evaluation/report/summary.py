@@ -87,11 +87,14 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def response_text(row: dict[str, Any], beside: str = "") -> str:
+    """One bin of a response; `beside` follows its error."""
+    return f"{row['true_px']:.1f} px: {row['response']:.2f} (MAE {row['mae_px']:.2f}{beside})"
+
+
 def against_depth_text(against: dict[str, Any]) -> str:
     """The reading against what lens and true depth say, on one line."""
-    bins = "  ".join(
-        f"{row['true_px']:.1f} px: {row['response']:.2f} (MAE {row['mae_px']:.2f})" for row in against["response"]
-    )
+    bins = "  ".join(response_text(row) for row in against["response"])
     return (
         f"against lens and true depth: MAE {against['mae_px']:.2f} px in {counted(against['windows'], 'window')} "
         f"(the disk {against['disk_mae_px']:.2f} px)  {bins}"

@@ -13,7 +13,7 @@ from dfd_perception.evaluation.blur_chart.measure import chart_text
 from dfd_perception.evaluation.report import meter_sections
 from dfd_perception.evaluation.report.report_html import page
 from dfd_perception.evaluation.report.report_sections import section
-from dfd_perception.evaluation.report.summary import against_depth_text
+from dfd_perception.evaluation.report.summary import against_depth_text, response_text
 from dfd_perception.files.atomic import write_text
 
 SUMMARY_HTML = "summary.html"
@@ -91,7 +91,7 @@ def write_summary_page(path: Path, summary: dict[str, Any]) -> None:
 
 def _response_text(bin_: dict[str, Any]) -> str:
     by_depth = "" if bin_["by_depth"] is None else f", lens and true depth {bin_['by_depth']:.2f}"
-    return f"{bin_['true_px']:.1f} px: {bin_['response']:.2f} (MAE {bin_['mae_px']:.2f}{by_depth})"
+    return response_text(bin_, by_depth)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
