@@ -10,6 +10,8 @@ between 2 and 5 px. The label stays the blur of lens and optics; demosaicing and
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,13 +22,18 @@ from dfd_perception.datasets.generated.exposure import Exposure
 from dfd_perception.datasets.sample import DefocusSample
 
 FloatMap = NDArray[np.float32]
+ImageFilter = Callable[[FloatMap], FloatMap]
 
 DEMOSAICED_VARIANCE_PX2 = 0.15
 """sigma^2 that bilinear demosaicing adds, averaged over the channels."""
 
 
 def photograph(rng: np.random.Generator, exposure: Exposure, name: str) -> DefocusSample:
-    """The sample that a random camera makes of an exposure: defocused, all-in-focus, total blur [px]."""
+    """The sample that a random camera makes of an exposure: defocused, all-in-focus, total blur [px].
+
+    The all-in-focus image is that of the same camera with everything in focus, without noise and compression. Were it
+    not sharpened as the defocused one is, a network would learn to take the sharpening away.
+    """
     light = exposure.light
     if rng.random() < 0.8:
         noise = SensorNoise(
@@ -39,12 +46,12 @@ def photograph(rng: np.random.Generator, exposure: Exposure, name: str) -> Defoc
     aif = curve(encoded_from_linear(exposure.sharp_light, exposure.gamma))
     variance_px2 = exposure.floor_variance_px2
     if rng.random() < 0.4:
-        encoded = _demosaiced(encoded)
+        encoded, aif = _demosaiced(encoded), _demosaiced(aif)
         variance_px2 += DEMOSAICED_VARIANCE_PX2
-    encoded, added_px2 = _denoised(rng, encoded)
-    variance_px2 += added_px2
-    encoded = _sharpened(rng, encoded)
-    defocused = uint8_from_encoded(encoded)
+    denoise = _denoising(rng)
+    variance_px2 += denoise.variance_px2
+    sharpen = _sharpening(rng)
+    defocused = uint8_from_encoded(sharpen(denoise.of_noisy(encoded)))
     if rng.random() < 0.5:
         defocused = jpeg_round_trip(defocused, int(rng.integers(65, 99)))
     # A source that was sharpened more than it was softened has no blur left to take away.
@@ -52,7 +59,7 @@ def photograph(rng: np.random.Generator, exposure: Exposure, name: str) -> Defoc
     return DefocusSample(
         name=name,
         defocused=defocused,
-        aif=uint8_from_encoded(aif),
+        aif=uint8_from_encoded(sharpen(denoise.of_clean(aif))),
         coc_px=np.hypot(exposure.signed_coc_px, np.float32(floor_px)).astype(np.float32),
     )
 
@@ -81,22 +88,36 @@ def _demosaiced(image: FloatMap) -> FloatMap:
     return cv2.cvtColor(mosaic, cv2.COLOR_BayerBG2RGB).astype(np.float32) / np.float32(255)
 
 
-def _denoised(rng: np.random.Generator, image: FloatMap) -> tuple[FloatMap, float]:
-    """Denoising as cameras do it: an edge-keeping filter, or a light low-pass, whose variance is returned [px^2]."""
+class Denoising(NamedTuple):
+    """What a camera does against noise, and the variance [px^2] that this adds to blur."""
+
+    of_noisy: ImageFilter
+    of_clean: ImageFilter
+    variance_px2: float
+
+
+def _denoising(rng: np.random.Generator) -> Denoising:
+    """As cameras do it: an edge-keeping filter, which would find nothing in a clean image, or a light low-pass."""
     draw = rng.random()
     if draw < 0.15:
-        return cv2.bilateralFilter(image, 5, float(rng.uniform(0.01, 0.06)), float(rng.uniform(0.8, 2.0))), 0.0
+        step, width_px = float(rng.uniform(0.01, 0.06)), float(rng.uniform(0.8, 2.0))
+        return Denoising(lambda image: cv2.bilateralFilter(image, 5, step, width_px), _unchanged, 0.0)
     if draw < 0.25:
-        sigma_px = rng.uniform(0.3, 0.7)
-        return cv2.GaussianBlur(image, (0, 0), sigma_px), sigma_px**2
-    return image, 0.0
+        sigma_px = float(rng.uniform(0.3, 0.7))
+        smooth = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=sigma_px)
+        return Denoising(smooth, smooth, sigma_px**2)
+    return Denoising(_unchanged, _unchanged, 0.0)
 
 
-def _sharpened(rng: np.random.Generator, image: FloatMap) -> FloatMap:
+def _unchanged(image: FloatMap) -> FloatMap:
+    return image
+
+
+def _sharpening(rng: np.random.Generator) -> ImageFilter:
     """Unsharp masking as cameras do it, in two of three images."""
     if rng.random() > 0.65:
-        return image
+        return _unchanged
     width_px, gain = rng.uniform(0.5, 2.5), rng.uniform(0.15, 1.2)
     # Wide and strong at once no camera does.
     gain *= min(1.0, 1.6 / width_px)
-    return image + np.float32(gain) * (image - cv2.GaussianBlur(image, (0, 0), width_px))
+    return lambda image: image + np.float32(gain) * (image - cv2.GaussianBlur(image, (0, 0), width_px))
