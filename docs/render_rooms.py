@@ -10,6 +10,7 @@ Path-traced by mitsuba (DRJIT_LIBLLVM_PATH names its LLVM: 19 works, 14 and 15 o
 surfaces' own colours as a guide, so that textures stay sharp. Rooms hold plain and textured walls, boxes, tables, rods,
 and the pieces of an unpacked catalogue of Sweet Home 3D (OBJ files and PluginFurnitureCatalog.properties: real sizes)
 where one is given. A room is seen from four places. A room that exists is left out: an interrupted run goes on.
+`render_tables.py` beside this file renders tables from close in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,10 @@ class Room:
     size_m: NDArray[np.float64]
     shapes: dict[str, Any] = field(default_factory=dict)
     boxes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
+    look: Callable[[Rng, Room], tuple[list[float], list[float]]] = field(default_factory=lambda: look_at_a_thing)
+    """Draws the place of a camera and what it looks at."""
+    least_median_m: float = 0.7
+    """Views whose median depth is less are drawn anew."""
 
     def add(self, shape: Any) -> None:
         """Put a shape in."""
@@ -229,6 +234,14 @@ def furnish(rng: Rng, room: Room, pieces: list[Piece], under_m: float, on: float
     return True
 
 
+def add_box(
+    room: Room, middle: NDArray[np.float64], size: NDArray[np.float64], turned_deg: float, skin: dict[str, Any]
+) -> None:
+    """A box [m] about its middle, turned about the vertical."""
+    pose = mi.ScalarTransform4f().translate(middle.tolist()).rotate([0, 1, 0], turned_deg).scale((size / 2).tolist())
+    room.add({"type": "cube", "to_world": pose, "bsdf": skin})
+
+
 def boxes_and_rods(rng: Rng, room: Room, textures: list[Path]) -> None:
     """Textured boxes on the floor, and thin rods that lean anywhere."""
     w, h, d = room.size_m
@@ -236,10 +249,9 @@ def boxes_and_rods(rng: Rng, room: Room, textures: list[Path]) -> None:
         size = np.exp(rng.uniform(np.log(0.15), np.log(1.2), 3))
         place = np.array([rng.uniform(-0.4, 0.4) * w, size[1] / 2, rng.uniform(-0.45, 0.4) * d])
         if room.is_free(place - size / 2 + 1e-3, place + size / 2):
-            pose = mi.ScalarTransform4f().translate(place.tolist())
-            pose = pose.rotate([0, 1, 0], float(rng.uniform(0, 30))).scale((size / 2).tolist())
+            turned_deg = float(rng.uniform(0, 30))
             skin = surface(rng, textures, (float(rng.integers(1, 3)),) * 2, 0.45)
-            room.add({"type": "cube", "to_world": pose, "bsdf": skin})
+            add_box(room, place, size, turned_deg, skin)
             room.boxes.append((place - size / 2, place + size / 2))
     for _ in range(rng.integers(0, 4)):
         ends = [[float(v) for v in (rng.uniform(-0.4, 0.4) * w, y, rng.uniform(-0.4, 0.4) * d)] for y in (0, h)]
@@ -264,7 +276,7 @@ def random_room(rng: Rng, textures: list[Path], pieces: list[Piece]) -> Room:
     return room
 
 
-def look(rng: Rng, room: Room) -> tuple[list[float], list[float]]:
+def look_at_a_thing(rng: Rng, room: Room) -> tuple[list[float], list[float]]:
     """Place of the camera and what it looks at: a thing, from a robot's or a person's height."""
     w, h, d = room.size_m
     for _ in range(50):
@@ -281,7 +293,7 @@ def look(rng: Rng, room: Room) -> tuple[list[float], list[float]]:
 
 def view(rng: Rng, scene: Any, room: Room, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16], float] | None:
     """Image (BGR), depth [mm] and fx [px] of one camera; None where something stands before its lens."""
-    eye, target = look(rng, room)
+    eye, target = room.look(rng, room)
     fov_deg = float(rng.uniform(38, 62))
     pose = mi.ScalarTransform4f().look_at(origin=eye, target=target, up=[float(rng.normal(0, 0.03)), 1, 0])
     film = {"type": "hdrfilm", "width": WIDTH_PX, "height": HEIGHT_PX, "rfilter": {"type": "box"}}
@@ -292,7 +304,7 @@ def view(rng: Rng, scene: Any, room: Room, seed: int) -> tuple[NDArray[np.uint8]
     })  # fmt: skip
     fx = WIDTH_PX / 2 / np.tan(np.radians(fov_deg) / 2)
     depth_m = z_depth(scene, pose, fx)
-    if np.quantile(depth_m, 0.02) < NEAREST_M or np.median(depth_m) < 0.7:
+    if np.quantile(depth_m, 0.02) < NEAREST_M or np.median(depth_m) < room.least_median_m:
         return None
     guide = {"type": "aov", "aovs": "colour:albedo,normal:sh_normal", "inner": {"type": "path", "max_depth": 4}}
     integrator = mi.load_dict(guide)
@@ -338,9 +350,12 @@ def z_depth(scene: Any, pose: Any, fx: float) -> NDArray[np.float64]:
     return (distance * away[:, 2]).reshape(HEIGHT_PX, WIDTH_PX)
 
 
-def main() -> int:
-    """Render rooms."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+Build = Callable[[Rng, list[Path], list[Piece]], Room]
+
+
+def main(about: str | None, build: Build, views: int, prefix: str = "") -> int:
+    """Render `views` images of each scene that `build` makes of textures and pieces; `prefix` begins their names."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--textures", type=Path, required=True)
     parser.add_argument("--furniture", type=Path)
@@ -353,17 +368,21 @@ def main() -> int:
     pieces = catalogue(args.furniture) if args.furniture else []
     print(f"{len(textures)} textures, {len(pieces)} pieces of furniture", flush=True)
     for number in range(args.rooms):
-        rng = np.random.default_rng((args.seed, number))
-        if (args.out / f"{args.seed:03d}{number:05d}{VIEWS - 1}").exists():
-            continue
-        room = random_room(rng, textures, pieces)
-        scene = mi.load_dict({"type": "scene", **room.shapes})
-        for index in range(VIEWS):
-            seen = next(filter(None, (view(rng, scene, room, index) for _ in range(12))), None)
-            if seen is not None:
-                write(args.out / f"{args.seed:03d}{number:05d}{index}", *seen)
-        print(f"room {number} of {args.rooms}", flush=True)
+        folders = [args.out / f"{prefix}{args.seed:03d}{number:05d}{index}" for index in range(views)]
+        if not folders[-1].exists():
+            rng = np.random.default_rng((args.seed, number))
+            render(rng, build(rng, textures, pieces), folders)
+            print(f"scene {number} of {args.rooms}", flush=True)
     return 0
+
+
+def render(rng: Rng, room: Room, folders: Sequence[Path]) -> None:
+    """One view for each folder; none where no free one is found."""
+    scene = mi.load_dict({"type": "scene", **room.shapes})
+    for index, folder in enumerate(folders):
+        seen = next(filter(None, (view(rng, scene, room, index) for _ in range(12))), None)
+        if seen is not None:
+            write(folder, *seen)
 
 
 def write(folder: Path, image: NDArray[np.uint8], depth_mm: NDArray[np.uint16], fx: float) -> None:
@@ -378,4 +397,4 @@ def write(folder: Path, image: NDArray[np.uint8], depth_mm: NDArray[np.uint16], 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, random_room, VIEWS))
