@@ -5,8 +5,9 @@
 
 The thesis' up-projections end at 1/4 of the size, where each pixel states how likely each bin of blur is. A reading and
 its spread follow from that, so the spread is a real uncertainty (ordinal targets: Fu et al., DORN, CVPR 2018), and what
-a lens makes impossible enters as a log-prior. Both are taken in u = asinh(c / 2), where the bins are evenly spaced:
-blurs are told apart by their ratio.
+a lens makes impossible enters as a log-prior. The reading is taken in u = asinh(c / 2), where the bins are evenly
+spaced: blurs are told apart by their ratio. The spread is taken in pixels: where a plain surface could as well be far
+wider than the reading, a spread that grows with the reading itself would be small just there.
 
 The reading is a quantile and not the mean. At a border two blurs are likely: the mean is the one between them that is
 neither, a quantile is one of the two. It lies a little below the median: depth grows faster than blur, so that too much
@@ -107,7 +108,7 @@ class BlurDistribution(NamedTuple):
     coc_px: Tensor
     """(B, 1, H, W) 2 sinh of the quantile of asinh(c / 2) [px]; of its mean while the network learns."""
     variance_px2: Tensor
-    """(B, 1, H, W) mean square of the distribution about it, to first order [px^2]."""
+    """(B, 1, H, W) mean square of the distribution about it [px^2]."""
     logits: Tensor
     """(B, bins, H / 4, W / 4) log-likelihood of each bin, without the prior and unnormalised."""
 
@@ -170,7 +171,8 @@ class BlurHead(nn.Module):
         logits = self.logits(features)
         moments = self._moments(torch.softmax(self._log_posterior(logits, log_prior), dim=1))
         weights = self.weights(self.guide(torch.cat((self.borders(half), features), 1)))
-        fine = _in_pixels(without_grid(convex_upsampled(moments, weights)))
+        fine = without_grid(convex_upsampled(moments, weights))
+        fine = torch.cat((_in_pixels(fine[:, :1]), fine[:, 1:]), 1)
         fine = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=False)
         coc_px, square_px2 = fine[:, :1], fine[:, 1:]
         # Mixed like the blur, the square says at a border how far apart both sides are.
@@ -192,14 +194,14 @@ class BlurHead(nn.Module):
         return tempered + self.image_prior * (shares + LEAST_SHARE).log()
 
     def _moments(self, posterior: Tensor) -> Tensor:
-        """(B, 2, h, w) the reading r in u = asinh(c / 2), and r^2 + the mean square about it, of a distribution."""
+        """(B, 2, h, w) the reading in u = asinh(c / 2), and the mean square of c about it plus its square [px^2]."""
         # In full precision, and as sums and not as a convolution, since what lies between convolutions is what a
         # float16 engine computes in half.
-        levels = self.levels.float()[None, :, None, None]
-        weighted = posterior * levels
-        mean, square = weighted.sum(1, keepdim=True), (weighted * levels).sum(1, keepdim=True)
-        reading = mean if self.training else self._quantile(posterior)
-        return torch.cat((reading, square - 2 * reading * (mean - reading)), 1)
+        levels, centres_px = (bins.float()[None, :, None, None] for bins in (self.levels, self.centres_px))
+        reading = (posterior * levels).sum(1, keepdim=True) if self.training else self._quantile(posterior)
+        coc_px = _in_pixels(reading)
+        spread_px2 = (posterior * (centres_px - coc_px).square()).sum(1, keepdim=True)
+        return torch.cat((reading, coc_px.square() + spread_px2), 1)
 
     def _quantile(self, posterior: Tensor) -> Tensor:
         """(B, 1, h, w) where QUANTILE of the distribution lies below; a bin's share is spread evenly over it."""
@@ -209,14 +211,10 @@ class BlurHead(nn.Module):
         return ((passed - 0.5) * width).clamp(min=0)
 
 
-def _in_pixels(moments: Tensor) -> Tensor:
-    """Reading and mean square of u to c = 2 sinh(u) [px] and its mean square [px^2], since dc/du = sqrt(4 + c^2)."""
-    mean, square = moments[:, :1], moments[:, 1:]
-    variance = (square - mean.square()).clamp(min=0)
-    grown = mean.exp()
-    coc_px = grown - grown.reciprocal()
-    c2_px2 = coc_px.square()
-    return torch.cat((coc_px, c2_px2 + variance * (4 + c2_px2)), 1)
+def _in_pixels(reading: Tensor) -> Tensor:
+    """u = asinh(c / 2) to c [px]."""
+    grown = reading.exp()
+    return grown - grown.reciprocal()
 
 
 def without_grid(maps_BCHW: Tensor) -> Tensor:

@@ -43,15 +43,14 @@ def at(place: float) -> float:
     return float(2 * np.sinh(place * WIDTH))
 
 
-def test_blur_is_a_quantile_of_the_distribution_in_asinh_and_the_variance_is_about_it(network):
+def test_blur_is_a_quantile_of_the_distribution_in_asinh_and_the_variance_is_about_it_in_pixels(network):
     likelihood = torch.full((28,), 1e-6)
     likelihood[5], likelihood[20] = 0.25, 0.75
     say(network, likelihood)
     # 43 % lie below: all of bin 5 and 0.18 of the 0.75 of bin 20, which reaches from 19.5 to 20.5.
     place = 19.5 + 0.18 / 0.75
     blur_px = at(place)
-    about = (0.25 * (place - 5) ** 2 + 0.75 * (place - 20) ** 2) * WIDTH**2
-    variance_px2 = about * (2 * np.cosh(place * WIDTH)) ** 2
+    variance_px2 = 0.25 * (at(5) - blur_px) ** 2 + 0.75 * (at(20) - blur_px) ** 2
     with torch.inference_mode():
         said = network(torch.rand(1, 3, 40, 70))
     torch.testing.assert_close(said.coc_px, torch.full((1, 1, 40, 70), blur_px).float(), rtol=1e-3, atol=1e-3)

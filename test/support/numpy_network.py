@@ -220,18 +220,17 @@ class BlurMeter(NumpyNetwork):
         logits = evidence * self.conv(features, "upper_head.logits") + log_prior
         shares = softmax(logits, axis=0).mean((1, 2), keepdims=True)
         likelihood = softmax(logits + self.tensors.get("upper_head.image_prior", 0.0) * np.log(shares + 1e-3), axis=0)
-        # 28 bins, even in u = asinh(c / 2) from 0 to 48 px; reading and spread are taken in u.
+        # 28 bins, even in u = asinh(c / 2) from 0 to 48 px; the reading is taken in u, its spread in pixels.
         levels = np.linspace(0, np.arcsinh(24), len(likelihood))
         reading = self.quantile(likelihood, levels)
-        about = np.einsum("khw,khw->hw", likelihood, (levels[:, None, None] - reading) ** 2)
-        moments = np.stack([reading, reading**2 + about])
+        blur = 2 * np.sinh(reading)
+        about = np.einsum("khw,khw->hw", likelihood, (2 * np.sinh(levels)[:, None, None] - blur) ** 2)
+        moments = np.stack([reading, blur**2 + about])
         borders = self.cbr(unshuffled(half), "upper_head.borders.1", padding=0)
         guide = self.cbr(np.concatenate([borders, features]), "upper_head.guide")
         weights = softmax(self.conv(guide, "upper_head.weights").reshape(9, 4, *moments.shape[1:]), axis=0)
-        mean_u, square_u = binomial(self.combined(moments, weights))
-        blur = 2 * np.sinh(mean_u)
-        spread = np.maximum(square_u - mean_u**2, 0) * (2 * np.cosh(mean_u)) ** 2
-        mean, square = enlarged(np.stack([blur, blur**2 + spread]), 2)
+        reading, square = binomial(self.combined(moments, weights))
+        mean, square = enlarged(np.stack([2 * np.sinh(reading), square]), 2)
         return mean[None], np.log(np.maximum(square - mean**2, 0) + 0.01)[None] + self.tensors["log_var_offset"]
 
     @staticmethod
