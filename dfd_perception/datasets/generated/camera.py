@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfd_perception.core.sensor import SensorNoise, encoded_from_linear, jpeg_round_trip, uint8_from_encoded
-from dfd_perception.datasets.generated.exposure import Exposure
+from dfd_perception.datasets.generated.exposure import Exposure, unsharp_masked
 from dfd_perception.datasets.sample import DefocusSample
 
 FloatMap = NDArray[np.float32]
@@ -120,4 +120,4 @@ def _sharpening(rng: np.random.Generator) -> ImageFilter:
     width_px, gain = rng.uniform(0.5, 2.5), rng.uniform(0.15, 1.2)
     # Wide and strong at once no camera does.
     gain *= min(1.0, 1.6 / width_px)
-    return lambda image: image + np.float32(gain) * (image - cv2.GaussianBlur(image, (0, 0), width_px))
+    return partial(unsharp_masked, width_px=width_px, gain=gain)

@@ -162,12 +162,17 @@ def soften_source(rng: np.random.Generator, image: FloatMap) -> tuple[FloatMap, 
         variance_px2 += 0.25 / scale**2 - 0.05
     if rng.random() < 0.1:
         width_px, gain = rng.uniform(0.6, 1.2), rng.uniform(0.2, 0.8)
-        image = image + np.float32(gain) * (image - cv2.GaussianBlur(image, (0, 0), width_px))
+        image = unsharp_masked(image, width_px, gain)
         variance_px2 -= gain * width_px**2
     if rng.random() < 0.2:
         compressed = jpeg_round_trip(uint8_from_encoded(image), int(rng.integers(70, 97)))
         image = compressed.astype(np.float32) / np.float32(255)
     return np.clip(image, 0, 1), variance_px2
+
+
+def unsharp_masked(image: FloatMap, width_px: float, gain: float) -> FloatMap:
+    """What a Gaussian of sigma `width_px` takes from an image, added to it `gain` times."""
+    return image + np.float32(gain) * (image - cv2.GaussianBlur(image, (0, 0), width_px))
 
 
 def random_point_spread(rng: np.random.Generator) -> PointSpread:
