@@ -197,11 +197,11 @@ def measure_start(options: BenchmarkOptions, size: Size, repeat: int = 3) -> dic
     for _ in range(repeat):
         for echo, values in seconds.items():
             values.append(_start_once(options, size, echo))
-    node_s, echo_s = (float(np.median(seconds[echo])) for echo in (False, True))
+    node_s, echo_s = (round(float(np.median(seconds[echo])), 2) for echo in (False, True))
     return {
         "size": f"{size[1]}x{size[0]}",
-        "node_s": round(node_s, 2),
-        "echo_s": round(echo_s, 2),
+        "node_s": node_s,
+        "echo_s": echo_s,
         "over_echo": round(node_s / echo_s, 2),
         "repetitions": repeat,
     }
